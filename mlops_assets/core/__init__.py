@@ -1,0 +1,1 @@
+"""The platform's own logic over Polars frames and frozen dataclasses: no Dagster, no web framework, no wall clock."""

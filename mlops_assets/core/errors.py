@@ -1,0 +1,75 @@
+"""Every error that the platform raises on purpose, as one small tree.
+
+PlatformError
+├── ConfigurationError          environment variable or setting
+│   └── ProductSpecError        a product folder that cannot be read
+├── SourceError                 raw data missing or unreadable
+├── ContractError               data that breaks its contract
+│   └── SchemaDriftError        a new, missing or retyped column
+├── FeatureError                a feature view or its input is wrong
+├── TableError                  a lakehouse table
+│   └── TableNotFoundError      nothing was written there yet
+├── TrainingError               nothing can be learned from these rows
+├── RegistryError               the registry, or an alias or version in it
+│   └── ReleaseRefusedError     a gate, an approval or a smoke test stands in the way
+├── PackagingError              a bento that does not build or does not answer right
+└── MonitoringError             a report that these rows cannot carry
+
+A message says what failed, where (product, asset, column, rows, an example) and what to do.
+"""
+
+
+class PlatformError(Exception):
+    """Base of all errors that the platform raises on purpose."""
+
+
+class ConfigurationError(PlatformError):
+    """An environment variable or setting is missing or wrong."""
+
+
+class ProductSpecError(ConfigurationError):
+    """A product folder's declaration is wrong; names the file and, for YAML, the line."""
+
+
+class SourceError(PlatformError):
+    """Raw data is missing or unreadable."""
+
+
+class ContractError(PlatformError):
+    """Data breaks its contract."""
+
+
+class SchemaDriftError(ContractError):
+    """The source's columns or types differ from the contract; the message shows the difference."""
+
+
+class FeatureError(PlatformError):
+    """A feature view, or a frame that is handed to it, is wrong."""
+
+
+class TableError(PlatformError):
+    """A lakehouse table cannot be read or written as asked."""
+
+
+class TableNotFoundError(TableError):
+    """The table, or the asked partitions of it, were never written."""
+
+
+class TrainingError(PlatformError):
+    """Nothing can be learned from these rows, for example because only one class is present."""
+
+
+class RegistryError(PlatformError):
+    """The model registry, or a version or alias in it, is not as asked."""
+
+
+class ReleaseRefusedError(RegistryError):
+    """A gate, a missing approval or a failed smoke test stands in the way of a release."""
+
+
+class PackagingError(PlatformError):
+    """A bento did not build, did not start, or did not answer its golden request with the offline score."""
+
+
+class MonitoringError(PlatformError):
+    """A monitoring report cannot be made from these rows."""

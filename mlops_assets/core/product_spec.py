@@ -1,0 +1,297 @@
+"""What a product's `defs.yaml` may say: names, types, units, defaults; a key that is not here is an error.
+
+These models are the edge between YAML and the platform, and the only ones: the same validated, frozen object is used
+by the Dagster component, the command line and serving. What must not live here: any behaviour of a stage.
+"""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+Scalar = str | int | float | bool
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TimeAxis(Section):
+    """The product's time axis; a product without one is a cohort, and its assets are unpartitioned."""
+
+    start_date: date
+    """First UTC day of the data; the first daily partition."""
+    end_date: date | None = None
+    """First UTC day after the data; null when the data goes on."""
+
+
+class Source(Section):
+    """Where raw rows come from; `kind` picks a reader of the product's `dataset.py`."""
+
+    kind: Name
+    """A key of the product's SOURCES, for example simulator or parquet."""
+    path: str | None = None
+    """File or URI for kinds that read one; relative paths are taken from the product folder."""
+    options: dict[str, Scalar] = {}
+    """Keyword arguments of the reader, for example the size of a simulation."""
+
+
+class Label(Section):
+    """What is predicted."""
+
+    column: Name
+    """Column of the `labels` table: 0 or 1 for binary."""
+    description: str
+    """What a positive label means, in words."""
+    delay_days: Annotated[int, Field(ge=0)] = 0
+    """Days between an event and the time at which its outcome is known; 0 for a cohort whose outcomes are all known."""
+
+
+class Contract(Section):
+    """Limits on what ingestion may let pass."""
+
+    max_rejected_share: Share = 0.01
+    """Largest share of a partition's rows that may break the contract before the partition is blocked."""
+
+
+class TimeSplit(Section):
+    """Train, validation and test windows that end at the training set's as-of time, oldest first, with gaps."""
+
+    kind: Literal["time"] = "time"
+    train_days: Annotated[int, Field(ge=1)] = 60
+    validation_days: Annotated[int, Field(ge=1)] = 7
+    test_days: Annotated[int, Field(ge=1)] = 7
+    gap_days: Annotated[int, Field(ge=0)] = 7
+    """Days between one split's end and the next one's start, and between the test's end and the as-of time; at least the label delay."""
+
+
+class StratifiedSplit(Section):
+    """Seeded random splits with the same outcome share in each, for products without a time axis."""
+
+    kind: Literal["stratified"] = "stratified"
+    train_share: Share = 0.6
+    validation_share: Share = 0.2
+    test_share: Share = 0.2
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        if abs(self.train_share + self.validation_share + self.test_share - 1) > 1e-9:
+            raise ValueError("train_share, validation_share and test_share must sum to 1")
+        return self
+
+
+class Training(Section):
+    """How a candidate is fitted."""
+
+    seed: int = 0
+    num_boost_round: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    early_stopping_rounds: Annotated[int, Field(ge=1)] = 50
+    """Rounds without improvement of the validation metric before boosting stops."""
+    metric: Literal["average_precision", "auc", "binary_logloss"] = "binary_logloss"
+    """Validation metric of early stopping."""
+    class_imbalance: Literal["none", "scale_pos_weight"] = "none"
+    calibration: Literal["none", "sigmoid", "isotonic", "auto"] = "auto"
+    """Probability calibrator fitted on validation rows; auto takes the best cross-fitted Brier score on them."""
+    monotone_constraints: dict[Name, Literal[-1, 1]] = {}
+    """Feature name to the direction in which the score may move."""
+    parameters: dict[str, Scalar] = {}
+    """LightGBM parameters that hold for every trial."""
+    num_threads: Annotated[int, Field(ge=1)] = 2
+    """Threads of one fit; part of what makes model bytes reproducible."""
+
+
+class SearchRange(Section):
+    """One tuned LightGBM parameter: a numeric range, or a list of choices."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    integer: bool = False
+    choices: tuple[Scalar, ...] | None = None
+
+    @model_validator(mode="after")
+    def _range_or_choices(self) -> Self:
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("give either low and high, or choices")
+        return self
+
+
+class Tuning(Section):
+    """The budget and space of the hyperparameter search; validation rows judge, test rows are never seen."""
+
+    trials: Annotated[int, Field(ge=1)] = 20
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120
+    """The search stops after this many seconds even if trials are left; a search cut by time is not reproducible, and says so."""
+    search_space: dict[str, SearchRange] = {}
+
+
+class Cost(Section):
+    """What a decision costs, in the product's own currency; the decision threshold minimises the expected sum."""
+
+    false_positive: Annotated[float, Field(ge=0)] = 1.0
+    false_negative: Annotated[float, Field(ge=0)] = 1.0
+    unit: str = "1"
+
+
+class Slice(Section):
+    """Rows grouped by a column of the events or features, for metrics per group."""
+
+    column: Name
+    breaks: tuple[float, ...] | None = None
+    """Cut points of a numeric column, left-closed; null for a categorical column."""
+    is_sensitive: bool = False
+    """Sensitive groups enter the fairness table too."""
+
+
+class Evaluation(Section):
+    """How a candidate is judged on the test rows."""
+
+    primary_metric: Literal["auc", "average_precision", "brier"] = "auc"
+    bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    seed: int = 0
+    group_column: Name | None = None
+    """Entity whose rows are resampled together, since they are not independent; null resamples rows."""
+    cost: Cost = Cost()
+    slices: tuple[Slice, ...] = ()
+    minimum_slice_rows: Annotated[int, Field(ge=1)] = 200
+
+
+class Gate(Section):
+    """One condition for a release, judged as pass, fail or inconclusive."""
+
+    name: Name
+    metric: Literal["auc", "average_precision", "brier", "calibration_error", "true_positive_rate_gap", "selection_rate_gap"]
+    against: Name | Literal["absolute"] = "absolute"
+    """`absolute`, or a contender of the evaluation: constant, logistic_regression, champion or a baseline of the product."""
+    minimum: float | None = None
+    """absolute: the whole interval must lie at or above this."""
+    maximum: float | None = None
+    """absolute: the whole interval must lie at or below this."""
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    """against a contender: how much worse the candidate may be (non-inferiority); 0 asks for at least as good."""
+    slices: bool = False
+    """Judge every slice with enough rows too; the worst verdict counts."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 200
+    minimum_positives: Annotated[int, Field(ge=0)] = 20
+    """With fewer rows or positives the verdict is inconclusive."""
+
+    @model_validator(mode="after")
+    def _limits_fit_the_kind(self) -> Self:
+        has_limit = self.minimum is not None or self.maximum is not None
+        if has_limit != (self.against == "absolute"):
+            raise ValueError("an absolute gate needs minimum or maximum; a comparison takes margin instead")
+        return self
+
+
+class Variant(Section):
+    """A second model with further features, evaluated beside the product's own on the same rows."""
+
+    name: Name
+    extra_features: tuple[Name, ...]
+    """Features of the view that the product's own model does not see."""
+    reason: str
+    """Why it is not the product's own model."""
+
+
+class Release(Section):
+    """What stands between a version that passed its gates and a release."""
+
+    approval: Literal["automatic", "manual"] = "manual"
+    """manual: a named person must run `mlops approve` first."""
+
+
+class Monitoring(Section):
+    """Windows and limits of the monitoring reports."""
+
+    window_days: Annotated[int, Field(ge=1)] = 7
+    """Length of the trailing window that ends with the report's partition day."""
+    psi_threshold: Annotated[float, Field(gt=0)] = 0.2
+    """Population stability index above which a column counts as drifted (Siddiqi 2006: above 0.2 is a large shift)."""
+    drift_share: Share = 0.3
+    """Share of drifted features above which the window alarms."""
+    maximum_rows: Annotated[int, Field(ge=1000)] = 50_000
+    """Rows per side that Evidently sees; larger windows are sampled, seeded."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 200
+    """Windows with fewer rows are inconclusive."""
+    performance_drop: Annotated[float, Field(gt=0)] = 0.05
+    """Drop of the primary metric below the champion's test value at which the window alarms."""
+    cooldown_days: Annotated[int, Field(ge=0)] = 7
+    """Days after a retraining that drift asked for in which drift asks for none."""
+    alarms: Annotated[int, Field(ge=1)] = 2
+    """k of k-of-n: alarming windows that ask for retraining."""
+    of_windows: Annotated[int, Field(ge=1)] = 3
+    """n of k-of-n: how many of the latest windows are looked at."""
+
+
+class Schedules(Section):
+    """Cron lines, UTC; the schedules are created switched off."""
+
+    daily: str | None = "0 6 * * *"
+    retrain: str | None = "0 7 * * 1"
+
+
+class Retention(Section):
+    """How long `mlops gc` keeps what is no longer in use; what a registered version points to is always kept."""
+
+    table_history_days: Annotated[int, Field(ge=7)] = 30
+    report_days: Annotated[int, Field(ge=1)] = 180
+    unregistered_run_days: Annotated[int, Field(ge=1)] = 30
+    bentos: Annotated[int, Field(ge=1)] = 3
+    """Newest bentos that are kept beside the released one."""
+
+
+class ProductSpec(Section):
+    """A whole model product as its `defs.yaml` declares it."""
+
+    name: Name
+    title: str
+    description: str
+    domain: str
+    owners: tuple[str, ...]
+    """Dagster owners: e-mail addresses or team:name."""
+    pii: bool = False
+    """Whether rows describe persons; tags every data asset."""
+    task: Literal["binary"] = "binary"
+    id_column: Name
+    entities: tuple[Name, ...] = ()
+    """Key columns of whom or what the events are about."""
+    time: TimeAxis | None = None
+    source: Source
+    label: Label
+    contract: Contract = Contract()
+    split: TimeSplit | StratifiedSplit = Field(discriminator="kind")
+    model_features: tuple[Name, ...] | None = None
+    """Features of the view that the product's model sees; null for all but those of the variants."""
+    variants: tuple[Variant, ...] = ()
+    training: Training = Training()
+    tuning: Tuning = Tuning()
+    evaluation: Evaluation = Evaluation()
+    gates: tuple[Gate, ...]
+    release: Release = Release()
+    monitoring: Monitoring = Monitoring()
+    schedules: Schedules = Schedules()
+    retention: Retention = Retention()
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        if (self.time is None) != (self.split.kind == "stratified"):
+            raise ValueError("a product with a time axis takes split.kind: time, one without takes stratified")
+        if isinstance(self.split, TimeSplit) and self.split.gap_days < self.label.delay_days:
+            raise ValueError(
+                f"split.gap_days ({self.split.gap_days}) is shorter than label.delay_days ({self.label.delay_days}): "
+                "labels of the test rows would not be known yet at training time"
+            )
+        if not self.gates:
+            raise ValueError("gates: at least one is needed, since nothing is released without a passed gate")
+        return self
+
+    @property
+    def label_delay(self) -> timedelta:
+        """Time from an event to its outcome being known."""
+        return timedelta(days=self.label.delay_days)

@@ -1,0 +1,73 @@
+"""The environment variables of the platform, read here and nowhere else.
+
+Secrets (object store keys) are not read at all: deltalake takes AWS_*, GOOGLE_* and AZURE_* from the environment itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_assets.core.errors import ConfigurationError
+
+VARIABLES: dict[str, str] = {
+    "MLOPS_HOME": "folder for everything that is stored; default: .mlops beside workspace.yaml, else ~/.mlops",
+    "MLOPS_TABLES_URI": "root of the Delta tables, a folder or s3://, gs://, az:// URI; default: $MLOPS_HOME/tables",
+    "MLFLOW_TRACKING_URI": "MLflow tracking and registry; default: sqlite:///$MLOPS_HOME/mlflow.db",
+    "MLOPS_MLFLOW_ARTIFACTS_URI": "root of MLflow artifacts for experiments created here; default: $MLOPS_HOME/mlartifacts",
+    "MLOPS_MLFLOW_UI_URL": "base URL of MLflow's UI, for links; default: http://127.0.0.1:5000",
+    "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
+    "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the platform stores and finds things; immutable, made by `load_settings`."""
+
+    home: Path
+    tables_uri: str
+    tracking_uri: str
+    mlflow_artifacts_uri: str
+    mlflow_ui_url: str
+    dagster_ui_url: str
+    cache: Path
+
+    @property
+    def reports(self) -> Path:
+        """Folder of HTML reports, one sub-folder per product."""
+        return self.home / "reports"
+
+    @property
+    def bentos(self) -> Path:
+        """BentoML's home: models and bentos."""
+        return self.home / "bentoml"
+
+
+def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Settings:
+    """Resolve all settings from `environ`; an unset or empty variable takes its default.
+
+    Raises: ConfigurationError for a variable of the MLOPS_ family that the platform does not know (a typing error
+    would otherwise be ignored silently).
+    """
+    unknown = sorted(name for name in environ if name.startswith("MLOPS_") and name not in VARIABLES)
+    if unknown:
+        raise ConfigurationError(
+            f"unknown environment variable {', '.join(unknown)}; known are {', '.join(VARIABLES)}"
+        )
+    home = Path(environ.get("MLOPS_HOME") or _default_home(working_directory)).expanduser().resolve()
+    return Settings(
+        home=home,
+        tables_uri=environ.get("MLOPS_TABLES_URI") or str(home / "tables"),
+        tracking_uri=environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
+        mlflow_artifacts_uri=environ.get("MLOPS_MLFLOW_ARTIFACTS_URI") or (home / "mlartifacts").as_uri(),
+        mlflow_ui_url=(environ.get("MLOPS_MLFLOW_UI_URL") or "http://127.0.0.1:5000").rstrip("/"),
+        dagster_ui_url=(environ.get("MLOPS_DAGSTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/"),
+        cache=Path(environ.get("MLOPS_CACHE") or home / "cache").expanduser().resolve(),
+    )
+
+
+def _default_home(working_directory: Path) -> Path:
+    for folder in (working_directory, *working_directory.parents):
+        if (folder / "workspace.yaml").is_file():
+            return folder / ".mlops"
+    return Path.home() / ".mlops"

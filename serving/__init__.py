@@ -1,0 +1,1 @@
+"""The serving plane: a BentoML service over core and products; no Dagster."""

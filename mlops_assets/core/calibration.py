@@ -1,0 +1,228 @@
+"""Probability calibrators as plain numbers: what `predict` applies after the booster, and how it is fitted.
+
+A calibrator maps a raw probability to a calibrated one, never reorders two rows, and is stored as JSON. What must not
+live here: measures of calibration (they belong to the evaluation).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_assets.core.errors import PackagingError, TrainingError
+
+Floats = npt.NDArray[np.float64]
+CalibrationChoice = Literal["none", "sigmoid", "isotonic", "auto"]
+
+MINIMUM_CLASS_ROWS = 20
+"""Rows of the rarer class below which `auto` leaves probabilities as they are: five folds would hold under four each."""
+FOLDS = 5
+_LOG_ODDS_LIMIT = 1e-15
+
+
+class Calibrator(Protocol):
+    """Maps raw probabilities, shape (n,), to calibrated ones in [0, 1]; non-decreasing; row by row independent."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def apply(self, probability: Floats) -> Floats: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class NoCalibrator:
+    """Leaves probabilities as they are."""
+
+    kind: Literal["none"] = "none"
+
+    def apply(self, probability: Floats) -> Floats:
+        """Return the input."""
+        return probability
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `calibrator_from_json` reads."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SigmoidCalibrator:
+    """1 / (1 + exp(-(slope · log-odds + intercept))): Platt (1999) on the log-odds of the raw probability."""
+
+    slope: float
+    intercept: float
+    kind: Literal["sigmoid"] = "sigmoid"
+
+    def apply(self, probability: Floats) -> Floats:
+        """Return the calibrated probability, shape as given."""
+        return _sigmoid(self.slope * log_odds(probability) + self.intercept)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `calibrator_from_json` reads."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class IsotonicCalibrator:
+    """Linear interpolation between `values` at raw probabilities `thresholds`; both strictly increase."""
+
+    thresholds: tuple[float, ...]
+    values: tuple[float, ...]
+    kind: Literal["isotonic"] = "isotonic"
+
+    def apply(self, probability: Floats) -> Floats:
+        """Return the calibrated probability, shape as given.
+
+        Not np.interp: its rounding may pass the right end of a segment by one unit, which would reorder rows.
+        """
+        x, y = np.array(self.thresholds), np.array(self.values)
+        right = np.clip(np.searchsorted(x, probability, side="right"), 1, len(x) - 1)
+        left = right - 1
+        share = np.clip((probability - x[left]) / (x[right] - x[left]), 0.0, 1.0)
+        return np.minimum(y[left] + (y[right] - y[left]) * share, y[right])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `calibrator_from_json` reads."""
+        return asdict(self)
+
+
+def calibrator_from_json(document: Mapping[str, Any]) -> Calibrator:
+    """Rebuild a calibrator from `to_json`.
+
+    Raises: PackagingError when the document is none of ours.
+    """
+    try:
+        match document["kind"]:
+            case "none":
+                return NoCalibrator()
+            case "sigmoid":
+                return SigmoidCalibrator(float(document["slope"]), float(document["intercept"]))
+            case "isotonic":
+                x, y = (tuple(float(v) for v in document[key]) for key in ("thresholds", "values"))
+                if len(x) == len(y) >= 2 and all(a < b for a, b in zip(x, x[1:], strict=False)):
+                    return IsotonicCalibrator(x, y)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackagingError(f"calibrator cannot be read: {error!r} in {dict(document)!r:.200}") from error
+    raise PackagingError(f"calibrator cannot be read: {dict(document)!r:.200}")
+
+
+def fit_calibrator(
+    probability: Floats, outcome: Floats, *, choice: CalibrationChoice, seed: int
+) -> Calibrator:
+    """Fit the chosen calibrator on raw probabilities and 0/1 outcomes of rows that the booster was not fitted on.
+
+    `auto` takes the lowest cross-fitted Brier score of none, sigmoid and isotonic on these rows, the simpler one on a
+    tie, and none when the rarer class has fewer than MINIMUM_CLASS_ROWS rows.
+
+    Raises: TrainingError when only one class is present and a calibrator has to be fitted.
+    """
+    if choice == "auto":
+        rarer = int(min(outcome.sum(), len(outcome) - outcome.sum()))
+        scores = {} if rarer < MINIMUM_CLASS_ROWS else cross_fitted_brier(probability, outcome, seed=seed)
+        choice = _simplest_best(scores)
+    if choice == "none":
+        return NoCalibrator()
+    if outcome.min() == outcome.max():
+        raise TrainingError(
+            f"{choice} calibration needs both classes, but all {len(outcome)} rows have {outcome[0]:g}"
+        )
+    return _fit_sigmoid(probability, outcome) if choice == "sigmoid" else _fit_isotonic(probability, outcome)
+
+
+def cross_fitted_brier(probability: Floats, outcome: Floats, *, seed: int) -> dict[CalibrationChoice, float]:
+    """Return the Brier score by calibrator, each row judged by a fit on the other folds; folds are stratified, seeded."""
+    fold = np.empty(len(outcome), dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    for value in (0.0, 1.0):
+        rows = np.flatnonzero(outcome == value)
+        fold[generator.permutation(rows)] = np.arange(len(rows)) % FOLDS
+    scores: dict[CalibrationChoice, float] = {"none": float(np.mean((probability - outcome) ** 2))}
+    for choice in ("sigmoid", "isotonic"):
+        error = np.empty(len(outcome))
+        for held_out in range(FOLDS):
+            inside, outside = fold != held_out, fold == held_out
+            calibrator = fit_calibrator(probability[inside], outcome[inside], choice=choice, seed=seed)
+            error[outside] = calibrator.apply(probability[outside]) - outcome[outside]
+        scores[choice] = float(np.mean(error**2))
+    return scores
+
+
+def log_odds(probability: Floats) -> Floats:
+    """Return log(p / (1 - p)), with p kept 1e-15 away from 0 and 1."""
+    clipped = np.clip(probability, _LOG_ODDS_LIMIT, 1 - _LOG_ODDS_LIMIT)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def _simplest_best(scores: Mapping[CalibrationChoice, float]) -> CalibrationChoice:
+    best: CalibrationChoice = "none"
+    for choice, score in scores.items():
+        if score < scores[best] and not math.isclose(score, scores[best], rel_tol=1e-9):
+            best = choice
+    return best
+
+
+def _sigmoid(x: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+def _fit_sigmoid(probability: Floats, outcome: Floats) -> SigmoidCalibrator:
+    """Maximum likelihood with Platt's smoothed targets (Platt 1999, eq. 2.2.1), by Newton steps with step halving.
+
+    Newton with halving after Lin, Lin and Weng (2007), "A note on Platt's probabilistic outputs". A slope below zero
+    would turn the ranking round; the constrained optimum is then slope 0.
+    """
+    x = np.column_stack([log_odds(probability), np.ones(len(outcome))])
+    positives = float(outcome.sum())
+    negatives = len(outcome) - positives
+    target = np.where(outcome == 1.0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(weights: Floats) -> float:
+        z = x @ weights
+        return float(np.sum(np.logaddexp(0.0, z) - target * z))
+
+    weights = np.array([0.0, math.log((positives + 1) / (negatives + 1))])
+    value = loss(weights)
+    for _ in range(100):
+        fitted = _sigmoid(x @ weights)
+        gradient = x.T @ (fitted - target)
+        hessian = (x * (fitted * (1 - fitted))[:, None]).T @ x + 1e-12 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        scale = 1.0
+        while (candidate := loss(weights - scale * step)) > value and scale > 1e-10:
+            scale /= 2
+        if value - candidate < 1e-12 * abs(value):
+            break
+        weights, value = weights - scale * step, candidate
+    if weights[0] <= 0:
+        mean = float(target.mean())
+        return SigmoidCalibrator(slope=0.0, intercept=math.log(mean / (1 - mean)))
+    return SigmoidCalibrator(slope=float(weights[0]), intercept=float(weights[1]))
+
+
+def _fit_isotonic(probability: Floats, outcome: Floats) -> IsotonicCalibrator:
+    """Pool adjacent violators, then centre each block: Oron and Flournoy (2017), "Centered Isotonic Regression".
+
+    Plain isotonic steps tie all rows of a block, which costs ranking metrics; centred blocks with interpolation are
+    strictly increasing. One pseudo-outcome of the other class at either end (Platt's smoothing in its smallest form)
+    keeps the end blocks off 0 and 1, so that the anchors (0, 0) and (1, 1) continue the curve without a tie.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    levels, index = np.unique(np.concatenate([[0.0, 1.0], probability]), return_inverse=True)
+    weight = np.bincount(index).astype(np.float64)
+    mean = np.bincount(index, weights=np.concatenate([[1.0, 0.0], outcome])) / weight
+    fitted = isotonic_regression(mean, sample_weight=weight)
+    real = weight - np.isin(levels, (0.0, 1.0))
+    block = np.concatenate([[0], np.cumsum(np.diff(fitted) > 0)])
+    rows = np.bincount(block, weights=real)
+    centre = np.bincount(block, weights=real * levels) / np.maximum(rows, 1.0)
+    value = fitted[np.searchsorted(block, np.arange(block[-1] + 1))]
+    kept = (rows > 0) & (centre > 0.0) & (centre < 1.0)
+    x = np.concatenate([[0.0], centre[kept], [1.0]])
+    y = np.concatenate([[0.0], value[kept], [1.0]])
+    return IsotonicCalibrator(thresholds=tuple(x.tolist()), values=tuple(y.tolist()))

@@ -1,0 +1,212 @@
+"""A fitted model: what it predicts, why, and how it lies on disk.
+
+Stored as LightGBM's own text format plus JSON, so that loading runs no code of the file. What must not live here:
+fitting (`training`), metrics (`evaluation`).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mlops_assets.core.calibration import Calibrator, calibrator_from_json
+from mlops_assets.core.errors import FeatureError, PackagingError
+
+if TYPE_CHECKING:
+    import lightgbm
+
+BOOSTER_FILE = "model.lgb"
+DOCUMENT_FILE = "model.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """How many rows of a split the model was made with, and how many of them had the outcome 1."""
+
+    rows: int
+    positives: int
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A booster with its calibrator; equal when every stored field is equal.
+
+    Safe to share between threads: the booster is only read. LightGBM's known race between concurrent calls (its issue
+    6142) writes the iteration range of the call, which is the same for all calls here.
+    """
+
+    booster_text: str
+    """LightGBM text format, trees up to `best_iteration` only."""
+    feature_names: tuple[str, ...]
+    label: str
+    calibrator: Calibrator
+    best_iteration: int
+    parameters: Mapping[str, Any]
+    """All LightGBM parameters that were given, defaults of LightGBM left out."""
+    seed: int
+    splits: Mapping[str, SplitCount]
+    """By split name: train was fitted on, validation stopped the boosting and fitted the calibrator; no test rows."""
+    validation_metric: str
+    validation_curve: tuple[float, ...]
+    """Validation metric after each boosting round, past `best_iteration` too."""
+
+    def predict(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """Return the calibrated probability of outcome 1, shape (rows,); a null feature is a missing value.
+
+        Raises: FeatureError for a missing or non-numeric feature column, NaN or infinity.
+        """
+        return self.predict_matrix(feature_matrix(frame, self.feature_names))
+
+    def predict_raw(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """Return the booster's probability before calibration, shape (rows,)."""
+        return self._raw(feature_matrix(frame, self.feature_names))
+
+    def predict_matrix(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return calibrated probabilities of a (rows, features) matrix in the order of `feature_names`, NaN = missing."""
+        return self.calibrator.apply(self._raw(matrix))
+
+    def with_calibrator(self, calibrator: Calibrator) -> "TrainedModel":
+        """Return the same booster under another calibrator."""
+        return replace(self, calibrator=calibrator)
+
+    def contributions(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return each feature's SHAP value in log-odds before calibration, and `bias`, one row per row of `frame`.
+
+        A row's sum is the log-odds of its `predict_raw` (Lundberg et al. 2020, TreeSHAP, as LightGBM computes it).
+        """
+        names = [*self.feature_names, "bias"]
+        if frame.is_empty():
+            return pl.DataFrame(schema={name: pl.Float64 for name in names})
+        matrix = feature_matrix(frame, self.feature_names)
+        return pl.DataFrame(np.asarray(self._booster.predict(matrix, pred_contrib=True)), schema=names)
+
+    def importance(self) -> pl.DataFrame:
+        """Return one row per feature: `gain` (total loss reduction of its splits) and `splits`, largest gain first."""
+        return pl.DataFrame(
+            {
+                "feature": list(self.feature_names),
+                "gain": self._booster.feature_importance("gain").astype(np.float64),
+                "splits": self._booster.feature_importance("split").astype(np.int64),
+            }
+        ).sort("gain", "feature", descending=[True, False])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that is stored, as hexadecimal text."""
+        digest = hashlib.sha256(self.booster_text.encode())
+        digest.update(_canonical(self._document()).encode())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write the model into `folder`, which is made if needed; the same model gives the same bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / BOOSTER_FILE).write_text(self.booster_text, encoding="utf-8", newline="\n")
+        document = {"format_version": FORMAT_VERSION, "digest": self.digest, "model": self._document()}
+        (folder / DOCUMENT_FILE).write_text(
+            json.dumps(document, sort_keys=True, indent=1) + "\n", encoding="utf-8"
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainedModel":
+        """Read a model that `save` wrote.
+
+        Raises: PackagingError when a file is missing, is not ours, or does not match the digest.
+        """
+        try:
+            booster_text = (folder / BOOSTER_FILE).read_bytes().decode()
+            document = json.loads((folder / DOCUMENT_FILE).read_bytes())
+            if document["format_version"] != FORMAT_VERSION:
+                raise PackagingError(
+                    f"model in {folder}: format_version {document['format_version']}, readable is {FORMAT_VERSION}"
+                )
+            model = _from_document(booster_text, document["model"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PackagingError(f"model in {folder} cannot be read: {error!r}") from error
+        if model.digest != document.get("digest"):
+            raise PackagingError(
+                f"model in {folder} does not match its digest {document.get('digest')}: a file was changed or cut short"
+            )
+        return model
+
+    @cached_property
+    def _booster(self) -> "lightgbm.Booster":
+        import lightgbm
+
+        try:
+            return lightgbm.Booster(model_str=self.booster_text)
+        except lightgbm.basic.LightGBMError as error:
+            raise PackagingError(f"booster text cannot be read by LightGBM: {error}") from error
+
+    def _raw(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if not len(matrix):
+            return np.empty(0, dtype=np.float64)
+        return np.asarray(self._booster.predict(matrix), dtype=np.float64)
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "feature_names": list(self.feature_names),
+            "label": self.label,
+            "calibrator": self.calibrator.to_json(),
+            "best_iteration": self.best_iteration,
+            "parameters": dict(self.parameters),
+            "seed": self.seed,
+            "splits": {name: asdict(count) for name, count in self.splits.items()},
+            "validation_metric": self.validation_metric,
+            "validation_curve": list(self.validation_curve),
+        }
+
+
+def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the features as a C-ordered float64 matrix, shape (rows, features); null becomes NaN, LightGBM's missing.
+
+    A column of type Null counts as all missing. Integers above 2**53 lose precision.
+
+    Raises: FeatureError for a missing or non-numeric column, and for NaN or infinite values: missing is null here.
+    """
+    missing = [name for name in feature_names if name not in frame.columns]
+    if missing:
+        raise FeatureError(
+            f"feature column missing: {', '.join(missing)}; the frame has {', '.join(frame.columns)}"
+        )
+    matrix = np.empty((frame.height, len(feature_names)), dtype=np.float64)
+    for position, name in enumerate(feature_names):
+        column = frame.get_column(name)
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            raise FeatureError(
+                f"feature {name} has type {column.dtype}, but a model reads numbers: encode it in the view"
+            )
+        if column.dtype.is_float() and not column.is_finite().all():
+            row = (~column.is_finite()).fill_null(False).arg_max()
+            raise FeatureError(
+                f"feature {name} is {column[row]} in {(~column.is_finite()).sum()} of {frame.height} rows, first in row "
+                f"{row}; a missing value is null, and a ratio needs its zero denominator handled in the view"
+            )
+        matrix[:, position] = column.cast(pl.Float64).to_numpy()
+    return matrix
+
+
+def _from_document(booster_text: str, document: Mapping[str, Any]) -> TrainedModel:
+    return TrainedModel(
+        booster_text=booster_text,
+        feature_names=tuple(document["feature_names"]),
+        label=document["label"],
+        calibrator=calibrator_from_json(document["calibrator"]),
+        best_iteration=document["best_iteration"],
+        parameters=document["parameters"],
+        seed=document["seed"],
+        splits={name: SplitCount(**count) for name, count in document["splits"].items()},
+        validation_metric=document["validation_metric"],
+        validation_curve=tuple(document["validation_curve"]),
+    )
+
+
+def _canonical(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)

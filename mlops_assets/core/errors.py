@@ -10,6 +10,7 @@ PlatformError
 ├── TableError                  a lakehouse table
 │   └── TableNotFoundError      nothing was written there yet
 ├── TrainingError               nothing can be learned from these rows
+├── EvaluationError             rows or scores that cannot be judged
 ├── RegistryError               the registry, or an alias or version in it
 │   └── ReleaseRefusedError     a gate, an approval or a smoke test stands in the way
 ├── PackagingError              a bento that does not build or does not answer right
@@ -57,6 +58,10 @@ class TableNotFoundError(TableError):
 
 class TrainingError(PlatformError):
     """Nothing can be learned from these rows, for example because only one class is present."""
+
+
+class EvaluationError(PlatformError):
+    """Rows or scores cannot be judged, for example a score outside [0, 1] or test rows of one class only."""
 
 
 class RegistryError(PlatformError):

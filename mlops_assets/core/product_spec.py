@@ -186,6 +186,8 @@ class Gate(Section):
         has_limit = self.minimum is not None or self.maximum is not None
         if has_limit != (self.against == "absolute"):
             raise ValueError("an absolute gate needs minimum or maximum; a comparison takes margin instead")
+        if self.metric.endswith("_gap") and (self.against != "absolute" or self.slices):
+            raise ValueError(f"{self.metric} is a gap between groups: it takes a maximum, no contender and no slices")
         return self
 
 

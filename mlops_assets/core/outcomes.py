@@ -31,11 +31,11 @@ def newest_labels(
     _require(labels, columns, "labels")
     _check_as_of(as_of, has_times=has_times)
     versions = labels.select(columns).unique()
+    if as_of is not None:
+        versions = versions.filter((pl.col(KNOWN_AT) <= as_of) | pl.col(KNOWN_AT).is_null())
     _check_versions(versions, id_column=id_column, label=label)
     if not has_times:
         return versions.sort(id_column)
-    if as_of is not None:
-        versions = versions.filter(pl.col(KNOWN_AT) <= as_of)
     return versions.sort(id_column, KNOWN_AT).unique(subset=id_column, keep="last", maintain_order=True)
 
 

@@ -1,0 +1,1 @@
+"""Fraud detection on card transactions: which transactions will their holders dispute."""

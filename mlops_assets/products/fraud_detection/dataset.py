@@ -1,0 +1,172 @@
+"""The two feeds of fraud detection, transactions and outcomes: simulated, or read from a user's own file.
+
+What must not live here: what the columns mean (schemas.py) and how transactions are drawn (simulator.py).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from mlops_assets.core.errors import SourceError
+from mlops_assets.core.product import RawData, Reader, SourceContext
+from mlops_assets.products.fraud_detection.simulator import Simulation, simulate
+
+TIMESTAMP = pl.Datetime("us", "UTC")
+EVENT_COLUMNS = ("transaction_id", "event_timestamp", "known_at", "customer_id", "terminal_id", "amount_usd")
+LABEL_COLUMNS = ("transaction_id", "event_timestamp", "known_at", "is_fraud")
+HANDBOOK_COLUMNS = {
+    "TRANSACTION_ID": "transaction_id",
+    "TX_DATETIME": "event_timestamp",
+    "CUSTOMER_ID": "customer_id",
+    "TERMINAL_ID": "terminal_id",
+    "TX_AMOUNT": "amount_usd",
+    "TX_FRAUD": "is_fraud",
+}
+"""The Fraud Detection Handbook's column names and ours; its further columns are left aside."""
+OUR_COLUMNS = tuple(HANDBOOK_COLUMNS.values())
+DEFAULT_LABEL_DELAY_DAYS = 7
+
+
+def simulated_events(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+    """Simulate the transactions of [start, end), known as they happen; a bound of None leaves that side open.
+
+    Options: customers, terminals, start_date (ISO), days, radius, seed, label_delay_days.
+    Raises: SourceError for an option that the simulator does not have.
+    """
+    simulation, _ = _simulation(context.source.options)
+    return _as_events(_simulate_between(simulation, start, end))
+
+
+def simulated_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+    """Return the outcomes that became known in [start, end), of transactions label_delay_days earlier."""
+    simulation, delay = _simulation(context.source.options)
+    earlier_start, earlier_end = (None if bound is None else bound - delay for bound in (start, end))
+    return _as_labels(_simulate_between(simulation, earlier_start, earlier_end), delay)
+
+
+def file_events(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+    """Read the transactions of [start, end) from a Parquet file in our column names or the Handbook's.
+
+    Only the row groups of the asked time are read. Times without a zone are UTC; without a column `known_at`
+    a transaction is known as it happens. `path` may be a file, a folder of files or a pattern with `*`.
+
+    Raises: SourceError when there is no such file, it cannot be read, or columns are missing.
+    """
+    frame = _scan(context)
+    return _collect(_between(frame, "event_timestamp", start, end), context).pipe(_as_events)
+
+
+def file_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+    """Read the outcomes that became known in [start, end), label_delay_days after their transactions.
+
+    Rows without an outcome (null) are no labels.
+    """
+    delay = timedelta(days=float(context.source.options.get("label_delay_days", DEFAULT_LABEL_DELAY_DAYS)))
+    earlier_start, earlier_end = (None if bound is None else bound - delay for bound in (start, end))
+    frame = _between(_scan(context), "event_timestamp", earlier_start, earlier_end)
+    return _as_labels(_collect(frame.filter(pl.col("is_fraud").is_not_null()), context), delay)
+
+
+SOURCES: Mapping[str, Reader] = {
+    "simulator": Reader(events=simulated_events, labels=simulated_labels),
+    "parquet": Reader(events=file_events, labels=file_labels),
+}
+
+
+def sample(seed: int) -> RawData:
+    """Simulate some 2,000 transactions of 60 days among few customers and terminals; both outcomes occur."""
+    simulation = Simulation(customers=20, terminals=150, days=60, radius=15, seed=seed)
+    transactions = _simulate_between(simulation, None, None)
+    return RawData(
+        events=_as_events(transactions),
+        labels=_as_labels(transactions, timedelta(days=DEFAULT_LABEL_DELAY_DAYS)),
+    )
+
+
+def _simulation(options: Mapping[str, str | int | float | bool]) -> tuple[Simulation, timedelta]:
+    arguments = dict(options)
+    delay = timedelta(days=float(arguments.pop("label_delay_days", DEFAULT_LABEL_DELAY_DAYS)))
+    try:
+        if "start_date" in arguments:
+            arguments["start_date"] = date.fromisoformat(str(arguments["start_date"]))  # pyright: ignore[reportArgumentType]
+        return Simulation(**arguments), delay  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError) as error:
+        known = ", ".join((*Simulation.__dataclass_fields__, "label_delay_days"))
+        raise SourceError(
+            f"source.options of the simulator: {error}; it takes {known}, with start_date as YYYY-MM-DD"
+        ) from error
+
+
+def _simulate_between(simulation: Simulation, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+    midnight = datetime.combine(simulation.start_date, time(), UTC)
+    start = start or midnight
+    end = end or midnight + timedelta(days=simulation.days)
+    day_after = (end - timedelta(microseconds=1)).date() + timedelta(days=1)
+    frame = simulate(simulation, start=start.date(), end=day_after)
+    return frame.filter(pl.col("event_timestamp") >= start, pl.col("event_timestamp") < end)
+
+
+def _as_events(transactions: pl.DataFrame) -> pl.DataFrame:
+    if "known_at" not in transactions.columns:
+        transactions = transactions.with_columns(known_at="event_timestamp")
+    return transactions.select(EVENT_COLUMNS)
+
+
+def _as_labels(transactions: pl.DataFrame, delay: timedelta) -> pl.DataFrame:
+    return transactions.with_columns(known_at=pl.col("event_timestamp") + delay).select(LABEL_COLUMNS)
+
+
+def _scan(context: SourceContext) -> pl.LazyFrame:
+    path = context.file()
+    if "*" not in path.name and not path.exists():
+        raise SourceError(f"source.path: there is no {path}; {_neighbours(path)}")
+    try:
+        frame = pl.scan_parquet(path)
+        columns = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(f"source.path: {path} cannot be read as Parquet: {error}") from error
+    if "transaction_id" not in columns and "TRANSACTION_ID" in columns:
+        names = tuple(HANDBOOK_COLUMNS)
+        frame = frame.rename({name: ours for name, ours in HANDBOOK_COLUMNS.items() if name in columns})
+    else:
+        names = OUR_COLUMNS
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise SourceError(
+            f"source.path: {path} has no column {', '.join(missing)}; it has {', '.join(columns)}; "
+            f"needed are {', '.join(OUR_COLUMNS)}, or the Fraud Detection Handbook's "
+            f"{', '.join(HANDBOOK_COLUMNS)}"
+        )
+    return frame.with_columns(
+        _utc(frame, name) for name in ("event_timestamp", "known_at") if name in frame.collect_schema()
+    )
+
+
+def _neighbours(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"nor its folder {path.parent}"
+    others = sorted(other.name for other in path.parent.glob("*.parquet"))
+    return f"its folder has {', '.join(others[:5]) if others else 'no Parquet file'}"
+
+
+def _utc(frame: pl.LazyFrame, name: str) -> pl.Expr:
+    dtype = frame.collect_schema()[name]
+    if not isinstance(dtype, pl.Datetime):
+        return pl.col(name)
+    column = pl.col(name) if dtype.time_zone else pl.col(name).dt.replace_time_zone("UTC")
+    return column.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+
+
+def _between(frame: pl.LazyFrame, column: str, start: datetime | None, end: datetime | None) -> pl.LazyFrame:
+    if start is not None:
+        frame = frame.filter(pl.col(column) >= start)
+    return frame if end is None else frame.filter(pl.col(column) < end)
+
+
+def _collect(frame: pl.LazyFrame, context: SourceContext) -> pl.DataFrame:
+    try:
+        return frame.sort("event_timestamp", "transaction_id").collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(f"source.path: {context.file()} cannot be read: {error}") from error

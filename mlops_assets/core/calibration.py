@@ -1,9 +1,10 @@
 """Probability calibrators as plain numbers: what `predict` applies after the booster, and how it is fitted.
 
-A calibrator maps a raw probability to a calibrated one, never reorders two rows, and is stored as JSON. What must not
-live here: measures of calibration (they belong to the evaluation).
+A calibrator maps a raw probability to a calibrated one, never reorders two rows, and is stored as JSON. What
+must not live here: measures of calibration (they belong to the evaluation).
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,20 +19,26 @@ Floats = npt.NDArray[np.float64]
 CalibrationChoice = Literal["none", "sigmoid", "isotonic", "auto"]
 
 MINIMUM_CLASS_ROWS = 20
-"""Rows of the rarer class below which `auto` leaves probabilities as they are: five folds would hold under four each."""
+"""Rows of the rarer class below which `auto` does not calibrate: each of five folds would hold under four."""
 FOLDS = 5
 _LOG_ODDS_LIMIT = 1e-15
 
 
 class Calibrator(Protocol):
-    """Maps raw probabilities, shape (n,), to calibrated ones in [0, 1]; non-decreasing; row by row independent."""
+    """Maps raw probabilities, shape (n,), to calibrated ones in [0, 1]; non-decreasing; row by row."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """One of none, sigmoid, isotonic."""
+        ...
 
-    def apply(self, probability: Floats) -> Floats: ...
+    def apply(self, probability: Floats) -> Floats:
+        """Return the calibrated probability, shape as given."""
+        ...
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]:
+        """Return what `calibrator_from_json` reads."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def calibrator_from_json(document: Mapping[str, Any]) -> Calibrator:
                 return SigmoidCalibrator(float(document["slope"]), float(document["intercept"]))
             case "isotonic":
                 x, y = (tuple(float(v) for v in document[key]) for key in ("thresholds", "values"))
-                if len(x) == len(y) >= 2 and all(a < b for a, b in zip(x, x[1:], strict=False)):
+                if len(x) == len(y) >= 2 and all(a < b for a, b in itertools.pairwise(x)):
                     return IsotonicCalibrator(x, y)
     except (KeyError, TypeError, ValueError) as error:
         raise PackagingError(f"calibrator cannot be read: {error!r} in {dict(document)!r:.200}") from error
@@ -113,10 +120,10 @@ def calibrator_from_json(document: Mapping[str, Any]) -> Calibrator:
 def fit_calibrator(
     probability: Floats, outcome: Floats, *, choice: CalibrationChoice, seed: int
 ) -> Calibrator:
-    """Fit the chosen calibrator on raw probabilities and 0/1 outcomes of rows that the booster was not fitted on.
+    """Fit a calibrator on raw probabilities and 0/1 outcomes of rows that the booster was not fitted on.
 
-    `auto` takes the lowest cross-fitted Brier score of none, sigmoid and isotonic on these rows, the simpler one on a
-    tie, and none when the rarer class has fewer than MINIMUM_CLASS_ROWS rows.
+    `auto` takes the lowest cross-fitted Brier score of none, sigmoid and isotonic on these rows, the simpler
+    one on a tie, and none when the rarer class has fewer than MINIMUM_CLASS_ROWS rows.
 
     Raises: TrainingError when only one class is present and a calibrator has to be fitted.
     """
@@ -134,7 +141,7 @@ def fit_calibrator(
 
 
 def cross_fitted_brier(probability: Floats, outcome: Floats, *, seed: int) -> dict[CalibrationChoice, float]:
-    """Return the Brier score by calibrator, each row judged by a fit on the other folds; folds are stratified, seeded."""
+    """Return the Brier score by calibrator, each row judged by a fit on the other folds (seeded)."""
     fold = np.empty(len(outcome), dtype=np.int64)
     generator = np.random.default_rng(seed)
     for value in (0.0, 1.0):
@@ -171,17 +178,18 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _fit_sigmoid(probability: Floats, outcome: Floats) -> SigmoidCalibrator:
-    """Maximum likelihood with Platt's smoothed targets (Platt 1999, eq. 2.2.1), by Newton steps with step halving.
+    """Maximise the likelihood of Platt's smoothed targets, by Newton steps with halving.
 
-    Newton with halving after Lin, Lin and Weng (2007), "A note on Platt's probabilistic outputs". A slope below zero
-    would turn the ranking round; the constrained optimum is then slope 0.
+    Platt (1999), "Probabilistic outputs for support vector machines"; Lin, Lin and Weng (2007), "A note on
+    Platt's probabilistic outputs". A slope below zero would turn the ranking round; the optimum under
+    slope >= 0 is then slope 0.
     """
     x = np.column_stack([log_odds(probability), np.ones(len(outcome))])
     positives = float(outcome.sum())
     negatives = len(outcome) - positives
     target = np.where(outcome == 1.0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
-    def loss(weights: Floats) -> float:
+    def loss(weights: npt.NDArray[Any]) -> float:
         z = x @ weights
         return float(np.sum(np.logaddexp(0.0, z) - target * z))
 
@@ -205,11 +213,12 @@ def _fit_sigmoid(probability: Floats, outcome: Floats) -> SigmoidCalibrator:
 
 
 def _fit_isotonic(probability: Floats, outcome: Floats) -> IsotonicCalibrator:
-    """Pool adjacent violators, then centre each block: Oron and Flournoy (2017), "Centered Isotonic Regression".
+    """Pool adjacent violators, then centre each block.
 
-    Plain isotonic steps tie all rows of a block, which costs ranking metrics; centred blocks with interpolation are
-    strictly increasing. One pseudo-outcome of the other class at either end (Platt's smoothing in its smallest form)
-    keeps the end blocks off 0 and 1, so that the anchors (0, 0) and (1, 1) continue the curve without a tie.
+    Oron and Flournoy (2017), "Centered isotonic regression". Plain isotonic steps tie all rows of a block,
+    which costs ranking metrics; centred blocks with interpolation are strictly increasing. One pseudo-outcome
+    of the other class at either end keeps the end blocks off 0 and 1, so that the anchors (0, 0) and (1, 1)
+    continue the curve without a tie.
     """
     from sklearn.isotonic import isotonic_regression
 

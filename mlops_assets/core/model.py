@@ -1,7 +1,7 @@
 """A fitted model: what it predicts, why, and how it lies on disk.
 
-Stored as LightGBM's own text format plus JSON, so that loading runs no code of the file. What must not live here:
-fitting (`training`), metrics (`evaluation`).
+Stored as LightGBM's own text format plus JSON, so that loading runs no code of the file. What must not live
+here: fitting (`training`), metrics (`evaluation`).
 """
 
 import hashlib
@@ -39,8 +39,8 @@ class SplitCount:
 class TrainedModel:
     """A booster with its calibrator; equal when every stored field is equal.
 
-    Safe to share between threads: the booster is only read. LightGBM's known race between concurrent calls (its issue
-    6142) writes the iteration range of the call, which is the same for all calls here.
+    Safe to share between threads: the booster is only read. LightGBM's known race between concurrent calls
+    (its issue 6142) writes the iteration range of the call, which is the same for all calls here.
     """
 
     booster_text: str
@@ -53,7 +53,7 @@ class TrainedModel:
     """All LightGBM parameters that were given, defaults of LightGBM left out."""
     seed: int
     splits: Mapping[str, SplitCount]
-    """By split name: train was fitted on, validation stopped the boosting and fitted the calibrator; no test rows."""
+    """Rows of train (fitted on) and validation (stopped the boosting and fitted the calibrator)."""
     validation_metric: str
     validation_curve: tuple[float, ...]
     """Validation metric after each boosting round, past `best_iteration` too."""
@@ -70,7 +70,7 @@ class TrainedModel:
         return self._raw(feature_matrix(frame, self.feature_names))
 
     def predict_matrix(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return calibrated probabilities of a (rows, features) matrix in the order of `feature_names`, NaN = missing."""
+        """Return calibrated probabilities of a (rows, features) matrix; columns as in `feature_names`."""
         return self.calibrator.apply(self._raw(matrix))
 
     def with_calibrator(self, calibrator: Calibrator) -> "TrainedModel":
@@ -78,9 +78,9 @@ class TrainedModel:
         return replace(self, calibrator=calibrator)
 
     def contributions(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return each feature's SHAP value in log-odds before calibration, and `bias`, one row per row of `frame`.
+        """Return each row's SHAP values by feature, and `bias`, in log-odds before calibration.
 
-        A row's sum is the log-odds of its `predict_raw` (Lundberg et al. 2020, TreeSHAP, as LightGBM computes it).
+        A row's sum is the log-odds of its `predict_raw` (TreeSHAP, Lundberg et al. 2020, in LightGBM).
         """
         names = [*self.feature_names, "bias"]
         if frame.is_empty():
@@ -89,7 +89,7 @@ class TrainedModel:
         return pl.DataFrame(np.asarray(self._booster.predict(matrix, pred_contrib=True)), schema=names)
 
     def importance(self) -> pl.DataFrame:
-        """Return one row per feature: `gain` (total loss reduction of its splits) and `splits`, largest gain first."""
+        """Return per feature `gain` (total loss reduction of its splits) and `splits`, largest gain first."""
         return pl.DataFrame(
             {
                 "feature": list(self.feature_names),
@@ -125,14 +125,16 @@ class TrainedModel:
             document = json.loads((folder / DOCUMENT_FILE).read_bytes())
             if document["format_version"] != FORMAT_VERSION:
                 raise PackagingError(
-                    f"model in {folder}: format_version {document['format_version']}, readable is {FORMAT_VERSION}"
+                    f"model in {folder}: format_version is {document['format_version']}, "
+                    f"only {FORMAT_VERSION} can be read"
                 )
             model = _from_document(booster_text, document["model"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PackagingError(f"model in {folder} cannot be read: {error!r}") from error
         if model.digest != document.get("digest"):
             raise PackagingError(
-                f"model in {folder} does not match its digest {document.get('digest')}: a file was changed or cut short"
+                f"model in {folder} does not match its digest {document.get('digest')}: "
+                "a file was changed or cut short"
             )
         return model
 
@@ -165,11 +167,11 @@ class TrainedModel:
 
 
 def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the features as a C-ordered float64 matrix, shape (rows, features); null becomes NaN, LightGBM's missing.
+    """Return a C-ordered float64 matrix, shape (rows, features); null becomes NaN, LightGBM's missing.
 
     A column of type Null counts as all missing. Integers above 2**53 lose precision.
 
-    Raises: FeatureError for a missing or non-numeric column, and for NaN or infinite values: missing is null here.
+    Raises: FeatureError for a missing or non-numeric column, and for a NaN or infinite value.
     """
     missing = [name for name in feature_names if name not in frame.columns]
     if missing:
@@ -183,10 +185,11 @@ def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDA
             raise FeatureError(
                 f"feature {name} has type {column.dtype}, but a model reads numbers: encode it in the view"
             )
-        if column.dtype.is_float() and not column.is_finite().all():
-            row = (~column.is_finite()).fill_null(False).arg_max()
+        wrong = ~column.is_finite() if column.dtype.is_float() else pl.Series([False])
+        if wrong.any():
+            row = wrong.to_list().index(True)
             raise FeatureError(
-                f"feature {name} is {column[row]} in {(~column.is_finite()).sum()} of {frame.height} rows, first in row "
+                f"feature {name} is {column[row]} in {wrong.sum()} of {frame.height} rows, first in row "
                 f"{row}; a missing value is null, and a ratio needs its zero denominator handled in the view"
             )
         matrix[:, position] = column.cast(pl.Float64).to_numpy()

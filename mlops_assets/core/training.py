@@ -1,7 +1,8 @@
-"""Fitting a candidate: LightGBM with early stopping on validation rows, then a probability calibrator on the same rows.
+"""Fitting a candidate: LightGBM, stopped early on validation rows, and a calibrator fitted on the same rows.
 
 Same rows, parameters, seed, thread count, LightGBM version and machine give the same model bytes
-(docs/decisions/003-model-format-and-determinism.md). What must not live here: the search (`tuning`), test rows.
+(docs/decisions/003-model-format-and-determinism.md). What must not live here: the search (`tuning`), test
+rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,12 +57,12 @@ def fit(
     parameters: Mapping[str, Scalar],
     on_round: OnRound | None = None,
 ) -> TrainedModel:
-    """Fit on the rows with split "train", stop and calibrate on those with split "validation"; test rows are not read.
+    """Fit on rows with split "train", stop and calibrate on those with split "validation"; read no test rows.
 
     `parameters` are LightGBM's and override `training.parameters`; `on_round` gets the round (from 1) and the
     validation metric. Calibrated probabilities of validation rows are optimistic: judge on test rows.
 
-    Raises: TrainingError when nothing can be learned or a parameter is unknown; FeatureError for an unusable feature.
+    Raises: TrainingError when nothing can be learned or a parameter is wrong; FeatureError for a bad feature.
     """
     data = prepare_training_data(training_set, feature_names=feature_names, label=label)
     return fit_prepared(data, training=training, parameters=parameters, on_round=on_round)
@@ -106,8 +107,8 @@ def boost(
 ) -> Boosted:
     """Fit a booster on the train rows and cut it at the round with the best validation metric.
 
-    Raises: TrainingError for an unknown or reserved parameter, a value that LightGBM refuses, or when no tree could
-    split the rows.
+    Raises: TrainingError for an unknown or reserved parameter, a value that LightGBM refuses, or when no tree
+    could split the rows.
     """
     import lightgbm
 
@@ -144,10 +145,10 @@ def boost(
 def lightgbm_parameters(
     data: TrainingData, *, training: Training, parameters: Mapping[str, Scalar]
 ) -> dict[str, Any]:
-    """Return the full LightGBM setting: declared and given parameters by LightGBM's own names, and what makes it deterministic.
+    """Return the full LightGBM setting: declared and given parameters, and what makes it deterministic.
 
-    Raises: TrainingError for a parameter that LightGBM does not know (it would ignore it silently), one that another
-    setting owns, or a monotone constraint on a feature that the model does not see.
+    Raises: TrainingError for a parameter that LightGBM does not know (it would ignore it silently), one that
+    another setting owns, or a monotone constraint on a feature that the model does not see.
     """
     chosen = canonical_parameters(training.parameters) | canonical_parameters(parameters)
     settings: dict[str, Any] = {
@@ -202,6 +203,7 @@ def _monotone_list(feature_names: Sequence[str], constraints: Mapping[str, int])
     unknown = sorted(set(constraints) - set(feature_names))
     if unknown:
         raise TrainingError(
-            f"training.monotone_constraints names {', '.join(unknown)}, but the model sees {', '.join(feature_names)}"
+            f"training.monotone_constraints names {', '.join(unknown)}, "
+            f"but the model sees {', '.join(feature_names)}"
         )
     return [constraints.get(name, 0) for name in feature_names]

@@ -1,4 +1,4 @@
-"""A training set as boosting reads it: checked matrices of the train and validation rows, and their binned form.
+"""A training set as boosting reads it: checked matrices of train and validation rows, and their binned form.
 
 Test rows never enter here. What must not live here: splitting (`splits`), boosting (`training`).
 """
@@ -36,7 +36,7 @@ BINNING_PARAMETERS = frozenset(
         "zero_as_missing",
     }
 )
-"""LightGBM parameters that decide how values are binned: settings that agree on them share one binned dataset."""
+"""LightGBM parameters that decide how values are binned; settings that agree on them share one dataset."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class LabelledRows:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Checked train and validation rows; binned datasets are kept, so that the trials of a search share them."""
+    """Checked train and validation rows; binned datasets are kept, so that a search's trials share them."""
 
     feature_names: tuple[str, ...]
     label: str
@@ -76,7 +76,13 @@ class TrainingData:
             train = lightgbm.Dataset(
                 self.train.features, self.train.outcomes, feature_name=names, params=dict(parameters)
             ).construct()
-            validation = train.create_valid(self.validation.features, self.validation.outcomes).construct()
+            validation = lightgbm.Dataset(
+                self.validation.features,
+                self.validation.outcomes,
+                reference=train,
+                feature_name=names,
+                params=dict(parameters),
+            ).construct()
             self._binned[key] = (train, validation)
         return self._binned[key]
 
@@ -102,13 +108,11 @@ def prepare_training_data(
         _labelled_rows(training_set.filter(pl.col("split") == split), feature_names, label=label, split=split)
         for split in ("train", "validation")
     )
-    empty = [
-        n for n, all_null in zip(feature_names, np.isnan(train.features).all(axis=0), strict=True) if all_null
-    ]
+    empty = [name for i, name in enumerate(feature_names) if np.isnan(train.features[:, i]).all()]
     if empty:
         raise FeatureError(
-            f"feature {', '.join(empty)} is null in all {train.count.rows} train rows: nothing can be learned from it; "
-            "leave it out of model_features or mend its source"
+            f"feature {', '.join(empty)} is null in all {train.count.rows} train rows: "
+            "nothing can be learned from it; leave it out of model_features or mend its source"
         )
     return TrainingData(feature_names=tuple(feature_names), label=label, train=train, validation=validation)
 
@@ -126,15 +130,15 @@ def outcomes_of(frame: pl.DataFrame, *, label: str, where: str) -> Floats:
     values = column.cast(pl.Float64)
     wrong = ~values.is_in([0.0, 1.0]).fill_null(False)
     if wrong.any():
-        row = wrong.arg_max()
+        row = wrong.to_list().index(True)
         raise TrainingError(
-            f"{where}: label {label} must be 0 or 1, but is {column[row]} in {wrong.sum()} of {frame.height} rows, "
-            f"first in row {row}"
+            f"{where}: label {label} must be 0 or 1, but is {column[row]} in {wrong.sum()} of "
+            f"{frame.height} rows, first in row {row}"
         )
     if values.n_unique() < 2:
         raise TrainingError(
-            f"{where}: label {label} is {values[0]:g} in all {frame.height} rows; both classes are needed: take a longer "
-            "window or look at the label's source"
+            f"{where}: label {label} is {values[0]:g} in all {frame.height} rows; both classes are needed: "
+            "take a longer window or look at the label's source"
         )
     return values.to_numpy()
 

@@ -1,0 +1,53 @@
+"""Whole UTC days of a partitioned table: what a run reads, and what it replaces."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, Self
+
+import polars as pl
+
+from mlops_assets.core.errors import TableError
+
+DayColumn = Literal["event_date", "known_date"]
+
+
+@dataclass(frozen=True)
+class DayRange:
+    """Whole UTC days [first, end) of a day column."""
+
+    first: date
+    end: date
+    column: DayColumn = "event_date"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.first, datetime) or isinstance(self.end, datetime):
+            raise TableError(f"a day range takes dates, not times: {self.first!r} to {self.end!r}")
+        if self.first >= self.end:
+            raise TableError(f"day range of {self.column} is empty: first {self.first}, end {self.end}")
+
+    def with_lookback(self, lookback: timedelta) -> Self:
+        """Return the range with as many whole days before it as `lookback` touches."""
+        days = -(-lookback // timedelta(days=1))
+        return type(self)(self.first - timedelta(days=days), self.end, self.column)
+
+    @property
+    def starts_at(self) -> datetime:
+        """First instant of the range, UTC."""
+        return datetime.combine(self.first, time(), UTC)
+
+    @property
+    def ends_at(self) -> datetime:
+        """First instant after the range, UTC."""
+        return datetime.combine(self.end, time(), UTC)
+
+    def contains(self) -> pl.Expr:
+        """Whether a row's day lies in the range; null for a null day."""
+        return pl.col(self.column).is_between(self.first, self.end, closed="left")
+
+    def predicate(self) -> str:
+        """The same condition in Delta's SQL."""
+        return f"{self.column} >= '{self.first}' AND {self.column} < '{self.end}'"
+
+    def __str__(self) -> str:
+        """`event_date [first, end)`."""
+        return f"{self.column} [{self.first}, {self.end})"

@@ -1,0 +1,248 @@
+"""One write to a Delta table: what it would change, whether it fits, and its commit; and the retries after a
+lost race.
+
+What must not live here: where tables lie, and how they are opened.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from mlops_assets.core.day_range import DayColumn, DayRange
+from mlops_assets.core.errors import TableError
+from mlops_assets.core.schema_difference import schema_difference
+
+logger = logging.getLogger(__name__)
+
+MAXIMUM_ATTEMPTS = 10
+"""How often a commit that lost a race is tried before the write gives up."""
+
+_MAINTENANCE = frozenset({"VACUUM START", "VACUUM END", "OPTIMIZE"})
+
+
+class LostRaceError(Exception):
+    """Another writer created the table between our look and our commit; the write is tried again."""
+
+
+@dataclass(frozen=True)
+class CommitInfo:
+    """Who wrote a commit; stored in the Delta log."""
+
+    run_id: str
+    code_version: str
+    inputs: str | None = None
+    """Names and versions of the tables that were read, as text."""
+
+    def properties(self, *, days: DayRange | None = None, retries: int | None = None) -> CommitProperties:
+        """Return the commit's custom metadata, without keys that have no value, and its retries (None:
+        deltalake's).
+        """
+        entries = {
+            "run_id": self.run_id,
+            "code_version": self.code_version,
+            "inputs": self.inputs,
+            "days": str(days) if days else None,
+        }
+        return CommitProperties(
+            custom_metadata={key: value for key, value in entries.items() if value is not None},
+            max_commit_retries=retries,
+        )
+
+
+@dataclass(frozen=True)
+class TableCommit:
+    """What a write did: the version that holds its rows, the rows it was given, whether anything was
+    written.
+    """
+
+    version: int
+    rows: int
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One intended write; every method looks at the stored table as it is now, so that a retry starts
+    afresh.
+    """
+
+    subject: str
+    rows: pl.DataFrame
+    days: DayRange | None
+    commit: CommitInfo
+    allow_new_columns: bool = False
+
+    def apply(self, stored: DeltaTable) -> TableCommit:
+        """Commit on top of the version that `stored` was opened at, unless it holds these rows already.
+
+        Raises: TableError when the rows do not fit; CommitFailedError when another writer changed the range
+        since.
+        """
+        self._require_partitioning(stored)
+        covers = self._covers(stored)
+        if not covers:
+            self._require_fitting_schema(stored)
+        if self._is_stored(stored):
+            return TableCommit(data_version(stored), self.rows.height, changed=False)
+        differs = bool(schema_difference(self.rows.schema, stored_schema(stored)))
+        overwrites_schema = covers and differs
+        whole = self.days is None or overwrites_schema
+        write_deltalake(
+            stored,
+            self.rows,
+            mode="overwrite",
+            predicate=None if whole or self.days is None else self.days.predicate(),
+            schema_mode="overwrite" if overwrites_schema else "merge" if differs else None,
+            partition_by=self.partition_by,
+            # Without a predicate deltalake keeps files that another writer added meanwhile: a mix of two.
+            commit_properties=self.commit.properties(days=self.days, retries=0 if whole else None),
+        )
+        return TableCommit(stored.version(), self.rows.height, changed=True)
+
+    @property
+    def partition_by(self) -> list[str]:
+        """The day column, or nothing for a table that is replaced as a whole."""
+        return [self.days.column] if self.days else []
+
+    def sorted_by_day(self) -> Self:
+        """The same write with rows sorted by day: deltalake writes 1.75 million rows of 183 days ten times
+        faster so.
+        """
+        return (
+            replace(self, rows=self.rows.sort(self.partition_by, maintain_order=True)) if self.days else self
+        )
+
+    def require_days(self) -> None:
+        """Raise TableError when a row lies outside the days that are replaced."""
+        if self.days is None:
+            return
+        column = self.days.column
+        if self.rows.schema.get(column) != pl.Date:
+            raise TableError(
+                f"{self.subject}: rows of {self.days} need a column {column} of type Date, "
+                f"found {self.rows.schema.get(column)}"
+            )
+        outside = self.rows.filter(~self.days.contains().fill_null(value=False))
+        if outside.height:
+            raise TableError(
+                f"{self.subject}: {outside.height} of {self.rows.height} rows lie outside {self.days}, "
+                f"for example {column} {outside[column][0]}; a write touches no day but its own"
+            )
+
+    def _covers(self, stored: DeltaTable) -> bool:
+        if self.days is None:
+            return True
+        days = stored_days(stored, self.days.column)
+        return bool(days.select(self.days.contains().fill_null(value=False).all()).item())
+
+    def _require_partitioning(self, stored: DeltaTable) -> None:
+        partitioned_by = stored.metadata().partition_columns
+        if partitioned_by != self.partition_by:
+            raise TableError(
+                f"{self.subject} is partitioned by {', '.join(partitioned_by) or 'nothing'}, but the write "
+                f"replaces {self.days or 'the whole table'}: a table keeps its first partitioning"
+            )
+
+    def _require_fitting_schema(self, stored: DeltaTable) -> None:
+        difference = schema_difference(self.rows.schema, stored_schema(stored))
+        if difference.missing or difference.retyped or (difference.new and not self.allow_new_columns):
+            raise TableError(
+                f"{self.subject}: the rows of {self.days} do not fit the stored columns:\n"
+                f"{difference.describe()}\n"
+                "Rows of other days stay, so their columns must too: write all stored days in one run to "
+                "change columns, or allow new columns, which are null in the days that were written before."
+            )
+
+    def _is_stored(self, stored: DeltaTable) -> bool:
+        if schema_difference(self.rows.schema, stored_schema(stored)):
+            return False
+        rows = stored_rows(stored, self.days, subject=self.subject)
+        if rows.select(pl.len()).collect().item() != self.rows.height:
+            return False
+        columns = self.rows.columns
+        return _row_hashes(rows, columns).equals(_row_hashes(self.rows.lazy(), columns))
+
+
+def append_rows(stored: DeltaTable, rows: pl.DataFrame, *, subject: str, commit: CommitInfo) -> TableCommit:
+    """Add rows in one commit; an empty frame writes nothing.
+
+    Raises: TableError when the columns differ from the stored ones.
+    """
+    difference = schema_difference(rows.schema, stored_schema(stored))
+    if difference:
+        raise TableError(f"{subject}: appended rows do not fit the stored columns:\n{difference.describe()}")
+    if rows.is_empty():
+        return TableCommit(data_version(stored), 0, changed=False)
+    write_deltalake(stored, rows, mode="append", commit_properties=commit.properties())
+    return TableCommit(stored.version(), rows.height, changed=True)
+
+
+def with_retries(subject: str, attempt: Callable[[], TableCommit]) -> TableCommit:
+    """Call `attempt` until its commit wins, at most MAXIMUM_ATTEMPTS times; each attempt looks at the table
+    anew.
+
+    Raises: TableError when other writers won every time.
+    """
+    number = 1
+    while True:
+        try:
+            return attempt()
+        except (CommitFailedError, LostRaceError) as error:
+            if number == MAXIMUM_ATTEMPTS:
+                raise TableError(
+                    f"{subject}: {number} commits in a row lost against other writers of the same rows; "
+                    "let one writer work at a time, then try again"
+                ) from error
+            logger.info("%s: commit %d lost against another writer, trying again", subject, number)
+            number += 1
+
+
+def stored_rows(stored: DeltaTable, days: DayRange | None, *, subject: str) -> pl.LazyFrame:
+    """Lazily read the opened version, or `days` of it.
+
+    Raises: TableError when the table is not partitioned by the day column of `days`.
+    """
+    rows = pl.scan_delta(stored)
+    if days is None:
+        return rows
+    if days.column not in stored.metadata().partition_columns:
+        raise TableError(f"{subject} is not partitioned by {days.column}, so it has no {days}")
+    return rows.filter(days.contains())
+
+
+def stored_schema(stored: DeltaTable) -> dict[str, pl.DataType]:
+    """Column names and Polars types of the opened version, in stored order."""
+    return dict(pl.scan_delta(stored).collect_schema())
+
+
+def stored_days(stored: DeltaTable, column: DayColumn) -> pl.DataFrame:
+    """One row per stored day, in order: the day column and `rows`; from the log alone, no data file is
+    read.
+    """
+    files = pl.DataFrame(stored.get_add_actions(flatten=True))
+    return (
+        files.select(pl.col(f"partition.{column}").alias(column), pl.col("num_records").alias("rows"))
+        .group_by(column)
+        .agg(pl.col("rows").sum())
+        .filter(pl.col("rows") > 0)
+        .sort(column)
+    )
+
+
+def data_version(stored: DeltaTable) -> int:
+    """The newest version that changed rows or columns: maintenance such as a vacuum is a commit too, but
+    no change.
+    """
+    return next(entry["version"] for entry in stored.history() if entry["operation"] not in _MAINTENANCE)
+
+
+def _row_hashes(rows: pl.LazyFrame, columns: list[str]) -> pl.Series:
+    """64-bit hashes of the rows, sorted: two sets of rows differ unnoticed with a chance of 2^-64 per
+    changed row.
+    """
+    return rows.select(pl.struct(columns).hash(seed=0).sort().alias("hash")).collect()["hash"]

@@ -1,0 +1,67 @@
+"""The door to MLflow: a client for one tracking URI, quiet and without telemetry.
+
+What must not live here: what runs and versions mean (`registry`), and how Dagster opens a run
+(`resources.tracking`).
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SWITCHES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+# MLflow exports its global state under these names to child processes, and the platform's settings read the
+# first.
+_EXPORTED = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+
+
+def quiet_mlflow() -> None:
+    """Turn off MLflow's telemetry and its start-up messages; must run before the first import of MLflow.
+
+    A switch that the environment already sets is left alone.
+    """
+    for name, value in _SWITCHES.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def mlflow_client(tracking_uri: str) -> "MlflowClient":
+    """Return a client of the tracking server and registry at `tracking_uri`; a new SQLite database is set up
+    (about 3 s).
+    """
+    quiet_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def mlflow_globals(tracking_uri: str) -> Iterator[None]:
+    """Point MLflow's module-level functions at `tracking_uri`; the environment is as before on exit.
+
+    MLflow's functions know one URI per process; two threads with different URIs at the same time would mix
+    them up.
+    """
+    quiet_mlflow()
+    import mlflow
+
+    before = {name: os.environ.get(name) for name in _EXPORTED}
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -221,6 +221,8 @@ class Monitoring(Section):
     """Rows per side that Evidently sees; larger windows are sampled, seeded."""
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """Windows with fewer rows are inconclusive."""
+    minimum_positives: Annotated[int, Field(ge=1)] = 20
+    """Windows with fewer known outcomes of either class are inconclusive about performance."""
     performance_drop: Annotated[float, Field(gt=0)] = 0.05
     """Drop of the primary metric below the champion's test value at which the window alarms."""
     cooldown_days: Annotated[int, Field(ge=0)] = 7

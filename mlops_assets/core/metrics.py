@@ -1,8 +1,9 @@
 """Metrics of scores against 0/1 labels, computed under many row weightings at once.
 
-A weighting is a column of a (rows, samples) matrix: a bootstrap resample is a column of counts, the sample itself is a
-column of ones. Sorting is done once per set of scores; what remains per weighting is sums, so a thousand resamples of
-70,000 rows take well under a second. What must not live here: resampling, intervals, limits.
+A weighting is a column of a (rows, samples) matrix: a bootstrap resample is a column of counts, the sample
+itself is a column of ones. Sorting is done once per set of scores; what remains per weighting is sums, so a
+thousand resamples of 70,000 rows take well under a second. What must not live here: resampling, intervals,
+limits.
 """
 
 from collections.abc import Mapping
@@ -15,10 +16,13 @@ import numpy.typing as npt
 from mlops_assets.core.product_spec import Cost
 
 Floats = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.int8]
+"""0 or 1 per row."""
 
 CALIBRATION_BINS = 10
-"""Equal-mass bins of the calibration error. Equal mass, since under rare positives nearly all equal-width bins are empty
-(Nixon et al. 2019, Measuring Calibration in Deep Learning)."""
+"""Equal-mass bins of the calibration error. Equal mass, since under rare positives nearly all equal-width
+bins are empty (Nixon et al. 2019, Measuring Calibration in Deep Learning)."""
 _LOGIT_CLIP = 1e-6
 """Probabilities are kept this far from 0 and 1 where their logit is taken."""
 
@@ -33,7 +37,8 @@ class Metric:
     needs_probability: bool = False
     """Undefined for a score that only ranks."""
     is_folded: bool = False
-    """A sum of absolute values or a maximum of differences: noise can only raise it, and resampling adds noise again."""
+    """A sum of absolute values or a maximum of differences: noise can only raise it, and resampling adds
+    noise again."""
 
 
 METRICS: Mapping[str, Metric] = {
@@ -51,7 +56,10 @@ METRICS: Mapping[str, Metric] = {
     "cost_per_row": Metric("cost per row at the threshold", -1, needs_probability=True),
     "calibration_bias": Metric("mean prediction minus observed rate", 0, needs_probability=True),
     "true_positive_rate_gap": Metric(
-        "largest difference of the true positive rate between groups", -1, needs_probability=True, is_folded=True
+        "largest difference of the true positive rate between groups",
+        -1,
+        needs_probability=True,
+        is_folded=True,
     ),
     "selection_rate_gap": Metric(
         "largest difference of the selection rate between groups", -1, needs_probability=True, is_folded=True
@@ -62,13 +70,14 @@ METRICS: Mapping[str, Metric] = {
 class RankingMetrics:
     """`auc` and `average_precision` of fixed scores under weightings; equal to scikit-learn's, ties included.
 
-    Only the distinct scores of positives matter to either curve, so every row falls into one of 3k + 1 cells (k distinct
-    positive scores: the positives there, the negatives tied with them, the negatives in between), and a weighting is
-    reduced to its sums per cell. AUC is Mann-Whitney's with ties counted half (Hanley & McNeil 1982); average precision
-    is the step-wise sum of precision over recall gained, without interpolation (Davis & Goadrich 2006).
+    Only the distinct scores of positives matter to either curve, so every row falls into one of 3k + 1 cells
+    (k distinct positive scores: the positives there, the negatives tied with them, the negatives in between),
+    and a weighting is reduced to its sums per cell. AUC is Mann-Whitney's with ties counted half (Hanley &
+    McNeil 1982); average precision is the step-wise sum of precision over recall gained, without
+    interpolation (Davis & Goadrich 2006).
     """
 
-    def __init__(self, labels: npt.NDArray[np.int8], scores: Floats) -> None:
+    def __init__(self, labels: Labels, scores: Floats) -> None:
         from scipy.sparse import csr_matrix
 
         is_positive = labels == 1
@@ -101,12 +110,12 @@ class RankingMetrics:
 class ProbabilityMetrics:
     """`brier`, `log_loss`, `calibration_error`, `calibration_bias` of fixed probabilities under weightings.
 
-    Brier 1950; expected calibration error over equal-mass bins whose edges are those of the given rows (Naeini et al.
-    2015, Nixon et al. 2019): sum over bins of |sum of weight × (probability - label)|, by total weight. Log loss clips
-    probabilities at the float's epsilon, as scikit-learn does.
+    Brier 1950; expected calibration error over equal-mass bins whose edges are those of the given rows
+    (Naeini et al. 2015, Nixon et al. 2019): sum over bins of |sum of weight × (probability - label)|, by
+    total weight. Log loss clips probabilities at the float's epsilon, as scikit-learn does.
     """
 
-    def __init__(self, labels: npt.NDArray[np.int8], probabilities: Floats) -> None:
+    def __init__(self, labels: Labels, probabilities: Floats) -> None:
         from scipy.sparse import csr_matrix
 
         error = probabilities - labels
@@ -131,15 +140,16 @@ class ProbabilityMetrics:
 class CalibrationLine:
     """`calibration_slope` and `calibration_intercept` of fixed probabilities under weightings.
 
-    Slope: b of logit P(y=1) = a + b·logit(p) (Cox 1958). Intercept: a with b held at 1, calibration in the large (Van
-    Calster et al. 2019, Calibration: the Achilles heel of predictive analytics). Fitted once on the given rows; a
-    weighting moves the fit by one Newton step (Schucany & Wang 1991, One-step bootstrapping).
+    Slope: b of logit P(y=1) = a + b·logit(p) (Cox 1958). Intercept: a with b held at 1, calibration in the
+    large (Van Calster et al. 2019, Calibration: the Achilles heel of predictive analytics). Fitted once on
+    the given rows; a weighting moves the fit by one Newton step (Schucany & Wang 1991, One-step
+    bootstrapping).
     """
 
-    def __init__(self, labels: npt.NDArray[np.int8], probabilities: Floats) -> None:
+    def __init__(self, labels: Labels, probabilities: Floats) -> None:
         logit = _logit(probabilities)
         design = np.stack([np.ones(len(logit)), logit])
-        # The slope of a constant prediction, or of one class, or of perfectly separated rows is not identified.
+        # NaN where not identified: slope of a constant prediction, of one class, of separated rows.
         self._line = _fit_logistic(design, labels, offset=np.zeros(len(logit)))
         self._shift = _fit_logistic(design[:1], labels, offset=logit)
         self._line_steps = _newton_terms(design, labels, np.zeros(len(logit)), self._line)
@@ -158,15 +168,16 @@ class CalibrationLine:
 class DecisionMetrics:
     """Rates and cost of flagging every row whose probability is at or above a threshold, under weightings.
 
-    `precision`, `true_positive_rate`, `false_positive_rate`, `selection_rate`, and `cost_per_row` in `cost.unit`.
+    `precision`, `true_positive_rate`, `false_positive_rate`, `selection_rate`, and `cost_per_row` in
+    `cost.unit`.
     """
 
-    def __init__(
-        self, labels: npt.NDArray[np.int8], probabilities: Floats, *, threshold: float, cost: Cost
-    ) -> None:
+    def __init__(self, labels: Labels, probabilities: Floats, *, threshold: float, cost: Cost) -> None:
         flagged = probabilities >= threshold
         positive = labels == 1
-        self._linear = np.stack([flagged & positive, flagged & ~positive, positive, ~positive]).astype(np.float64)
+        self._linear = np.stack([flagged & positive, flagged & ~positive, positive, ~positive]).astype(
+            np.float64
+        )
         self._cost = cost
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
@@ -185,22 +196,22 @@ class DecisionMetrics:
             }
 
 
-def auc(labels: npt.NDArray[np.int8], scores: Floats) -> float:
+def auc(labels: Labels, scores: Floats) -> float:
     """Area under the ROC curve of the rows as they are; NaN when a class is missing."""
     return float(RankingMetrics(labels, scores)(np.ones((len(labels), 1)))["auc"][0])
 
 
-def average_precision(labels: npt.NDArray[np.int8], scores: Floats) -> float:
+def average_precision(labels: Labels, scores: Floats) -> float:
     """Average precision of the rows as they are; NaN when a class is missing."""
     return float(RankingMetrics(labels, scores)(np.ones((len(labels), 1)))["average_precision"][0])
 
 
-def brier(labels: npt.NDArray[np.int8], probabilities: Floats) -> float:
+def brier(labels: Labels, probabilities: Floats) -> float:
     """Mean squared difference of probability and label; NaN without rows."""
     return float(np.mean((probabilities - labels) ** 2)) if len(labels) else float("nan")
 
 
-def recall_at_precision(labels: npt.NDArray[np.int8], scores: Floats, *, precision: float) -> float:
+def recall_at_precision(labels: Labels, scores: Floats, *, precision: float) -> float:
     """Largest recall of any threshold whose precision is at least the given one; 0 when there is none."""
     curve = threshold_curve(labels, scores)
     reached = curve.recall[curve.precision >= precision]
@@ -233,7 +244,7 @@ class ThresholdCurve:
         return self.false_positives / max(self.negatives, 1)
 
 
-def threshold_curve(labels: npt.NDArray[np.int8], scores: Floats) -> ThresholdCurve:
+def threshold_curve(labels: Labels, scores: Floats) -> ThresholdCurve:
     """Count true and false positives at each distinct score."""
     order = np.argsort(-scores, kind="stable")
     ranked, positive = scores[order], labels[order] == 1
@@ -250,14 +261,16 @@ def threshold_curve(labels: npt.NDArray[np.int8], scores: Floats) -> ThresholdCu
 
 
 def equal_mass_bins(scores: Floats, *, bins: int = CALIBRATION_BINS) -> npt.NDArray[np.int64]:
-    """Bin index (from 0, without gaps) of each score; equal scores share a bin, so ties make fewer and uneven bins."""
+    """Bin index (from 0, without gaps) of each score; equal scores share a bin, so ties make fewer and uneven
+    bins.
+    """
     if len(scores) == 0:
         return np.zeros(0, dtype=np.int64)
     edges = np.quantile(scores, np.arange(1, bins) / bins, method="higher")
     return np.unique(np.searchsorted(edges, scores, side="right"), return_inverse=True)[1].astype(np.int64)
 
 
-def _where(is_defined: npt.NDArray[np.bool_], values: Floats) -> Floats:
+def _where(is_defined: Booleans, values: Floats) -> Floats:
     return np.where(is_defined, values, np.nan)
 
 
@@ -270,8 +283,10 @@ def _sigmoid(logits: Floats) -> Floats:
     return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
 
 
-def _fit_logistic(design: Floats, labels: npt.NDArray[np.int8], *, offset: Floats) -> Floats:
-    """Maximum likelihood by Newton's method; NaN where the information is singular or 50 steps do not settle."""
+def _fit_logistic(design: Floats, labels: Labels, *, offset: Floats) -> Floats:
+    """Maximum likelihood by Newton's method; NaN where the information is singular or 50 steps do not
+    settle.
+    """
     beta = np.zeros(len(design))
     for _ in range(50):
         mean = _sigmoid(offset + beta @ design)
@@ -285,7 +300,7 @@ def _fit_logistic(design: Floats, labels: npt.NDArray[np.int8], *, offset: Float
     return np.full(len(design), np.nan)
 
 
-def _newton_terms(design: Floats, labels: npt.NDArray[np.int8], offset: Floats, beta: Floats) -> Floats:
+def _newton_terms(design: Floats, labels: Labels, offset: Floats, beta: Floats) -> Floats:
     """Per-row gradient terms, then the upper triangle of the information, one row of the result each."""
     mean = _sigmoid(offset + beta @ design)
     variance = mean * (1 - mean)

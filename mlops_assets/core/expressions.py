@@ -1,15 +1,17 @@
 """Row expressions: a small closed language in which features and baselines are declared once and computed twice.
 
-`Expression.to_polars` computes a whole frame (offline), `Expression.evaluate` one row (online), with the same bits.
-What lives here: how an expression is written, read and run. What must not live here: aggregation over several rows
-(`feature_view.WindowFeature`), and anything that reads a clock.
+`Expression.to_polars` computes a whole frame (offline), `Expression.evaluate` one row (online), with the same
+bits. What lives here: how an expression is written, read and run. What must not live here: aggregation over
+several rows (`feature_view.WindowFeature`), and anything that reads a clock.
 
 Values
-- A number is a Float64: integers, booleans and flags are converted on entry. NaN counts as null, so 0/0 is null.
-- A flag is an Int8, 1 or 0. A category is an Int64 index. Texts are compared by == and != with a constant text only.
+- A number is a Float64: integers, booleans and flags are converted on entry. NaN counts as null, so 0/0 is
+  null.
+- A flag is an Int8, 1 or 0. A category is an Int64 index. Texts are compared by == and != with a constant
+  text only.
 - A null operand makes the result null, in every operation but `is_null` and `fill_null` (also in & and |).
-- Division is IEEE 754: 1/0 is inf, 1/-0.0 is -inf. Of two equal operands (0.0 and -0.0) `minimum` and `maximum` give the
-  left one.
+- Division is IEEE 754: 1/0 is inf, 1/-0.0 is -inf. Of two equal operands (0.0 and -0.0) `minimum` and
+  `maximum` give the left one.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,43 +1,46 @@
 """Feature views: what a product's features are, declared once for every executor.
 
-What lives here: the declarations, their validation and their documentation. What must not live here: any computation
-(`feature_offline`), and anything a declaration could not carry to another process: no Python function, no clock.
+What lives here: the declarations, their validation and their documentation. What must not live here: any
+computation (`feature_offline`), and anything a declaration could not carry to another process: no Python
+function, no clock.
 
 Time semantics
 --------------
-All times are UTC with microseconds. A *row* is an event, or a label of an event. A row may come in several *versions*:
-the same id with different `known_at`, each replacing the one before it from its own `known_at` on. A row version v is
-seen by an event at time t, for a window w and a delay d, when all of these hold:
+All times are UTC with microseconds. A *row* is an event, or a label of an event. A row may come in several
+*versions*: the same id with different `known_at`, each replacing the one before it from its own `known_at`
+on. A row version v is seen by an event at time t, for a window w and a delay d, when all of these hold:
 
 1. same entity: v's entity key equals the event's, and neither is null;
 2. known: v.known_at < t;
 3. newest: no later version of the same row has known_at < t;
-4. in the window: t - d - w < v.event_timestamp < t - d. Both ends are open: a row exactly w + d ago is not seen, nor
-   one exactly d ago, nor, with d = 0, any other row of the same timestamp, so the order of ties never matters.
+4. in the window: t - d - w < v.event_timestamp < t - d. Both ends are open: a row exactly w + d ago is not
+   seen, nor one exactly d ago, nor, with d = 0, any other row of the same timestamp, so the order of ties
+   never matters.
 
 A feature of an event at t aggregates the row versions that it sees, whatever order they arrived in. With
 `includes_current` (events only) it also aggregates the event itself, whatever its own `known_at`.
 
-- The event's own row, for row features and for `includes_current`, is its first known version: what a service saw when
-  it scored the event. Its features are as of its event time; corrections of the event change later events only.
+- The event's own row, for row features and for `includes_current`, is its first known version: what a service
+  saw when it scored the event. Its features are as of its event time; corrections of the event change later
+  events only.
 - Versions of an event share one event time; versions with the same `known_at` must be equal and count once.
-- A label is joined with its event by id for entity keys. Its event time is the event's. It is seen while a version of
-  the label and a version of the event are both seen, so it follows a correction of either. A label without an event in
-  the frames is not seen: its event lies before the lookback, or was rejected.
+- A label is joined with its event by id for entity keys. Its event time is the event's. It is seen while a
+  version of the label and a version of the event are both seen, so it follows a correction of either. A label
+  without an event in the frames is not seen: its event lies before the lookback, or was rejected.
 - A null entity key makes all window features of that entity null in this row, and the row is seen by none.
 
 Aggregations, over the rows seen whose `column` is not null (NaN counts as null)
 - count: number of rows (of all rows seen, without `column`). Int64, 0 for an empty window.
 - distinct: number of different values. Int64, 0 for an empty window.
 - sum: S / 10**decimals. mean: S / (n * 10**decimals). S is the exact integer sum of round_half_even(value *
-  10**decimals), where value and product are Float64, n the number of rows; S and the divisor are converted to Float64
-  and divided once. Float64. Hence equal to the last bit for any order of rows, and in any executor.
-- min, max: Float64. last: the value of the newest row by event time, of equal times the largest id (integers by value,
-  text by its UTF-8 bytes); the event itself is newest. Float64; -0.0 is 0.0 in all three.
+  10**decimals), where value and product are Float64, n the number of rows; S and the divisor are converted to
+  Float64 and divided once. Float64. Hence equal to the last bit for any order of rows, and in any executor.
+- min, max: Float64. last: the value of the newest row by event time, of equal times the largest id (integers
+  by value, text by its UTF-8 bytes); the event itself is newest. Float64; -0.0 is 0.0 in all three.
 - An empty window of sum, mean, min, max and last gives `when_empty`, null unless it is declared.
 
-Row features read columns of the event and window features of the same row. Where both have the name, the window
-feature is meant. They never read other row features.
+Row features read columns of the event and window features of the same row. Where both have the name, the
+window feature is meant. They never read other row features.
 """
 
 import hashlib
@@ -207,12 +210,10 @@ class FeatureView:
 
     def _columns_of(self, stream: Stream) -> tuple[str, ...]:
         read = {column for source in self.lineage.values() for of, column in source if of == stream}
-        if read or stream == "events":
-            read.add(self.id_column)
-        if self.window_features and read:
-            read |= {KNOWN_AT, str(self.event_timestamp)} if stream == "events" else {KNOWN_AT}
-        elif self.event_timestamp and stream == "events":
-            read.add(self.event_timestamp)
+        if stream == "events":
+            read |= (
+                {self.id_column, self.event_timestamp, KNOWN_AT} if self.event_timestamp else {self.id_column}
+            )
         return tuple(sorted(read))
 
     @cached_property

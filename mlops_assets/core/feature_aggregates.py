@@ -1,0 +1,164 @@
+"""Window features of one block as numbers: what to sum or look at, and how totals become feature values.
+
+What lives here: fixed-point scaling, the event's own value, empty windows. What must not live here: which rows a query
+sees (`feature_windows`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from mlops_assets.core.errors import FeatureError
+from mlops_assets.core.feature_view import WindowFeature
+from mlops_assets.core.feature_windows import BlockWindows
+
+LARGEST_TOTAL = 2.0**62
+"""Sums of absolute scaled values up to here cannot overflow an int64."""
+
+
+@dataclass
+class SummedColumns:
+    """The int64 columns that a group of features sums, each once, in the order of the rows' timeline."""
+
+    order: np.ndarray
+    arrays: list[np.ndarray] = field(default_factory=list)
+    _positions: dict[object, int] = field(default_factory=dict)
+
+    def position(self, key: object, values: np.ndarray) -> int:
+        """Where the totals of `values` stand among the block's totals; position 0 is the number of rows."""
+        if key not in self._positions:
+            self.arrays.append(values[self.order])
+            self._positions[key] = len(self.arrays)
+        return self._positions[key]
+
+
+@dataclass(frozen=True)
+class ExactAggregate:
+    """count, sum or mean: from totals alone."""
+
+    feature: WindowFeature
+    count_position: int
+    sum_position: int
+    """Position of the scaled sum; that of the count for `count`."""
+    own_count: np.ndarray | None
+    """1 where the event itself counts, in the order of the queries; None without `includes_current`."""
+    own_sum: np.ndarray | None
+
+    def values(self, totals: list[np.ndarray], queries: slice) -> np.ndarray:
+        """Feature values of a block's queries; NaN where the window is empty and no value is declared for it."""
+        count, total = totals[self.count_position], totals[self.sum_position]
+        if self.own_count is not None and self.own_sum is not None:
+            count, total = count + self.own_count[queries], total + self.own_sum[queries]
+        if self.feature.aggregation == "count":
+            return count
+        divisor = 10**self.feature.decimals * (count if self.feature.aggregation == "mean" else 1)
+        result = np.full(count.size, _when_empty(self.feature))
+        return np.divide(total, divisor, out=result, where=count > 0)
+
+
+@dataclass(frozen=True)
+class SeenAggregate:
+    """min, max, last or distinct: from each row in the window."""
+
+    feature: WindowFeature
+    row_values: np.ndarray
+    """Value per row of the timeline; NaN is null. For `distinct` a code that is equal for equal values."""
+    own_values: np.ndarray | None
+    """Value of the event itself in the order of the queries; None without `includes_current`."""
+
+    def values(self, windows: BlockWindows, window: int, *, rows: slice, queries: slice) -> np.ndarray:
+        """Feature values of a block's queries; NaN where the window is empty and no value is declared for it."""
+        size = queries.stop - queries.start
+        own = np.full(size, np.nan) if self.own_values is None else self.own_values[queries]
+        if self.feature.aggregation == "distinct":
+            return self._distinct(windows.pairs(window), self.row_values[rows], own)
+        result = np.full(size, np.nan)
+        for query, value in _valued(windows.pairs(window), self.row_values[rows]):
+            first = np.flatnonzero(np.diff(query, prepend=-1))
+            if self.feature.aggregation == "last":
+                last = np.append(first[1:], query.size) - 1
+                result[query[last]] = value[last]
+            else:
+                extreme = np.fmin if self.feature.aggregation == "min" else np.fmax
+                result[query[first]] = extreme.reduceat(value, first)
+        result = self._with_own(result, own)
+        return np.where(np.isnan(result), _when_empty(self.feature), result)
+
+    def _with_own(self, seen: np.ndarray, own: np.ndarray) -> np.ndarray:
+        if self.feature.aggregation == "last":
+            return np.where(np.isnan(own), seen, own)
+        return np.fmin(seen, own) if self.feature.aggregation == "min" else np.fmax(seen, own)
+
+    def _distinct(
+        self, pairs: Iterator[tuple[np.ndarray, np.ndarray]], row_values: np.ndarray, own: np.ndarray
+    ) -> np.ndarray:
+        result = np.zeros(own.size, dtype=np.int64)
+        is_own_new = ~np.isnan(own)
+        for query, value in _valued(pairs, row_values):
+            order = np.lexsort((value, query))
+            query, value = query[order], value[order]
+            is_new = np.append(True, (query[1:] != query[:-1]) | (value[1:] != value[:-1]))
+            result += np.bincount(query[is_new], minlength=own.size)
+            is_own_new[query[value == own[query]]] = False
+        return result + is_own_new
+
+
+def _valued(
+    pairs: Iterator[tuple[np.ndarray, np.ndarray]], row_values: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Query and value of the pairs whose value is not null; pieces without any are left out."""
+    for query, row in pairs:
+        value = row_values[row]
+        has_value = ~np.isnan(value)
+        if has_value.any():
+            yield query[has_value], value[has_value]
+
+
+def _when_empty(feature: WindowFeature) -> float:
+    return np.nan if feature.when_empty is None else feature.when_empty
+
+
+def as_numbers(values: pl.Series, feature: WindowFeature) -> np.ndarray:
+    """A column as Float64 with NaN for null, never -0.0.
+
+    Raises: FeatureError for a column that is not numeric, or an infinite value.
+    """
+    if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
+        raise FeatureError(
+            f"{feature.name}: {feature.stream}.{feature.column} is {values.dtype}, not numeric"
+        )
+    numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0
+    if np.isinf(numbers).any():
+        row = int(np.flatnonzero(np.isinf(numbers))[0])
+        raise FeatureError(
+            f"{feature.name}: {feature.stream}.{feature.column} is {numbers[row]} in {np.isinf(numbers).sum()} rows, "
+            f"the first of them row {row} by event time: reject them by contract"
+        )
+    return numbers
+
+
+def as_fixed_point(numbers: np.ndarray, feature: WindowFeature) -> np.ndarray:
+    """round_half_even(value * 10**decimals) as int64, 0 for null.
+
+    Raises: FeatureError when sums of the values could leave the range of an int64.
+    """
+    scaled = np.rint(np.nan_to_num(numbers * 10.0**feature.decimals, nan=0.0, posinf=np.inf, neginf=-np.inf))
+    if np.abs(scaled).sum() > LARGEST_TOTAL:
+        raise FeatureError(
+            f"{feature.name}: sums of {feature.stream}.{feature.column} with {feature.decimals} decimals leave the range "
+            f"of an int64 (largest value {np.nanmax(np.abs(numbers))}): declare fewer decimals or another unit"
+        )
+    return scaled.astype(np.int64)
+
+
+def as_codes(values: pl.Series) -> np.ndarray:
+    """A code that is equal for equal values, as int64 that sorts like the values; -1 for null and NaN."""
+    if values.dtype.is_float():
+        values = values.fill_nan(None) + 0.0
+    if values.dtype.is_integer() and values.len() > values.null_count():
+        low, high = int(values.min()), int(values.max())  # pyright: ignore[reportArgumentType]
+        if high - low < 4 * values.len():
+            return (values.cast(pl.Int64) - low).fill_null(-1).to_numpy()
+    return (values.rank("dense").cast(pl.Int64).fill_null(0) - 1).to_numpy()

@@ -61,7 +61,7 @@ def overall(verdicts: Sequence[GateVerdict]) -> Verdict:
     """The worst verdict; inconclusive without any, since nothing was shown."""
     if not verdicts:
         return "inconclusive"
-    return max((verdict.verdict for verdict in verdicts), key=_SEVERITY.index)
+    return _worst(verdicts).verdict
 
 
 def verdict_table(verdicts: Sequence[GateVerdict]) -> pl.DataFrame:

@@ -1,10 +1,10 @@
 """Window features of one block as numbers: what to sum or look at, and how totals become feature values.
 
-What lives here: fixed-point scaling, the event's own value, empty windows. What must not live here: which rows a query
-sees (`feature_windows`).
+What lives here: fixed-point scaling, the event's own value, empty windows. What must not live here: which
+rows a query sees (`feature_windows`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,6 @@ import polars as pl
 
 from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.feature_view import WindowFeature
-from mlops_assets.core.feature_windows import BlockWindows
 
 LARGEST_TOTAL = 2.0**62
 """Sums of absolute scaled values up to here cannot overflow an int64."""
@@ -20,16 +19,15 @@ LARGEST_TOTAL = 2.0**62
 
 @dataclass
 class SummedColumns:
-    """The int64 columns that a group of features sums, each once, in the order of the rows' timeline."""
+    """The int64 columns that a group of features sums, each once."""
 
-    order: np.ndarray
     arrays: list[np.ndarray] = field(default_factory=list)
     _positions: dict[object, int] = field(default_factory=dict)
 
     def position(self, key: object, values: np.ndarray) -> int:
-        """Where the totals of `values` stand among the block's totals; position 0 is the number of rows."""
+        """Where the totals of `values` stand among the totals; position 0 is the number of rows."""
         if key not in self._positions:
-            self.arrays.append(values[self.order])
+            self.arrays.append(values)
             self._positions[key] = len(self.arrays)
         return self._positions[key]
 
@@ -42,15 +40,15 @@ class ExactAggregate:
     count_position: int
     sum_position: int
     """Position of the scaled sum; that of the count for `count`."""
-    own_count: np.ndarray | None
-    """1 where the event itself counts, in the order of the queries; None without `includes_current`."""
-    own_sum: np.ndarray | None
 
-    def values(self, totals: list[np.ndarray], queries: slice) -> np.ndarray:
-        """Feature values of a block's queries; NaN where the window is empty and no value is declared for it."""
+    def values(self, totals: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> np.ndarray:
+        """Feature values; NaN where the window is empty and nothing else is declared for it.
+
+        `own` has, at the same positions as `totals`, what the events themselves would add.
+        """
         count, total = totals[self.count_position], totals[self.sum_position]
-        if self.own_count is not None and self.own_sum is not None:
-            count, total = count + self.own_count[queries], total + self.own_sum[queries]
+        if self.feature.includes_current:
+            count, total = count + own[self.count_position], total + own[self.sum_position]
         if self.feature.aggregation == "count":
             return count
         divisor = 10**self.feature.decimals * (count if self.feature.aggregation == "mean" else 1)
@@ -64,45 +62,55 @@ class SeenAggregate:
 
     feature: WindowFeature
     row_values: np.ndarray
-    """Value per row of the timeline; NaN is null. For `distinct` a code that is equal for equal values."""
-    own_values: np.ndarray | None
-    """Value of the event itself in the order of the queries; None without `includes_current`."""
+    """Value per row; NaN is null. For `distinct` a number that is equal for equal values."""
 
-    def values(self, windows: BlockWindows, window: int, *, rows: slice, queries: slice) -> np.ndarray:
-        """Feature values of a block's queries; NaN where the window is empty and no value is declared for it."""
-        size = queries.stop - queries.start
-        own = np.full(size, np.nan) if self.own_values is None else self.own_values[queries]
+    def values(
+        self, pairs: Iterator[tuple[np.ndarray, np.ndarray]], rows: np.ndarray, own_rows: np.ndarray
+    ) -> np.ndarray:
+        """Feature values; NaN where the window is empty and nothing else is declared for it.
+
+        `pairs` are positions in `own_rows` and in `rows`, which are positions in `row_values`.
+        """
+        own = np.full(own_rows.size, np.nan)
+        if self.feature.includes_current:
+            own = self.row_values[own_rows]
+        valued = _valued(pairs, self.row_values[rows])
         if self.feature.aggregation == "distinct":
-            return self._distinct(windows.pairs(window), self.row_values[rows], own)
+            return _distinct(valued, own)
+        result = self._from_rows(valued, own.size)
+        if self.feature.aggregation == "last":
+            result = np.where(np.isnan(own), result, own)
+        else:
+            result = self._extreme(result, own)
+        return np.where(np.isnan(result), _when_empty(self.feature), result)
+
+    @property
+    def _extreme(self) -> np.ufunc:
+        return np.fmin if self.feature.aggregation == "min" else np.fmax
+
+    def _from_rows(self, pairs: Iterator[tuple[np.ndarray, np.ndarray]], size: int) -> np.ndarray:
         result = np.full(size, np.nan)
-        for query, value in _valued(windows.pairs(window), self.row_values[rows]):
+        for query, value in pairs:
             first = np.flatnonzero(np.diff(query, prepend=-1))
             if self.feature.aggregation == "last":
                 last = np.append(first[1:], query.size) - 1
                 result[query[last]] = value[last]
             else:
-                extreme = np.fmin if self.feature.aggregation == "min" else np.fmax
-                result[query[first]] = extreme.reduceat(value, first)
-        result = self._with_own(result, own)
-        return np.where(np.isnan(result), _when_empty(self.feature), result)
+                result[query[first]] = self._extreme.reduceat(value, first)
+        return result
 
-    def _with_own(self, seen: np.ndarray, own: np.ndarray) -> np.ndarray:
-        if self.feature.aggregation == "last":
-            return np.where(np.isnan(own), seen, own)
-        return np.fmin(seen, own) if self.feature.aggregation == "min" else np.fmax(seen, own)
 
-    def _distinct(
-        self, pairs: Iterator[tuple[np.ndarray, np.ndarray]], row_values: np.ndarray, own: np.ndarray
-    ) -> np.ndarray:
-        result = np.zeros(own.size, dtype=np.int64)
-        is_own_new = ~np.isnan(own)
-        for query, value in _valued(pairs, row_values):
-            order = np.lexsort((value, query))
-            query, value = query[order], value[order]
-            is_new = np.append(True, (query[1:] != query[:-1]) | (value[1:] != value[:-1]))
-            result += np.bincount(query[is_new], minlength=own.size)
-            is_own_new[query[value == own[query]]] = False
-        return result + is_own_new
+def _distinct(pairs: Iterator[tuple[np.ndarray, np.ndarray]], own: np.ndarray) -> np.ndarray:
+    """Number of different values per query, with its own; `own` is NaN where there is none."""
+    result = np.zeros(own.size, dtype=np.int64)
+    is_own_new = ~np.isnan(own)
+    for query, value in pairs:
+        order = np.lexsort((value, query))
+        same_query, same_value = np.diff(query[order]) == 0, np.diff(value[order]) == 0
+        is_new = np.append(True, ~(same_query & same_value))
+        result += np.bincount(query[order][is_new], minlength=own.size)
+        is_own_new[query[value == own[query]]] = False
+    return result + is_own_new
 
 
 def _valued(

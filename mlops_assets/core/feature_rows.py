@@ -1,7 +1,7 @@
 """The rows that feature windows aggregate: events and labels with the times between which each version holds.
 
-What lives here: checking the frames, ordering the versions of a row, joining labels with their events. What must not
-live here: windows (`feature_windows`).
+What lives here: checking the frames, ordering the versions of a row, joining labels with their events. What
+must not live here: windows (`feature_windows`).
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Rows:
     frame: pl.DataFrame
     """The stream's own columns."""
     event_row: np.ndarray | None
-    """Position of each version's event among the event versions; None when these are the event versions."""
+    """Position of each version's event among the event versions; None when each row stands at its event's position."""
     event_time: Times
     known_at: Times
     superseded_at: Times | None
@@ -84,19 +84,29 @@ def label_rows(view: FeatureView, labels: pl.DataFrame | None, events: Rows) -> 
         raise FeatureError(
             f"view {view.name}: {key} is {events.frame.schema[key]} in the events but {frame.schema[key]} in the labels"
         )
-    event_ids = events.frame.select(pl.col(key), pl.row_index("event_row"))
-    matched = event_ids.join(
-        frame.select(pl.col(key), pl.row_index("label_row")), on=key, how="inner", maintain_order="left_right"
-    )
-    event_row, label_row = matched["event_row"].to_numpy(), matched["label_row"].to_numpy()
+    event_row, label_row = _matches(events.frame[key], frame[key])
     known = np.maximum(_physical(frame, KNOWN_AT)[label_row], events.known_at[event_row])
-    return Rows(
-        frame[label_row],
-        event_row,
-        events.event_time[event_row],
-        known,
-        _earlier(superseded, label_row, events.superseded_at, event_row),
+    superseded = _earlier(superseded, label_row, events.superseded_at, event_row)
+    is_aligned = event_row.size == events.frame.height and (event_row == np.arange(event_row.size)).all()
+    positions = None if is_aligned else event_row
+    return Rows(frame[label_row], positions, events.event_time[event_row], known, superseded)
+
+
+def _matches(event_ids: pl.Series, label_ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of all pairs of equal ids, in the order of the events."""
+    if event_ids.equals(label_ids):
+        return np.arange(event_ids.len()), np.arange(event_ids.len())
+    matched = (
+        event_ids.to_frame("id")
+        .with_row_index("event_row")
+        .join(
+            label_ids.to_frame("id").with_row_index("label_row"),
+            on="id",
+            how="inner",
+            maintain_order="left_right",
+        )
     )
+    return matched["event_row"].to_numpy(), matched["label_row"].to_numpy()
 
 
 def as_microseconds(moment: datetime) -> int:

@@ -48,6 +48,15 @@ class DayRange:
         """The same condition in Delta's SQL."""
         return f"{self.column} >= '{self.first}' AND {self.column} < '{self.end}'"
 
+    def interval(self) -> str:
+        """The days as an ISO 8601 interval, `first/end`."""
+        return f"{self.first}/{self.end}"
+
+    def overlaps(self, interval: str) -> bool:
+        """Whether a day lies in both this range and an ISO 8601 interval of the same column."""
+        first, end = (date.fromisoformat(day) for day in interval.split("/"))
+        return self.first < end and first < self.end
+
     def __str__(self) -> str:
         """`event_date [first, end)`."""
         return f"{self.column} [{self.first}, {self.end})"

@@ -46,7 +46,7 @@ class CommitInfo:
             "run_id": self.run_id,
             "code_version": self.code_version,
             "inputs": self.inputs,
-            "days": str(days) if days else None,
+            "days": days.interval() if days else None,
         }
         return CommitProperties(
             custom_metadata={key: value for key, value in entries.items() if value is not None},
@@ -56,20 +56,19 @@ class CommitInfo:
 
 @dataclass(frozen=True)
 class TableCommit:
-    """What a write did: the version that holds its rows, the rows it was given, whether anything was
-    written.
-    """
+    """What a write did."""
 
     version: int
+    """The version that last changed these days (or the table): as long as it stays, so do the rows."""
     rows: int
+    """Rows that the write was given."""
     changed: bool
+    """Whether anything was written; false when the rows were stored already."""
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """One intended write; every method looks at the stored table as it is now, so that a retry starts
-    afresh.
-    """
+    """One intended write; it looks at the stored table afresh in every attempt."""
 
     subject: str
     rows: pl.DataFrame
@@ -88,7 +87,7 @@ class Replacement:
         if not covers:
             self._require_fitting_schema(stored)
         if self._is_stored(stored):
-            return TableCommit(data_version(stored), self.rows.height, changed=False)
+            return TableCommit(data_version(stored, self.days), self.rows.height, changed=False)
         differs = bool(schema_difference(self.rows.schema, stored_schema(stored)))
         overwrites_schema = covers and differs
         whole = self.days is None or overwrites_schema
@@ -177,7 +176,7 @@ def append_rows(stored: DeltaTable, rows: pl.DataFrame, *, subject: str, commit:
     if difference:
         raise TableError(f"{subject}: appended rows do not fit the stored columns:\n{difference.describe()}")
     if rows.is_empty():
-        return TableCommit(data_version(stored), 0, changed=False)
+        return TableCommit(data_version(stored, None), 0, changed=False)
     write_deltalake(stored, rows, mode="append", commit_properties=commit.properties())
     return TableCommit(stored.version(), rows.height, changed=True)
 
@@ -234,11 +233,24 @@ def stored_days(stored: DeltaTable, column: DayColumn) -> pl.DataFrame:
     )
 
 
-def data_version(stored: DeltaTable) -> int:
-    """The newest version that changed rows or columns: maintenance such as a vacuum is a commit too, but
-    no change.
+def data_version(stored: DeltaTable, days: DayRange | None) -> int:
+    """The newest version that changed a row of `days` (None: any row); a vacuum changes none.
+
+    Days that never had a row are as they were when the table was created.
     """
-    return next(entry["version"] for entry in stored.history() if entry["operation"] not in _MAINTENANCE)
+    version = 0
+    for limit in (1, 100, None):
+        for entry in stored.history(limit):
+            if entry["operation"] in _MAINTENANCE:
+                continue
+            version = entry["version"]
+            if _touches(entry.get("days"), days):
+                return version
+    return version
+
+
+def _touches(interval: str | None, days: DayRange | None) -> bool:
+    return days is None or interval is None or days.overlaps(interval)
 
 
 def _row_hashes(rows: pl.LazyFrame, columns: list[str]) -> pl.Series:

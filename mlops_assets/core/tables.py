@@ -156,12 +156,13 @@ class DeltaTables:
         """Column names and Polars types, in stored order."""
         return stored_schema(self.delta(product, table, version=version))
 
-    def version(self, product: str, table: str) -> int | None:
-        """The newest version that changed rows or columns (a vacuum does not count); None when never
-        written.
+    def version(self, product: str, table: str, *, days: DayRange | None = None) -> int | None:
+        """The newest version that changed a row of `days` (None: any row); None when never written.
+
+        A vacuum and the rewrite of other days do not count: as long as this stays, the rows do.
         """
         stored = self._find(product, table)
-        return None if stored is None else data_version(stored)
+        return None if stored is None else data_version(stored, days)
 
     def history(self, product: str, table: str) -> list[dict[str, object]]:
         """Every commit, newest first: version, at, operation, run_id, code_version, inputs, days.
@@ -182,7 +183,7 @@ class DeltaTables:
     def last_commit_info(self, product: str, table: str) -> CommitInfo:
         """Who wrote the newest version that changed rows or columns."""
         stored = self.delta(product, table)
-        version = data_version(stored)
+        version = data_version(stored, None)
         entry = next(entry for entry in stored.history() if entry["version"] == version)
         return CommitInfo(entry["run_id"], entry["code_version"], entry.get("inputs"))
 

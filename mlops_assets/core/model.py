@@ -18,6 +18,7 @@ import polars as pl
 
 from mlops_assets.core.calibration import Calibrator, calibrator_from_json
 from mlops_assets.core.errors import FeatureError, PackagingError
+from mlops_assets.core.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     import lightgbm
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 BOOSTER_FILE = "model.lgb"
 DOCUMENT_FILE = "model.json"
 FORMAT_VERSION = 1
+ROWS_WORTH_THREADS = 1000
+"""Smaller batches are predicted on the calling thread: starting others takes longer."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ class TrainedModel:
 
     @cached_property
     def _booster(self) -> "lightgbm.Booster":
+        let_waiting_threads_sleep()
         import lightgbm
 
         try:
@@ -150,7 +154,8 @@ class TrainedModel:
     def _raw(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
-        return np.asarray(self._booster.predict(matrix), dtype=np.float64)
+        threads = 1 if len(matrix) < ROWS_WORTH_THREADS else 0
+        return np.asarray(self._booster.predict(matrix, num_threads=threads), dtype=np.float64)
 
     def _document(self) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from mlops_assets.core.calibration import NoCalibrator, fit_calibrator
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.model import TrainedModel
 from mlops_assets.core.product_spec import Scalar, Training
+from mlops_assets.core.threads import let_waiting_threads_sleep
 from mlops_assets.core.training_data import TrainingData, prepare_training_data
 
 OnRound = Callable[[int, float], None]
@@ -110,6 +111,7 @@ def boost(
     Raises: TrainingError for an unknown or reserved parameter, a value that LightGBM refuses, or when no tree
     could split the rows.
     """
+    let_waiting_threads_sleep()
     import lightgbm
 
     settings = lightgbm_parameters(data, training=training, parameters=parameters)
@@ -133,7 +135,7 @@ def boost(
         )
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refused to train with {dict(settings)}: {error}") from error
-    best = booster.best_iteration
+    best = booster.best_iteration or len(curve)  # boosting: dart rescales older trees and cannot be cut
     if not booster.feature_importance("split", iteration=best).any():
         raise TrainingError(
             f"no tree could split the {data.train.count.rows} train rows: too few rows for min_data_in_leaf "
@@ -191,6 +193,7 @@ def canonical_parameters(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 def _main_names() -> dict[str, str]:
     # LightGBM has no public list of its parameters in Python; this one is what it resolves aliases with.
+    let_waiting_threads_sleep()
     from lightgbm.basic import _ConfigAliases
 
     _ConfigAliases.get("objective")

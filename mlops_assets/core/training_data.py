@@ -13,6 +13,7 @@ import polars as pl
 
 from mlops_assets.core.errors import FeatureError, TrainingError
 from mlops_assets.core.model import SplitCount, feature_matrix
+from mlops_assets.core.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     import lightgbm
@@ -65,7 +66,8 @@ class TrainingData:
     )
 
     def datasets(self, parameters: Mapping[str, Any]) -> tuple["lightgbm.Dataset", "lightgbm.Dataset"]:
-        """Return the binned train and validation rows; binned once per setting of BINNING_PARAMETERS."""
+        """Return binned train and validation rows; binned anew when one of BINNING_PARAMETERS changes."""
+        let_waiting_threads_sleep()
         import lightgbm
 
         key = tuple(
@@ -83,6 +85,7 @@ class TrainingData:
                 feature_name=names,
                 params=dict(parameters),
             ).construct()
+            self._binned.clear()  # one at a time: a search over binning itself must not fill the memory
             self._binned[key] = (train, validation)
         return self._binned[key]
 

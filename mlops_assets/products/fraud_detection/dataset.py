@@ -26,6 +26,13 @@ HANDBOOK_COLUMNS = {
 }
 """The Fraud Detection Handbook's column names and ours; its further columns are left aside."""
 OUR_COLUMNS = tuple(HANDBOOK_COLUMNS.values())
+HANDBOOK_TYPES = {
+    "transaction_id": pl.Int64,
+    "customer_id": pl.Int64,
+    "terminal_id": pl.Int64,
+    "amount_usd": pl.Float64,
+}
+"""The Handbook's own files carry ids as Python objects, which some writers store as text."""
 DEFAULT_LABEL_DELAY_DAYS = 7
 
 
@@ -66,7 +73,8 @@ def file_labels(context: SourceContext, *, start: datetime | None, end: datetime
     delay = timedelta(days=float(context.source.options.get("label_delay_days", DEFAULT_LABEL_DELAY_DAYS)))
     earlier_start, earlier_end = (None if bound is None else bound - delay for bound in (start, end))
     frame = _between(_scan(context), "event_timestamp", earlier_start, earlier_end)
-    return _as_labels(_collect(frame.filter(pl.col("is_fraud").is_not_null()), context), delay)
+    known = frame.filter(pl.col("is_fraud").is_not_null()).with_columns(pl.col("is_fraud").cast(pl.Int8))
+    return _as_labels(_collect(known, context), delay)
 
 
 SOURCES: Mapping[str, Reader] = {
@@ -129,7 +137,8 @@ def _scan(context: SourceContext) -> pl.LazyFrame:
         raise SourceError(f"source.path: {path} cannot be read as Parquet: {error}") from error
     if "transaction_id" not in columns and "TRANSACTION_ID" in columns:
         names = tuple(HANDBOOK_COLUMNS)
-        frame = frame.rename({name: ours for name, ours in HANDBOOK_COLUMNS.items() if name in columns})
+        present = {name: ours for name, ours in HANDBOOK_COLUMNS.items() if name in columns}
+        frame = frame.rename(present).cast({n: t for n, t in HANDBOOK_TYPES.items() if n in present.values()})
     else:
         names = OUR_COLUMNS
     missing = [name for name in names if name not in columns]

@@ -17,6 +17,7 @@ import dagster as dg
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.model_artifacts import INPUTS_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +29,6 @@ run.
 """
 ATTEMPT_TAG = "dagster/run_id"
 """Dagster run id of the latest attempt."""
-INPUTS_TAG = "mlops/inputs"
-"""Digest of everything that the run's result depends on; see `ModelRegistry.find_model_run`."""
 FAILED_STEP_TAG = "mlops/failed_step"
 """Prefix; `mlops/failed_step/<op>` holds the exception's class until that op succeeds."""
 

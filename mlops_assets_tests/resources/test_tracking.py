@@ -15,7 +15,8 @@ from mlflow.entities import Run
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.resources.tracking import INPUTS_TAG, ROOT_RUN_TAG, TrackingResource
+from mlops_assets.core.model_artifacts import INPUTS_TAG
+from mlops_assets.resources.tracking import ROOT_RUN_TAG, TrackingResource
 from mlops_assets_tests.resources import tracking_location as location
 
 

@@ -1,0 +1,208 @@
+"""The release plan of a product: which versions answer, for which share of the entities, since when and why.
+
+A plan is a value: it is never changed, only followed by the next one. What must not live here: where a plan
+is stored (`registry`), who asks for the next one, and how a request is routed (`serving`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from mlops_assets.core.errors import RegistryError
+
+Mode = Literal["blue_green", "canary", "shadow", "rollback"]
+Role = Literal["champion", "challenger", "shadow"]
+FORMAT_VERSION = 1
+_ROLES: Mapping[Mode, Sequence[Role]] = {
+    "blue_green": ("champion",),
+    "rollback": ("champion",),
+    "canary": ("champion", "challenger"),
+    "shadow": ("champion", "shadow"),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One version's part in a plan. A shadow scores silently and answers nobody: its `percent` is 0."""
+
+    version: int
+    percent: int
+    """Share of the entities that this version answers, in per cent."""
+    role: Role
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What is released, made valid on construction.
+
+    Raises: RegistryError when arms contradict each other or the mode; the message names the arms.
+    """
+
+    mode: Mode
+    """How the plan came about: blue_green and rollback have one arm, canary and shadow two."""
+    arms: tuple[Arm, ...]
+    since: datetime
+    by: str
+    """A person or a job."""
+    reason: str
+    evidence: Mapping[str, str]
+    """Names to links, run ids or digests of what the decision rests on."""
+    sequence: int
+    """1 for a product's first plan, then one more for each."""
+    previous_champion: int | None
+    """The version to which a rollback returns; None when there is none."""
+
+    def __post_init__(self) -> None:
+        problem = _problem(self)
+        if problem:
+            raise RegistryError(
+                f"release plan {self.sequence} is refused: {problem}; the arms are {self.arms}"
+            )
+
+    @property
+    def champion(self) -> Arm:
+        """The arm of the released version."""
+        return next(arm for arm in self.arms if arm.role == "champion")
+
+    @property
+    def other(self) -> Arm | None:
+        """The challenger or shadow, if there is one."""
+        return next((arm for arm in self.arms if arm.role != "champion"), None)
+
+    def to_json(self) -> str:
+        """Return the whole plan as canonical JSON; times in UTC."""
+        since = self.since.astimezone(UTC).isoformat()
+        content = {**asdict(self), "since": since, "format_version": FORMAT_VERSION}
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "ReleasePlan":
+        """Read what `to_json` wrote.
+
+        Raises: RegistryError when it is not a plan, or one of a later format.
+        """
+        try:
+            content = json.loads(text)
+            if (found := content.pop("format_version")) != FORMAT_VERSION:
+                raise RegistryError(
+                    f"release plan of format {found} cannot be read; readable is {FORMAT_VERSION}"
+                )
+            arms = tuple(Arm(**arm) for arm in content.pop("arms"))
+            return cls(arms=arms, since=datetime.fromisoformat(content.pop("since")), **content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RegistryError(f"stored release plan cannot be read: {error!r} in {text[:200]!r}") from error
+
+
+def release(
+    standing: ReleasePlan | None,
+    *,
+    version: int,
+    since: datetime,
+    by: str,
+    reason: str,
+    evidence: Mapping[str, str],
+) -> ReleasePlan:
+    """Return the plan in which `version` answers everybody from `since` on; the standing plan if it says so
+    already.
+    """
+    if standing is not None and standing.arms == (Arm(version, 100, "champion"),):
+        return standing
+    return ReleasePlan(
+        mode="blue_green",
+        arms=(Arm(version, 100, "champion"),),
+        since=since,
+        by=by,
+        reason=reason,
+        evidence=dict(evidence),
+        sequence=_next_sequence(standing),
+        previous_champion=_champion_before(standing, version),
+    )
+
+
+def rollback(
+    standing: ReleasePlan | None,
+    *,
+    since: datetime,
+    by: str,
+    reason: str,
+    evidence: Mapping[str, str],
+    to_version: int | None = None,
+) -> ReleasePlan:
+    """Return the plan that takes one step back: drops a challenger or shadow, else the champion returns to
+    the one before.
+
+    `to_version` names another version to return to. After a rollback there is no previous champion: what was
+    rolled back does not return by itself.
+
+    Raises: RegistryError when there is nothing to return to.
+    """
+    if standing is None:
+        raise RegistryError("nothing was released yet, so that there is nothing to roll back")
+    target = to_version
+    if target is None:
+        target = standing.champion.version if standing.other is not None else standing.previous_champion
+    if target is None:
+        raise RegistryError(
+            f"release plan {standing.sequence} ({standing.mode} of version {standing.champion.version}) "
+            "has no champion before it; name the version to return to"
+        )
+    return ReleasePlan(
+        mode="rollback",
+        arms=(Arm(target, 100, "champion"),),
+        since=since,
+        by=by,
+        reason=reason,
+        evidence=dict(evidence),
+        sequence=_next_sequence(standing),
+        previous_champion=standing.previous_champion if standing.other is not None else None,
+    )
+
+
+def plan_row(product: str, plan: ReleasePlan) -> dict[str, object]:
+    """Return the plan as one row of the append-only `release` table; `plan` holds all of it as JSON."""
+    other = plan.other
+    return {
+        "product": product,
+        "sequence": plan.sequence,
+        "mode": plan.mode,
+        "champion_version": plan.champion.version,
+        "other_version": other.version if other else None,
+        "other_role": other.role if other else None,
+        "other_percent": other.percent if other else None,
+        "since": plan.since,
+        "by": plan.by,
+        "reason": plan.reason,
+        "plan": plan.to_json(),
+    }
+
+
+def _next_sequence(standing: ReleasePlan | None) -> int:
+    return standing.sequence + 1 if standing is not None else 1
+
+
+def _champion_before(standing: ReleasePlan | None, version: int) -> int | None:
+    if standing is None:
+        return None
+    before = standing.champion.version
+    return before if before != version else standing.previous_champion
+
+
+def _problem(plan: ReleasePlan) -> str:
+    roles = [arm.role for arm in plan.arms]
+    checks = (
+        (roles.count("champion") == 1, "there must be exactly one champion"),
+        (sum(arm.percent for arm in plan.arms) == 100, "percentages must sum to 100"),
+        (all(0 <= arm.percent <= 100 for arm in plan.arms), "a percentage lies outside 0..100"),
+        (len({arm.version for arm in plan.arms}) == len(plan.arms), "a version has two arms"),
+        (all(arm.percent == 0 for arm in plan.arms if arm.role == "shadow"), "a shadow answers nobody"),
+        (
+            sorted(roles) == sorted(_ROLES.get(plan.mode, ())),
+            f"{plan.mode} takes the roles {_ROLES.get(plan.mode)}",
+        ),
+        (plan.since.tzinfo is not None, "since has no time zone"),
+        (bool(plan.by.strip() and plan.reason.strip()), "who and why are needed"),
+        (plan.sequence >= 1, "the sequence starts at 1"),
+    )
+    return next((problem for is_met, problem in checks if not is_met), "")

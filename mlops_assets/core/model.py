@@ -133,7 +133,9 @@ class TrainedModel:
                 )
             model = _from_document(booster_text, document["model"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PackagingError(f"model in {folder} cannot be read: {error!r}") from error
+            raise PackagingError(
+                f"model in {folder} cannot be read: {type(error).__name__}: {error}"
+            ) from error
         if model.digest != document.get("digest"):
             raise PackagingError(
                 f"model in {folder} does not match its digest {document.get('digest')}: "

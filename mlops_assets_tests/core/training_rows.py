@@ -8,7 +8,7 @@ LABEL = "is_event"
 
 
 def training_rows(rows: int = 3000, *, seed: int = 0) -> pl.DataFrame:
-    """P(event) rises with `signal`, falls with `opposite`; a fifth of `gappy` is null; `noise` is none of it."""
+    """P(event) rises with `signal`, falls with `opposite`; a fifth of `gappy` is null; `noise` is noise."""
     generator = np.random.default_rng(seed)
     signal, opposite, gappy = generator.normal(size=(3, rows))
     probability = 1 / (1 + np.exp(-(2 * signal - opposite - 1.5)))

@@ -57,6 +57,19 @@ class DeltaTables:
                 )
         return f"{self.root.rstrip('/')}/{product}/{table}"
 
+    def names(self, product: str) -> tuple[str, ...]:
+        """The product's tables, sorted; none when nothing was ever written for it."""
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow.fs import FileSelector
+
+        folder = f"{self.root.rstrip('/')}/{product}"
+        try:
+            store = DeltaStorageHandler(folder, dict(self.storage_options or {}))
+        except DeltaTableNotFoundError:
+            return ()
+        paths = [entry.path for entry in store.get_file_info_selector(FileSelector("", allow_not_found=True))]
+        return tuple(sorted(path for path in paths if _NAME.fullmatch(path) and self.exists(product, path)))
+
     def exists(self, product: str, table: str) -> bool:
         """Whether the table was ever written."""
         return self._find(product, table) is not None

@@ -12,8 +12,8 @@ class LakehouseResource(dg.ConfigurableResource):
     tables_uri: str = Field(description="Folder, or s3://, gs:// or az:// URI, that holds <product>/<table>.")
     storage_options: dict[str, str] = Field(
         default={},
-        description="Object store options that override the AWS_*, GOOGLE_* and AZURE_* environment variables; "
-        "keep secrets in the environment.",
+        description="Object store options that override AWS_*, GOOGLE_* and AZURE_* environment variables; "
+        "secrets belong into the environment.",
     )
 
     @property

@@ -32,29 +32,33 @@ def reliability_diagram(result: EvaluationResult) -> bytes:
     """Draw observed rate against mean prediction per equal-mass bin, with intervals, and the rows per bin
     below.
 
-    Shown are the candidate with Wilson's 95 % interval, and other probabilities without. Axes end at the
-    largest value, so that rare outcomes fill the picture.
+    Shown are the candidate with Wilson's 95 % interval, and other probabilities without. The axes are
+    logarithmic when the predictions span more than a factor of twenty, as they do for rare outcomes; what
+    lies below them is drawn at their edge.
     """
     bins = result.calibration_bins
+    own = bins.filter(contender=result.candidate)
+    predictions, limits = _floats(own, "mean_prediction"), _floats(own, "high")
+    start, end = _calibration_range(predictions, limits)
     note = f"{_sample(result)}; bins of equal size, bars: 95 % interval"
     options = {"gridspec_kw": {"height_ratios": [4, 1]}, "sharex": True}
     figure, (axes, below) = new_figure("Calibration", note, rows=2, height=5.2, **options)
-    own = bins.filter(contender=result.candidate)
-    end = float(max(own["mean_prediction"].max(), own["high"].max())) * 1.03  # type: ignore[type-var]
-    axes.plot([0, end], [0, end], color=GREY, linewidth=1, linestyle=":", label="perfect")
-    for index, name in enumerate(n for n in result.contenders if n in set(bins["contender"])):
+    axes.plot([start, end], [start, end], color=GREY, linewidth=1, linestyle=":", label="perfect")
+    for index, name in enumerate(result.contenders):
         part = bins.filter(contender=name)
-        x, y = part["mean_prediction"].to_numpy(), part["observed_rate"].to_numpy()
+        x, y = _floats(part, "mean_prediction"), np.clip(_floats(part, "observed_rate"), start, None)
         if name == result.candidate:
-            spread = np.abs(np.stack([part["low"].to_numpy(), part["high"].to_numpy()]) - y)
+            spread = np.abs(np.stack([np.clip(_floats(part, "low"), start, None), _floats(part, "high")]) - y)
             axes.errorbar(
                 x, y, yerr=spread, color=BLUE, marker="o", markersize=5, capsize=2, zorder=5, label=name
             )
-        else:
-            axes.plot(x, y, color=PALETTE[index % 8], marker=".", linewidth=1, alpha=0.85, label=name)
-    axes.set(ylabel="observed rate", xlim=(0, end), ylim=(0, end))
+        elif part.height:
+            axes.plot(x, y, color=PALETTE[index % 8], marker=".", linewidth=1.2, label=name)
+    scale = "log" if start > 0 else "linear"
+    axes.set(ylabel="observed rate", xscale=scale, yscale=scale, xlim=(start, end), ylim=(start, end))
     legend(axes, loc="upper left")
-    below.bar(own["mean_prediction"].to_numpy(), own["rows"].to_numpy(), width=end / 80, color=BLUE)
+    width = predictions * 0.06 if start > 0 else end / 80
+    below.bar(predictions, own["rows"].to_numpy(), width=width, color=BLUE)
     below.set(xlabel="mean predicted probability of the bin", ylabel="rows")
     return to_png(figure)
 
@@ -97,7 +101,8 @@ def differences_forest(result: EvaluationResult, *, metric: str | None = None) -
     rows = result.differences.filter(metric=chosen)
     note = f"right of zero: {result.candidate} is better than the one named; {_interval(result)}"
     names = [f"{name} (n={n:,})" for name, n in rows.select("contender", "rows").rows()]
-    return _forest(f"Difference in {METRICS[chosen].title}", note, rows, names, line=0.0)
+    axis = f"{chosen}, candidate ahead by"
+    return _forest(f"Difference in {METRICS[chosen].title}", note, rows, names, line=0.0, axis=axis)
 
 
 def slices_forest(result: EvaluationResult, *, metric: str | None = None) -> bytes:
@@ -112,7 +117,7 @@ def slices_forest(result: EvaluationResult, *, metric: str | None = None) -> byt
     few = f"grey: fewer than {result.minimum_slice_rows} rows"
     note = f"{_interval(result)}; line: all {result.rows:,} rows; {few}"
     title = f"{METRICS[chosen].title[:1].upper()}{METRICS[chosen].title[1:]} by group"
-    return _forest(title, note, rows, names, line=result.value(chosen))
+    return _forest(title, note, rows, names, line=result.value(chosen), axis=chosen)
 
 
 def cost_by_threshold(result: EvaluationResult) -> bytes:
@@ -125,12 +130,14 @@ def cost_by_threshold(result: EvaluationResult) -> bytes:
     shown = table.filter(pl.col("threshold") <= 1)
     x = np.clip(shown["threshold"].to_numpy(), 1e-6, None)
     axes.plot(x, shown["cost_per_row"].to_numpy(), color=BLUE, label="on test rows")
-    for one in (axes, below):
-        one.axvline(
-            min(threshold.value, 1.0), color=VERMILION, linewidth=1.2, label=f"chosen {threshold.value:.3g}"
+    for value, colour, style, name in (
+        (threshold.value, VERMILION, "-", "chosen"),
+        (threshold.theoretical, GREY, "--", "best if perfectly calibrated"),
+    ):
+        axes.axvline(
+            min(value, 1.0), color=colour, linestyle=style, linewidth=1.2, label=f"{name}: {value:.3g}"
         )
-        one.axvline(threshold.theoretical, color=GREY, linewidth=1.2, linestyle="--",
-                    label=f"theoretical {threshold.theoretical:.3g}")  # fmt: skip
+        below.axvline(min(value, 1.0), color=colour, linestyle=style, linewidth=1.2)
     axes.set(ylabel=f"cost per row ({result.cost_unit})", ylim=(0, None), xscale="log")
     legend(axes)
     below.plot(x, _floats(shown, "recall"), color=BLUE, label="recall")
@@ -150,8 +157,10 @@ def scores_by_label(labels: Labels, probabilities: Floats, *, title: str = "Scor
     return to_png(figure)
 
 
-def _forest(title: str, note: str, rows: pl.DataFrame, names: list[str], *, line: float | None) -> bytes:
-    figure, (axes,) = new_figure(title, note, height=max(2.2, 1.4 + 0.26 * len(names)))
+def _forest(
+    title: str, note: str, rows: pl.DataFrame, names: list[str], *, line: float | None, axis: str
+) -> bytes:
+    figure, (axes,) = new_figure(title, note, height=max(2.2, 1.6 + 0.26 * len(names)))
     is_enough = rows["is_enough"].to_list() if "is_enough" in rows.columns else [True] * rows.height
     places = np.arange(rows.height)[::-1]
     for place, row, enough in zip(places, rows.to_dicts(), is_enough, strict=True):
@@ -165,7 +174,7 @@ def _forest(title: str, note: str, rows: pl.DataFrame, names: list[str], *, line
     if line is not None:
         axes.axvline(line, color=VERMILION, linewidth=1.2, linestyle="--")
     axes.set_yticks(places, names)
-    axes.set_ylim(-0.7, max(rows.height - 0.3, 0.3))
+    axes.set(xlabel=axis, ylim=(-0.7, max(rows.height - 0.3, 0.3)))
     axes.grid(visible=False, axis="y")
     return to_png(figure)
 
@@ -181,6 +190,12 @@ def _styled_curves(result: EvaluationResult) -> Iterator[tuple[str, dict[str, An
             "zorder": 5 if is_candidate else 3,
         }
         yield name, style, curve
+
+
+def _calibration_range(predictions: Floats, limits: Floats) -> tuple[float, float]:
+    end = max(float(predictions.max()), float(limits.max())) * 1.05
+    smallest = float(predictions.min())
+    return (smallest / 1.5 if 0 < smallest < end / 20 else 0.0), end
 
 
 def _floats(frame: pl.DataFrame, column: str) -> Floats:

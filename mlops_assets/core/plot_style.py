@@ -25,7 +25,6 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK, YELLOW)
 """First the candidate's colour."""
 LINE_STYLES = ("-", "--", "-.", ":")
 _GRID = "#E3E6EA"
-_COLOURS = 64
 _PROBABILITY_TICKS = (1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 _NEAREST = 1e-6
 """Probabilities are drawn no nearer to 0 and 1 than this."""
@@ -51,7 +50,7 @@ def new_figure(
 
 
 def to_png(figure: "Figure") -> bytes:
-    """Encode with few colours and without time or version, so that the same data give the same small file."""
+    """Encode without time or version, so that the same data give the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -59,7 +58,7 @@ def to_png(figure: "Figure") -> bytes:
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
 

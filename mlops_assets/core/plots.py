@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BINS = 30
-_COLUMNS = 4
+_COLUMNS = 3
 
 
 def rows_per_day(counts: pl.DataFrame, *, title: str = "Rows per day") -> bytes:
@@ -86,7 +86,7 @@ def feature_histograms(features: pl.DataFrame, *, title: str = "Distribution of 
     for one, name in zip(axes, shown, strict=False):
         values = features[name].drop_nulls().cast(pl.Float64).to_numpy()
         null_share = features[name].null_count() / max(features.height, 1)
-        one.set_title(f"{_shorten(name)} ({null_share:.0%})", fontsize=7.5, loc="left")
+        one.set_title(f"{_shorten(name, 30)} ({null_share:.0%})", fontsize=8, loc="left")
         one.tick_params(labelsize=7, labelleft=False, length=2)
         one.grid(visible=False)
         if len(values):
@@ -175,5 +175,5 @@ def _short_dates(axes: "Axes") -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def _shorten(name: str, length: int = 24) -> str:
+def _shorten(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: length - 9]}…{name[-8:]}"

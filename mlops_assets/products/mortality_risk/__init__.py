@@ -1,0 +1,1 @@
+"""Mortality risk: which critically ill adults will die within two months of study entry."""

@@ -4,7 +4,7 @@ Secrets (object store keys) are not read at all: deltalake takes AWS_*, GOOGLE_*
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_assets.core.errors import ConfigurationError
@@ -17,6 +17,7 @@ VARIABLES: dict[str, str] = {
     "MLOPS_MLFLOW_UI_URL": "base URL of MLflow's UI, for links; default: http://127.0.0.1:5000",
     "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
     "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",
+    "MLOPS_ALERT_WEBHOOK": "http(s) address that gets a JSON POST per alert; default: none",
 }
 
 
@@ -31,6 +32,8 @@ class Settings:
     mlflow_ui_url: str
     dagster_ui_url: str
     cache: Path
+    alert_webhook: str | None = field(default=None, repr=False)
+    """May hold a token, so it is never shown."""
 
     @property
     def reports(self) -> Path:
@@ -47,7 +50,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
     """Resolve all settings from `environ`; an unset or empty variable takes its default.
 
     Raises: ConfigurationError for a variable of the MLOPS_ family that the platform does not know (a typing error
-    would otherwise be ignored silently).
+    would otherwise be ignored silently), or a webhook that is no http(s) address.
     """
     unknown = sorted(name for name in environ if name.startswith("MLOPS_") and name not in VARIABLES)
     if unknown:
@@ -63,6 +66,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         mlflow_ui_url=(environ.get("MLOPS_MLFLOW_UI_URL") or "http://127.0.0.1:5000").rstrip("/"),
         dagster_ui_url=(environ.get("MLOPS_DAGSTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/"),
         cache=Path(environ.get("MLOPS_CACHE") or home / "cache").expanduser().resolve(),
+        alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
     )
 
 
@@ -71,3 +75,11 @@ def _default_home(working_directory: Path) -> Path:
         if (folder / "workspace.yaml").is_file():
             return folder / ".mlops"
     return Path.home() / ".mlops"
+
+
+def _webhook(address: str | None) -> str | None:
+    if address and not address.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "MLOPS_ALERT_WEBHOOK must start with http:// or https://; unset it for no webhook"
+        )
+    return address or None

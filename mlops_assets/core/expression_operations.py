@@ -8,7 +8,7 @@ live here: how expressions are written down (`expressions`), and functions whose
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import copysign, inf
+from math import copysign, inf, isnan
 from typing import Literal
 
 import polars as pl
@@ -41,7 +41,7 @@ def as_operand(value: object, kind: Kind) -> object:
         return value
     if kind == "number" and isinstance(value, (int, float)):
         converted = float(value)
-        return None if converted != converted else converted
+        return None if isnan(converted) else converted
     if kind == "text" and isinstance(value, str):
         return value
     if kind == "timestamp" and isinstance(value, datetime):
@@ -63,7 +63,7 @@ def is_kind(dtype: pl.DataType, kind: Kind) -> bool:
 def as_operand_column(column: pl.Expr, kind: Kind) -> pl.Expr:
     """The Polars form of `as_operand`; a column of another kind fails when the frame is computed."""
     if kind == "number":
-        return column.cast(pl.Float64).fill_nan(None)
+        return column.cast(pl.Float64)
     if kind == "timestamp":
         return column.dt.convert_time_zone("UTC")
     return column
@@ -76,8 +76,8 @@ def _divide(left: float, right: float) -> float | None:
 
 
 def _divide_columns(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-    # Polars 2.1 multiplies by the reciprocal when the divisor is one value for all rows, which is off in the last bit:
-    # `when` makes a column of it.
+    # Polars 2.1 multiplies by the reciprocal when the divisor is one value for all rows, which is off in the
+    # last bit: `when` makes a column of it.
     return left / pl.when(left.is_not_null()).then(right)
 
 

@@ -1,4 +1,4 @@
-"""Row expressions: a small closed language in which features and baselines are declared once and computed twice.
+"""Row expressions: a small closed language in which features and baselines are declared once, computed twice.
 
 `Expression.to_polars` computes a whole frame (offline), `Expression.evaluate` one row (online), with the same
 bits. What lives here: how an expression is written, read and run. What must not live here: aggregation over
@@ -16,6 +16,7 @@ Values
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isnan
 
 import polars as pl
 import polars.selectors as cs
@@ -40,7 +41,11 @@ class Expression:
     """
 
     def to_polars(self) -> pl.Expr:
-        """The expression over a frame's columns; float columns must have null, not NaN, where a number is missing."""
+        """The expression over a frame's columns, in which a missing number is null, never NaN.
+
+        For lazy queries; on a frame at hand `over` is better: it checks, and computes each part once, while
+        Polars is handed an operand as often as its operation names it.
+        """
         raise NotImplementedError
 
     def evaluate(self, row: Mapping[str, object]) -> object:
@@ -59,11 +64,11 @@ class Expression:
 
     @property
     def dtype(self) -> type[pl.DataType]:
-        """Type of the result as a feature: Int8 for a flag, Int64 for a category, String for text, else Float64."""
+        """Type of the result: Int8 for a flag, Int64 for a category, String for text, else Float64."""
         return pl.Float64
 
     def nodes(self) -> Iterator["Expression"]:
-        """This expression and everything in it, outermost first."""
+        """The expression and everything in it, outermost first."""
         yield self
 
     def columns(self) -> frozenset[str]:
@@ -73,17 +78,20 @@ class Expression:
     def over(self, frame: pl.DataFrame) -> pl.Series:
         """The expression over `frame`, one value per row, as `dtype`; NaN in the frame counts as null.
 
-        Raises: FeatureError for a missing column, a column of the wrong type or an unknown category, with an example.
+        Raises: FeatureError for a missing column, a column of the wrong type or an unknown category, with an
+        example.
         """
         missing = sorted(self.columns() - set(frame.columns))
         if missing:
             raise FeatureError(
                 f"{self}: no column {', '.join(missing)}; the frame has {', '.join(frame.columns)}"
             )
-        rows = frame.with_columns(cs.float().fill_nan(None))
-        _check_columns(self, "number" if self.dtype == pl.Float64 else "any", rows)
-        result = as_operand_column(self.to_polars(), "number" if self.dtype == pl.Float64 else "any")
-        return rows.with_columns(result.cast(self.dtype).alias("result")).get_column("result")
+        _check_columns(self, "number" if self.dtype == pl.Float64 else "any", frame)
+        return self.series(frame.with_columns(cs.float().fill_nan(None))).cast(self.dtype)
+
+    def series(self, frame: pl.DataFrame) -> pl.Series:
+        """The values as another operation takes them: those of a column as they stand in the frame."""
+        raise NotImplementedError
 
     def __add__(self, other: "Expression | Scalar") -> "Expression":
         return _applied("+", self, other)
@@ -179,12 +187,16 @@ class Column(Expression):
         """The column."""
         return pl.col(self.name)
 
+    def series(self, frame: pl.DataFrame) -> pl.Series:
+        """The column."""
+        return frame.get_column(self.name)
+
     def operand(self, row: Mapping[str, object]) -> object:
         """The row's value; NaN is None."""
         if self.name not in row:
             raise FeatureError(f"no column {self.name}; the row has {', '.join(row)}")
         value = row[self.name]
-        return None if isinstance(value, float) and value != value else value
+        return None if isinstance(value, float) and isnan(value) else value
 
     def __str__(self) -> str:
         return self.name
@@ -199,6 +211,10 @@ class Literal(Expression):
     def to_polars(self) -> pl.Expr:
         """The constant, one value for all rows."""
         return pl.lit(self.value)
+
+    def series(self, frame: pl.DataFrame) -> pl.Series:
+        """The constant, once per row."""
+        return pl.repeat(self.value, frame.height, dtype=self.dtype(), eager=True)
 
     def operand(self, row: Mapping[str, object]) -> object:
         """The constant."""
@@ -223,10 +239,21 @@ class Applied(Expression):
 
     def to_polars(self) -> pl.Expr:
         """The operation's Polars form."""
+        return self._applied_to([operand.to_polars() for operand in self.operands])
+
+    def _applied_to(self, operands: list[pl.Expr]) -> pl.Expr:
         operation = OPERATIONS[self.operation]
-        columns = [as_operand_column(operand.to_polars(), operation.operands) for operand in self.operands]
+        columns = [as_operand_column(operand, operation.operands) for operand in operands]
         result = operation.to_polars(*columns, *self.arguments)
         return result.fill_nan(None) if operation.dtype == pl.Float64 else result.cast(operation.dtype)
+
+    def series(self, frame: pl.DataFrame) -> pl.Series:
+        """The operation's Polars form over its operands' columns."""
+        operands = pl.DataFrame([x.series(frame).alias(str(at)) for at, x in enumerate(self.operands)])
+        if self.operation == "category":
+            for text in operands["0"].drop_nulls().unique().sort():
+                category_index(text, *self.arguments)  # pyright: ignore[reportArgumentType]
+        return operands.select(self._applied_to([pl.col(name) for name in operands.columns])).to_series()
 
     def operand(self, row: Mapping[str, object]) -> object:
         """The operation's form over values."""
@@ -235,7 +262,7 @@ class Applied(Expression):
         if not operation.sees_null and any(value is None for value in values):
             return None
         result = operation.apply(*values, *self.arguments)
-        if result != result:
+        if isinstance(result, float) and isnan(result):
             return None
         return int(result) if isinstance(result, bool) else result
 
@@ -245,7 +272,7 @@ class Applied(Expression):
         return OPERATIONS[self.operation].dtype
 
     def nodes(self) -> Iterator[Expression]:
-        """This expression and its operands, outermost first."""
+        """The expression and its operands, outermost first."""
         yield self
         for operand in self.operands:
             yield from operand.nodes()
@@ -261,12 +288,12 @@ def col(name: str) -> Expression:
     return Column(name)
 
 
-def literal(value: Scalar) -> Expression:
+def literal(value: object) -> Expression:
     """A constant.
 
     Raises: FeatureError for anything but a number, a boolean or a text, and for NaN.
     """
-    if not isinstance(value, (int, float, str)) or value != value:
+    if not isinstance(value, (int, float, str)) or (isinstance(value, float) and isnan(value)):
         raise FeatureError(
             f"{value!r} is no constant of a row expression: give a number, a boolean or a text"
         )
@@ -284,7 +311,7 @@ def maximum(left: Expression | Scalar, right: Expression | Scalar) -> Expression
 
 
 def _applied(operation: str, *operands: object) -> Expression:
-    expressions = tuple(o if isinstance(o, Expression) else literal(o) for o in operands)  # pyright: ignore[reportArgumentType]
+    expressions = tuple(o if isinstance(o, Expression) else literal(o) for o in operands)
     if any(expression.dtype == pl.String for expression in expressions):
         operation = f"text {operation}"
     if operation not in OPERATIONS:
@@ -295,15 +322,9 @@ def _applied(operation: str, *operands: object) -> Expression:
 
 
 def _check_columns(expression: Expression, kind: Kind, rows: pl.DataFrame) -> None:
-    """Raise FeatureError for a column that is not of the kind its operation takes, and for an unknown category."""
+    """Raise FeatureError for a column of another kind than its operation takes."""
     if isinstance(expression, Column) and not is_kind(rows.schema[expression.name], kind):
         raise FeatureError(f"{expression} must be a {kind}, but the column is {rows.schema[expression.name]}")
     if isinstance(expression, Applied):
         for operand in expression.operands:
             _check_columns(operand, OPERATIONS[expression.operation].operands, rows)
-        if expression.operation == "category":
-            texts = (
-                rows.select(expression.operands[0].to_polars().unique().drop_nulls()).to_series().to_list()
-            )
-            for text in sorted(texts):
-                category_index(text, *expression.arguments)  # pyright: ignore[reportArgumentType]

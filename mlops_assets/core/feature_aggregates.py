@@ -138,11 +138,11 @@ def as_numbers(values: pl.Series, feature: WindowFeature) -> np.ndarray:
             f"{feature.name}: {feature.stream}.{feature.column} is {values.dtype}, not numeric"
         )
     numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0
-    if np.isinf(numbers).any():
-        row = int(np.flatnonzero(np.isinf(numbers))[0])
+    infinite = np.flatnonzero(np.isinf(numbers))
+    if infinite.size:
         raise FeatureError(
-            f"{feature.name}: {feature.stream}.{feature.column} is {numbers[row]} in {np.isinf(numbers).sum()} rows, "
-            f"the first of them row {row} by event time: reject them by contract"
+            f"{feature.name}: {feature.stream}.{feature.column} is infinite in {infinite.size} rows, "
+            f"for example {numbers[infinite[0]]} in row {infinite[0]} by event time: reject them by contract"
         )
     return numbers
 
@@ -152,11 +152,12 @@ def as_fixed_point(numbers: np.ndarray, feature: WindowFeature) -> np.ndarray:
 
     Raises: FeatureError when sums of the values could leave the range of an int64.
     """
-    scaled = np.rint(np.nan_to_num(numbers * 10.0**feature.decimals, nan=0.0, posinf=np.inf, neginf=-np.inf))
+    scaled = np.rint(np.where(np.isnan(numbers), 0.0, numbers) * 10.0**feature.decimals)
     if np.abs(scaled).sum() > LARGEST_TOTAL:
+        largest = np.nanmax(np.abs(numbers))
         raise FeatureError(
-            f"{feature.name}: sums of {feature.stream}.{feature.column} with {feature.decimals} decimals leave the range "
-            f"of an int64 (largest value {np.nanmax(np.abs(numbers))}): declare fewer decimals or another unit"
+            f"{feature.name}: sums of {feature.stream}.{feature.column} with {feature.decimals} decimals leave "
+            f"the range of an int64; the largest value is {largest}: declare fewer decimals, or another unit"
         )
     return scaled.astype(np.int64)
 

@@ -1,5 +1,4 @@
-"""The offline executor of feature views: history in, one feature vector per event out, as of the event's own
-time.
+"""The offline executor of feature views: history in, one feature vector per event out, as of its own time.
 
 What lives here: computing a view's features over frames, and cutting history into blocks that fit in memory.
 What must not live here: the meaning of times and aggregations (`feature_view` states it), reading or writing
@@ -35,8 +34,9 @@ def feature_blocks(
 ) -> Iterator[FeatureBlock]:
     """Cut [start, end) into blocks, so that history of any length can be computed piece by piece.
 
-    For a block read the events whose event time is in [history_start, end) and the labels of such events, and hand them
-    to `compute_features` with the block's start and end; the blocks' results together equal that of the whole.
+    For a block read the events whose event time is in [history_start, end) and the labels of such events, and
+    hand them to `compute_features` with the block's start and end; the blocks' results together equal that of
+    the whole.
 
     Raises: FeatureError when `block` is not longer than zero.
     """
@@ -58,12 +58,13 @@ def compute_features(
 ) -> pl.DataFrame:
     """Compute the features of the events whose event time is in [start, end), each as of its own time.
 
-    One row per event: id, event time (not for a cohort), then the features in the view's order, sorted by event time and
-    id. Rows of `events` before `start` are history: they are seen by windows but get no vector. `labels` (id, label
-    column, known_at) may be None when no feature aggregates labels. Null means what each feature's `null_means` says.
+    One row per event: id, event time (not for a cohort), then the features in the view's order, sorted by
+    event time and id. Rows of `events` before `start` are history: they are seen by windows but get no
+    vector. `labels` (id, label column, known_at) may be None when no feature aggregates labels. Null means
+    what each feature's `null_means` says.
 
-    Raises: FeatureError for a missing column, a wrong type, a null id or time, clashing versions of a row, an infinite
-    value in a window, or an unknown category.
+    Raises: FeatureError for a missing column, a wrong type, a null id or time, clashing versions of a row, an
+    infinite value in a window, or an unknown category.
     """
     if view.event_timestamp is None:
         return _cohort_features(view, events, is_sliced=(start, end) != (None, None))

@@ -26,7 +26,7 @@ class Rows:
     frame: pl.DataFrame
     """The stream's own columns."""
     event_row: np.ndarray | None
-    """Position of each version's event among the event versions; None when each row stands at its event's position."""
+    """Position of each row's event among the event versions; None when that is the row's own position."""
     event_time: Times
     known_at: Times
     superseded_at: Times | None
@@ -42,8 +42,8 @@ class Rows:
 def event_rows(view: FeatureView, events: pl.DataFrame) -> Rows:
     """The versions of the events; the first column of `frame` is the id.
 
-    Raises: FeatureError for a missing column, a time of another type than Datetime("us", "UTC"), a null id or time, an
-    event whose versions differ in event time, or two different versions with the same `known_at`.
+    Raises: FeatureError for a missing column, a time of another type than Datetime("us", "UTC"), a null id or
+    time, an event whose versions differ in event time, or two different versions with the same `known_at`.
     """
     time = str(view.event_timestamp)
     read = [view.id_column, *(c for c in view.input_columns if c != view.id_column)]
@@ -56,7 +56,7 @@ def event_rows(view: FeatureView, events: pl.DataFrame) -> Rows:
     if moved.height:
         raise FeatureError(
             f"view {view.name}: event {moved[view.id_column][0]!r} has versions with different {time} "
-            f"({', '.join(map(str, moved[time].head(2)))}): a correction may not move an event; give it a new id"
+            f"({', '.join(map(str, moved[time].unique().head(2)))}): a correction may not move an event"
         )
     superseded = _superseded_at(frame, view.id_column)
     return Rows(frame, None, _physical(frame, time), _physical(frame, KNOWN_AT), superseded)
@@ -67,8 +67,8 @@ def label_rows(view: FeatureView, labels: pl.DataFrame | None, events: Rows) -> 
 
     Labels without an event among `events` are left out.
 
-    Raises: FeatureError for a missing frame or column, a wrong time type, a null id or time, or two different versions
-    with the same `known_at`.
+    Raises: FeatureError for a missing frame or column, a wrong time type, a null id or time, or two different
+    versions with the same `known_at`.
     """
     if labels is None:
         raise FeatureError(f"view {view.name}: features aggregate labels, but no labels were given")
@@ -82,7 +82,8 @@ def label_rows(view: FeatureView, labels: pl.DataFrame | None, events: Rows) -> 
         superseded = _superseded_at(frame, key)
     if frame.schema[key] != events.frame.schema[key]:
         raise FeatureError(
-            f"view {view.name}: {key} is {events.frame.schema[key]} in the events but {frame.schema[key]} in the labels"
+            f"view {view.name}: {key} is {events.frame.schema[key]} in the events, "
+            f"but {frame.schema[key]} in the labels: cast one"
         )
     event_row, label_row = _matches(events.frame[key], frame[key])
     known = np.maximum(_physical(frame, KNOWN_AT)[label_row], events.known_at[event_row])
@@ -163,7 +164,7 @@ def _without_repeats(view: FeatureView, frame: pl.DataFrame, *, stream: str) -> 
     clash = unique.filter(pl.struct(view.id_column, KNOWN_AT).is_duplicated())
     if clash.height:
         raise FeatureError(
-            f"view {view.name}: {stream} have {clash.height} versions that differ at the same {view.id_column} and "
+            f"view {view.name}: {clash.height} versions of {stream} differ at the same {view.id_column} and "
             f"{KNOWN_AT}, for example {clash.row(0, named=True)}: which one holds cannot be known"
         )
     return unique

@@ -94,7 +94,8 @@ class RowFeature:
 class WindowFeature:
     """One feature per window, aggregated over the rows that the event sees (semantics: see the module).
 
-    In `name` the text "{window}" is replaced by 1d, 12h, 30m or 45s, in `description` by "1 day", "12 hours" and so on.
+    In `name` the text "{window}" is replaced by 1d, 12h, 30m or 45s, in `description` by "1 day", "12 hours"
+    and so on.
     """
 
     name: str

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK_ROWS = 2**17
-"""Rows and queries per block of entities: keys and sums stay in a core's cache, and blocks run in parallel."""
+"""Rows and queries per block of entities: it stays in a core's cache, and blocks run in parallel."""
 PAIRS = 2**21
 """Pairs of query and row that are looked at together where an aggregate needs each row in the window."""
 
@@ -73,12 +73,12 @@ class KeySpace:
         return cls(origin, max((int(array.max()) for array in times if array.size), default=0) - origin + 1)
 
     def keys(self, code: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """Keys of the times; a time outside the space gets its nearest end, which no comparison with a query sees."""
+        """Keys of the times; one outside the space gets its nearest end, which compares alike."""
         return code * self.span + np.clip(time - self.origin, 0, self.span - 1)
 
 
 def blocks(rows: Grouping, queries: Grouping, space: KeySpace) -> Iterator[range]:
-    """Cut the codes into ranges of about BLOCK_ROWS rows and queries whose keys fit an int64; those without queries go."""
+    """Cut the codes into ranges that have queries, about BLOCK_ROWS rows, and keys that fit an int64."""
     weight = rows.starts + queries.starts
     most_codes = (2**63 - 1) // space.span
     code, code_count = 0, weight.size - 1
@@ -129,7 +129,7 @@ class BlockWindows:
         return [active - gone for active, gone in zip(self._active, expired, strict=True)]
 
     def _before(self, times: np.ndarray, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Per query, count and sums of all rows of lower entities and of its own entity's rows with an earlier time."""
+        """Per query, count and sums of the rows of lower entities and of its own entity's rows before it."""
         keys = self._space.keys(self._rows.code, times)
         order = slice(None)
         if not (keys[1:] >= keys[:-1]).all():
@@ -139,7 +139,7 @@ class BlockWindows:
         return [positions, *(_prefix_sums(column[order])[positions] for column in columns)]
 
     def pairs(self, window: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Every (query, row) in which the row is seen, as positions in the block, sorted; in pieces of whole queries."""
+        """Every (query, row) with the row seen, as sorted positions in the block; whole queries at once."""
         keys = self._space.keys(self._rows.code, self._ended)
         first_key = self._queries.code * self._space.span
         low = np.searchsorted(keys, np.maximum(self._needles - (window - 1), first_key))

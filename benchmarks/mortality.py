@@ -20,26 +20,24 @@ is with_physicians minus, in each split, the better of SUPPORT model and physici
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import yaml
 from rich.progress import track
 
 from benchmarks.result import print_json, print_table
+from mlops_assets.catalogue import load_product
 from mlops_assets.core.contracts import apply_contract, event_columns
 from mlops_assets.core.feature_offline import compute_features
 from mlops_assets.core.linear_baseline import fit_logistic
 from mlops_assets.core.metrics import CalibrationLine, Floats, Labels, ProbabilityMetrics, RankingMetrics
 from mlops_assets.core.product import Product
-from mlops_assets.core.product_spec import ProductSpec, StratifiedSplit
+from mlops_assets.core.product_spec import StratifiedSplit
 from mlops_assets.core.settings import load_settings
 from mlops_assets.core.splits import assign_stratified_split
 from mlops_assets.core.training import fit
-from mlops_assets.products.mortality_risk import dataset, features
-from mlops_assets.products.mortality_risk.schemas import EventSchema
 
 CATEGORICAL = ("disease_group_code", "cancer_status_code")
 METRICS = ("auc", "brier", "calibration_error", "calibration_slope", "calibration_intercept")
@@ -61,20 +59,11 @@ class Interval:
     high: float
 
 
-def load_product(*, is_realigned: bool) -> Product:
-    """Load the product from its folder; with `is_realigned` false its source is taken as it was published."""
-    folder = Path(dataset.__file__).parent
-    spec = ProductSpec.model_validate(yaml.safe_load((folder / "defs.yaml").read_text())["attributes"])
-    source = spec.source.model_copy(update={"options": {"realign": is_realigned}})
-    return Product(
-        spec=spec.model_copy(update={"source": source}),
-        folder=folder,
-        event_schema=EventSchema,
-        readers=dataset.SOURCES,
-        sample=dataset.sample,
-        view=features.VIEW,
-        baselines=features.BASELINES,
-    )
+def product_as(*, is_realigned: bool) -> Product:
+    """Load the product; with `is_realigned` false its source is taken as it was published."""
+    product = load_product("mortality_risk")
+    source = product.spec.source.model_copy(update={"options": {"realign": is_realigned}})
+    return replace(product, spec=product.spec.model_copy(update={"source": source}))
 
 
 def load_rows(product: Product) -> pl.DataFrame:
@@ -127,7 +116,7 @@ def score_split(product: Product, rows: pl.DataFrame, *, seed: int) -> tuple[Val
         for model in COMPARED[population]
         for metric, value in _metrics(labels[is_in], scores[model][is_in]).items()
     }
-    return values, test.height / (training_set["split"] == "train").sum()
+    return values, test.height / training_set.filter(pl.col("split") == "train").height
 
 
 def corrected_interval(values: Sequence[float], *, test_by_train: float) -> Interval:
@@ -176,7 +165,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.repeats < 2:
         parser.error("--repeats: an interval needs at least 2 splits")
-    product = load_product(is_realigned=not arguments.as_published)
+    product = product_as(is_realigned=not arguments.as_published)
     rows = load_rows(product)
     splits = [
         score_split(product, rows, seed=seed)

@@ -22,6 +22,7 @@ MINIMUM_CLASS_ROWS = 20
 """Rows of the rarer class below which `auto` does not calibrate: each of five folds would hold under four."""
 FOLDS = 5
 _LOG_ODDS_LIMIT = 1e-15
+_NEWTON_STEPS = 100
 
 
 class Calibrator(Protocol):
@@ -184,32 +185,48 @@ def _fit_sigmoid(probability: Floats, outcome: Floats) -> SigmoidCalibrator:
     Platt's probabilistic outputs". A slope below zero would turn the ranking round; the optimum under
     slope >= 0 is then slope 0.
     """
-    x = np.column_stack([log_odds(probability), np.ones(len(outcome))])
+    x = log_odds(probability)
     positives = float(outcome.sum())
     negatives = len(outcome) - positives
     target = np.where(outcome == 1.0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
-    def loss(weights: npt.NDArray[Any]) -> float:
-        z = x @ weights
+    def loss(slope: float, intercept: float) -> float:
+        z = slope * x + intercept
         return float(np.sum(np.logaddexp(0.0, z) - target * z))
 
-    weights = np.array([0.0, math.log((positives + 1) / (negatives + 1))])
-    value = loss(weights)
-    for _ in range(100):
-        fitted = _sigmoid(x @ weights)
-        gradient = x.T @ (fitted - target)
-        hessian = (x * (fitted * (1 - fitted))[:, None]).T @ x + 1e-12 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
+    slope, intercept = 0.0, math.log((positives + 1) / (negatives + 1))
+    value = loss(slope, intercept)
+    for _ in range(_NEWTON_STEPS):
+        slope_step, intercept_step = _newton_step(x, target, slope=slope, intercept=intercept)
         scale = 1.0
-        while (candidate := loss(weights - scale * step)) > value and scale > 1e-10:
+        while (candidate := loss(slope - scale * slope_step, intercept - scale * intercept_step)) > value:
             scale /= 2
+            if scale < 1e-10:
+                break
         if value - candidate < 1e-12 * abs(value):
             break
-        weights, value = weights - scale * step, candidate
-    if weights[0] <= 0:
+        slope, intercept = slope - scale * slope_step, intercept - scale * intercept_step
+        value = candidate
+    if slope <= 0:
         mean = float(target.mean())
         return SigmoidCalibrator(slope=0.0, intercept=math.log(mean / (1 - mean)))
-    return SigmoidCalibrator(slope=float(weights[0]), intercept=float(weights[1]))
+    return SigmoidCalibrator(slope=slope, intercept=intercept)
+
+
+def _newton_step(x: Floats, target: Floats, *, slope: float, intercept: float) -> tuple[float, float]:
+    # Plain sums, no matrix product: BLAS rounds differently with the number of its threads.
+    fitted = _sigmoid(slope * x + intercept)
+    error, curvature = fitted - target, fitted * (1 - fitted)
+    slope_gradient, intercept_gradient = float(np.sum(error * x)), float(np.sum(error))
+    xx, x1 = float(np.sum(curvature * x * x)), float(np.sum(curvature * x))
+    ones = float(np.sum(curvature))
+    ridge = 1e-9 * (xx + ones) + 1e-12  # equal x, or curvature rounded to zero, would divide by zero
+    xx, ones = xx + ridge, ones + ridge
+    determinant = xx * ones - x1 * x1
+    return (
+        (ones * slope_gradient - x1 * intercept_gradient) / determinant,
+        (xx * intercept_gradient - x1 * slope_gradient) / determinant,
+    )
 
 
 def _fit_isotonic(probability: Floats, outcome: Floats) -> IsotonicCalibrator:

@@ -13,6 +13,7 @@ import polars as pl
 
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.model import feature_matrix
+from mlops_assets.core.threads import one_blas_thread
 from mlops_assets.core.training_data import Floats, outcomes_of, prepare_training_data
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class LinearBaseline:
         """
         if frame.is_empty():
             return np.empty(0, dtype=np.float64)
-        prepared = self.preparation.transform(feature_matrix(frame, self.feature_names))
-        return self.regression.predict_proba(prepared)[:, 1]
+        with one_blas_thread():
+            prepared = self.preparation.transform(feature_matrix(frame, self.feature_names))
+            return self.regression.predict_proba(prepared)[:, 1]
 
 
 def fit_logistic(
@@ -74,12 +76,13 @@ def fit_logistic(
     rows = _sample(data.train.outcomes, maximum_rows=maximum_rows, seed=seed)
     features, outcomes = data.train.features[rows], data.train.outcomes[rows]
     preparation = _preparation([name in set(categorical) for name in feature_names])
-    train = preparation.fit_transform(features)
-    validation = preparation.transform(data.validation.features)
     losses, fits = [], []
-    for inverse_penalty in INVERSE_PENALTIES:
-        fits.append(LogisticRegression(C=inverse_penalty, max_iter=1000).fit(train, outcomes))
-        losses.append(log_loss(data.validation.outcomes, fits[-1].predict_proba(validation)[:, 1]))
+    with one_blas_thread():
+        train = preparation.fit_transform(features)
+        validation = preparation.transform(data.validation.features)
+        for inverse_penalty in INVERSE_PENALTIES:
+            fits.append(LogisticRegression(C=inverse_penalty, max_iter=1000).fit(train, outcomes))
+            losses.append(log_loss(data.validation.outcomes, fits[-1].predict_proba(validation)[:, 1]))
     best = int(np.argmin(losses))
     return LinearBaseline(
         feature_names=tuple(feature_names),

@@ -1,6 +1,7 @@
 """How threads of native libraries behave beside other processes on the same cores."""
 
 import os
+from contextlib import AbstractContextManager
 
 
 def let_waiting_threads_sleep() -> None:
@@ -11,3 +12,14 @@ def let_waiting_threads_sleep() -> None:
     of 60 small trees took over 25 s by default, 0.2 s with this and 0.05 s on one thread.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Hold BLAS to one thread inside the block, process-wide.
+
+    With more threads the rounding of a sum depends on their number, and OpenBLAS yields in a loop while it
+    waits: beside other processes that costs more than small matrices gain.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")

@@ -1,0 +1,63 @@
+"""What a bento knows of itself: product, version, model digest, features and library versions, as
+`product.json`.
+
+Written by `packaging`, read by `serving`; what must not live here: how either does its work.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mlops_assets.core.errors import PackagingError
+
+MANIFEST_FILE = "product.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ServedFeature:
+    """One field of a scoring request."""
+
+    name: str
+    description: str
+    unit: str
+    null_means: str
+    """What a missing value says; empty when the feature is never missing."""
+
+
+@dataclass(frozen=True)
+class BentoManifest:
+    """The released version as its bento serves it."""
+
+    product: str
+    title: str
+    version: int
+    digest: str
+    """SHA-256 of the model, see `TrainedModel.digest`."""
+    model_tag: str
+    """BentoML model that the bento is pinned to."""
+    label: str
+    features: tuple[ServedFeature, ...]
+    """In the order in which the model was trained."""
+    libraries: tuple[tuple[str, str], ...]
+    """Name and version of the libraries that the offline scores were made with."""
+
+    def to_json(self) -> str:
+        """Return the manifest as JSON; the same manifest gives the same text."""
+        return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, sort_keys=True, indent=1) + "\n"
+
+    @classmethod
+    def read(cls, file: Path) -> "BentoManifest":
+        """Read what `to_json` wrote.
+
+        Raises: PackagingError when the file is missing or is no manifest of this format.
+        """
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if (found := content.pop("format_version")) != FORMAT_VERSION:
+                raise PackagingError(f"{file} has format {found}, readable is {FORMAT_VERSION}")
+            features = tuple(ServedFeature(**feature) for feature in content.pop("features"))
+            libraries = tuple((name, version) for name, version in content.pop("libraries"))
+            return cls(features=features, libraries=libraries, **content)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise PackagingError(f"{file} cannot be read as a bento's manifest: {error!r}") from error

@@ -1,0 +1,175 @@
+"""Starts a bento in a process of its own and compares its answers to golden requests with the offline scores.
+
+What must not live here: building (`packaging`) and the decision to release (`model_version`, `release_plan`).
+"""
+
+import contextlib
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import httpx
+import polars as pl
+
+from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.model import TrainedModel, feature_matrix
+from mlops_assets.core.packaging import BuiltBento, bento_environment
+
+STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.1
+_FAILED_START = ("Application startup failed", "Traceback (most recent call last)")
+
+
+@dataclass(frozen=True)
+class GoldenRequests:
+    """Feature vectors and the scores that the model gave them offline."""
+
+    rows: tuple[dict[str, float | None], ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SmokeResult:
+    """What a bento answered; made only when every answer was right."""
+
+    requests: int
+    seconds_to_ready: float
+    max_abs_difference: float
+    """Of served and offline scores: 0, since JSON keeps every double and both use the same code."""
+
+
+def golden_requests(model: TrainedModel, frame: pl.DataFrame, *, maximum_rows: int = 100) -> GoldenRequests:
+    """Take the first rows of `frame` as golden requests, at most `maximum_rows`; null stays null.
+
+    Raises: PackagingError when there is no row; FeatureError when a feature is missing or not finite.
+    """
+    chosen = frame.head(maximum_rows)
+    if chosen.is_empty():
+        raise PackagingError("a golden request needs at least one row, but the frame has none")
+    matrix = feature_matrix(chosen, model.feature_names)
+    rows = tuple(
+        {
+            name: None if math.isnan(value) else value  # NaN stands for null in the matrix
+            for name, value in zip(model.feature_names, vector, strict=True)
+        }
+        for vector in matrix.tolist()
+    )
+    return GoldenRequests(rows=rows, scores=tuple(model.predict_matrix(matrix).tolist()))
+
+
+def smoke_test(bento: BuiltBento, golden: GoldenRequests, *, timeout_seconds: float = 60.0) -> SmokeResult:
+    """Serve `bento` on a free loopback port, ask the golden requests in one call and compare, exactly.
+
+    The server runs outside the checkout, in its own process group, and is stopped whatever happens.
+
+    Raises: PackagingError with the end of the server's log when it does not become ready in time, dies, or
+    answers anything but the offline scores.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with tempfile.TemporaryDirectory(prefix="smoke-") as folder, (Path(folder) / "log").open("w+b") as log:
+        port = _free_port()
+        started = time.monotonic()
+        server = _start(bento, port=port, folder=folder, log=log)
+        try:
+            _wait_until_ready(server, port=port, deadline=deadline, log=log)
+            seconds_to_ready = time.monotonic() - started
+            served = _ask(golden, port=port, deadline=deadline)
+        except PackagingError as error:
+            raise PackagingError(f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}") from error
+        finally:
+            _stop(server)
+    differences = [abs(a - b) for a, b in zip(served, golden.scores, strict=True)]
+    worst = max(range(len(differences)), key=differences.__getitem__)
+    if differences[worst] > 0:
+        raise PackagingError(
+            f"bento {bento.tag} answers {served[worst]!r} to golden request {worst}, offline it is "
+            f"{golden.scores[worst]!r}; {sum(d > 0 for d in differences)} of {len(differences)} differ"
+        )
+    return SmokeResult(len(served), seconds_to_ready, differences[worst])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _start(bento: BuiltBento, *, port: int, folder: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        bento.tag,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    return subprocess.Popen(
+        command,
+        env=bento_environment(bento.bentoml_home),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _wait_until_ready(
+    server: "subprocess.Popen[bytes]", *, port: int, deadline: float, log: IO[bytes]
+) -> None:
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise PackagingError(f"the server ended with code {server.returncode} before it was ready")
+        if any(sign in _tail(log) for sign in _FAILED_START):
+            raise PackagingError("the server failed to start")
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1.0).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(_POLL_SECONDS)
+    raise PackagingError("the server was not ready in time")
+
+
+def _ask(golden: GoldenRequests, *, port: int, deadline: float) -> list[float]:
+    try:
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/score",
+            json={"rows": golden.rows},
+            timeout=max(1.0, deadline - time.monotonic()),
+        )
+    except httpx.HTTPError as error:
+        raise PackagingError(f"the golden request got no answer: {error!r}") from error
+    if answer.status_code != httpx.codes.OK:
+        raise PackagingError(f"the golden request got {answer.status_code}: {answer.text[:500]}")
+    served = answer.json()["probabilities"]
+    if len(served) != len(golden.scores):
+        raise PackagingError(f"{len(golden.scores)} golden requests got {len(served)} answers")
+    return served
+
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    """Ask the server to end with its workers; kill what is left of its process group."""
+    server.terminate()  # the server alone: it waits for workers that a signal to the group would end first
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        server.wait(STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def _tail(log: IO[bytes], length: int = 4000) -> str:
+    log.flush()
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), length, max(0, size - length)).decode(errors="replace")

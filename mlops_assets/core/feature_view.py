@@ -48,7 +48,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
@@ -152,25 +152,25 @@ class FeatureView:
     )
 
     def __post_init__(self) -> None:
+        for feature in self.window_features:
+            self._refuse(feature, _problem_of(feature, is_cohort=self.event_timestamp is None))
         by_name: dict[str, RowFeature | tuple[WindowFeature, timedelta]] = {}
         for feature in self.features:
             for name, entry in _expand(feature):
                 if name in by_name:
                     raise FeatureError(f"view {self.name}: two features are called {name}: rename one")
                 by_name[name] = entry
-        object.__setattr__(self, "_by_name", by_name)
         if not by_name:
             raise FeatureError(f"view {self.name}: no features: declare at least one")
+        object.__setattr__(self, "_by_name", by_name)
         for feature in self.window_features:
-            self._check_window_feature(feature)
+            for column in (feature.entity, feature.column):
+                if isinstance(by_name.get(column or ""), tuple):
+                    self._refuse(
+                        feature, f"{column} is itself a window feature, but windows aggregate columns"
+                    )
 
-    def _check_window_feature(self, feature: WindowFeature) -> None:
-        problem = _problem_of(feature)
-        if self.event_timestamp is None:
-            problem = "a view without event_timestamp is a cohort and takes row features only"
-        for name in (feature.entity, feature.column):
-            if isinstance(self._by_name.get(name or ""), tuple):
-                problem = f"{name} is itself a window feature: a window aggregates columns of the stream"
+    def _refuse(self, feature: WindowFeature, problem: str | None) -> None:
         if problem:
             raise FeatureError(f"view {self.name}, feature {feature.name}: {problem}")
 
@@ -226,7 +226,7 @@ class FeatureView:
         entry = self._by_name[name]
         if isinstance(entry, tuple):
             feature = entry[0]
-            times = {(feature.stream, KNOWN_AT), ("events", str(self.event_timestamp))}
+            times = {(feature.stream, KNOWN_AT), ("events", KNOWN_AT), ("events", str(self.event_timestamp))}
             keys = {("events", feature.entity)} | (
                 {("labels", self.id_column)} if feature.stream == "labels" else set()
             )
@@ -271,10 +271,17 @@ def _in_largest_unit(window: timedelta) -> tuple[int, str]:
     raise FeatureError(f"window {window} is no whole number of seconds")
 
 
-def _problem_of(feature: WindowFeature) -> str | None:
+def _problem_of(feature: WindowFeature, *, is_cohort: bool) -> str | None:
     """What makes the declaration meaningless, or None."""
     counts = feature.aggregation in ("count", "distinct")
     problems = {
+        f"stream {feature.stream!r} is none of {', '.join(get_args(Stream))}": (
+            feature.stream not in get_args(Stream)
+        ),
+        f"aggregation {feature.aggregation!r} is none of {', '.join(get_args(Aggregation))}": (
+            feature.aggregation not in get_args(Aggregation)
+        ),
+        "a view without event_timestamp is a cohort and takes row features only": is_cohort,
         "windows: at least one is needed": not feature.windows,
         "windows must be longer than zero": any(window <= timedelta(0) for window in feature.windows),
         'name must contain "{window}"': "{window}" not in feature.name,

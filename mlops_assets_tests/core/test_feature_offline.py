@@ -57,9 +57,11 @@ ROW_FEATURES = (
 )
 VIEW = FeatureView("view", "id", "event_timestamp", (*WINDOW_FEATURES, *ROW_FEATURES))
 TIME = pl.Datetime("us", "UTC")
-EVENT_SCHEMA = {
-    "id": pl.Int64, "event_timestamp": TIME, "known_at": TIME, "customer": pl.String, "terminal": pl.Int64, "amount": pl.Float64
-}  # fmt: skip
+EVENT_SCHEMA = {"id": pl.Int64, "event_timestamp": TIME, "known_at": TIME} | {
+    "customer": pl.String,
+    "terminal": pl.Int64,
+    "amount": pl.Float64,
+}
 LABEL_SCHEMA = {"id": pl.Int64, "known_at": TIME, "is_fraud": pl.Int8}
 
 

@@ -65,6 +65,26 @@ def join_outcomes(
     return predictions.join(known, on=id_column, how="inner").sort(PREDICTION_ID)
 
 
+def join_daily_outcomes(
+    predictions: pl.DataFrame, labels: pl.DataFrame, *, id_column: str, label: str
+) -> pl.DataFrame:
+    """Join each prediction with the newest label of each day on which one became known.
+
+    One row per prediction and `known_date`, sorted by both: what a table partitioned by `known_date` holds. A
+    label corrected on a later day leaves both days' rows, so a day's rows are the same whether the days are
+    joined one by one or many at once, and `newest_outcomes` can tell what was known at any day's end.
+
+    Raises: MonitoringError as `join_outcomes`, and for labels without `known_at`.
+    """
+    _require(labels, [id_column, label, KNOWN_AT], "labels")
+    days = labels.get_column(KNOWN_AT).dt.date()
+    joined = [
+        join_outcomes(predictions, part, id_column=id_column, label=label, as_of=None)
+        for part in (labels.with_columns(days.alias(KNOWN_DATE)).partition_by(KNOWN_DATE) or [labels])
+    ]
+    return pl.concat(joined).sort(PREDICTION_ID, KNOWN_DATE)
+
+
 def newest_outcomes(outcomes: pl.DataFrame, *, as_of: datetime | None) -> pl.DataFrame:
     """Keep the newest version of each outcome that was known at `as_of`, sorted by `prediction_id`.
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.outcomes import join_outcomes, newest_labels, newest_outcomes
+from mlops_assets.core.outcomes import join_daily_outcomes, join_outcomes, newest_labels, newest_outcomes
 
 START = datetime(2018, 4, 1, tzinfo=UTC)
 LABEL_SCHEMA = {"transaction_id": pl.Int64, "is_fraud": pl.Int8, "known_at": pl.Datetime("us", "UTC")}
@@ -38,6 +38,10 @@ def _predictions(ids: list[int]) -> pl.DataFrame:
 
 def _join(predictions: pl.DataFrame, labels: pl.DataFrame, as_of: datetime | None) -> pl.DataFrame:
     return join_outcomes(predictions, labels, id_column="transaction_id", label="is_fraud", as_of=as_of)
+
+
+def _join_days(predictions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    return join_daily_outcomes(predictions, labels, id_column="transaction_id", label="is_fraud")
 
 
 def _oracle(ids: list[int], rows: list[tuple[int, int, int]], hour: int) -> list[tuple[str, int, int]]:
@@ -88,6 +92,28 @@ def test_outcomes_stored_day_by_day_give_the_same_answer_as_one_join(
         for at in labels["known_at"].unique()
     ]
     stored = pl.concat([*parts, _join(_predictions(ids), labels.clear(), None)])
+    assert newest_outcomes(stored, as_of=as_of).equals(_join(_predictions(ids), labels, as_of))
+
+
+@given(ids=st.lists(st.integers(0, 6), max_size=10), rows=versions, first=st.integers(0, 8))
+def test_daily_outcomes_do_not_depend_on_how_many_days_are_joined_at_once(
+    ids: list[int], rows: list[tuple[int, int, int]], first: int
+):
+    labels = _labels([(key, value, hour * 7) for key, value, hour in rows])
+    boundary = (START + timedelta(hours=7 * first)).date()
+    whole = _join_days(_predictions(ids), labels)
+    before = _join_days(_predictions(ids), labels.filter(pl.col("known_at").dt.date() < boundary))
+    after = _join_days(_predictions(ids), labels.filter(pl.col("known_at").dt.date() >= boundary))
+    assert pl.concat([before, after]).sort("prediction_id", "known_date").equals(whole)
+
+
+@given(ids=st.lists(st.integers(0, 6), max_size=10), rows=versions, day=st.integers(0, 3))
+def test_the_outcomes_of_a_days_end_can_be_told_from_the_daily_ones(
+    ids: list[int], rows: list[tuple[int, int, int]], day: int
+):
+    labels = _labels([(key, value, hour * 7) for key, value, hour in rows])
+    as_of = START + timedelta(days=day, microseconds=-1)
+    stored = _join_days(_predictions(ids), labels)
     assert newest_outcomes(stored, as_of=as_of).equals(_join(_predictions(ids), labels, as_of))
 
 

@@ -18,7 +18,8 @@ from mlops_assets.automation.retrain_on_drift import (
 )
 from mlops_assets.automation.window_verdicts import Window, read_windows
 from mlops_assets.core.errors import ConfigurationError
-from mlops_assets.core.product_spec import Monitoring, ProductSpec
+from mlops_assets.core.product_spec import Monitoring
+from mlops_assets_tests.automation.product_specs import COHORT, FRAUD
 
 MONITORING = Monitoring(alarms=2, of_windows=3, cooldown_days=7)
 DAY_ONE = date(2018, 8, 1)
@@ -163,22 +164,6 @@ def test_replayed_day_by_day_it_keeps_the_cool_down_and_never_repeats_a_key(
 
 
 PARTITIONS = dg.DailyPartitionsDefinition(start_date="2018-08-01", end_date="2018-10-01")
-SPEC = ProductSpec.model_validate(
-    {
-        "name": "fraud_detection",
-        "title": "Fraud",
-        "description": "Fraud.",
-        "domain": "payments",
-        "owners": ["team:risk"],
-        "id_column": "transaction_id",
-        "time": {"start_date": "2018-08-01", "end_date": "2018-10-01"},
-        "source": {"kind": "simulator"},
-        "label": {"column": "is_fraud", "description": "fraud", "delay_days": 7},
-        "split": {"kind": "time"},
-        "gates": [{"name": "auc_floor", "metric": "auc", "minimum": 0.6}],
-        "monitoring": {"alarms": 2, "of_windows": 3, "cooldown_days": 7},
-    }
-)
 
 
 class Columns(dg.Config):
@@ -209,7 +194,7 @@ def model(config: Fault) -> None:
 
 
 RETRAIN = dg.define_asset_job("fraud_detection__retrain", selection=[model.key])
-SENSOR = retrain_on_drift_sensor(SPEC, RETRAIN.name)
+SENSOR = retrain_on_drift_sensor(FRAUD, RETRAIN.name)
 DEFINITIONS = dg.Definitions(assets=[drift_report, model], jobs=[RETRAIN], sensors=[SENSOR])
 
 
@@ -310,7 +295,7 @@ def test_a_materialization_reported_by_hand_is_left_out(instance: dg.DagsterInst
 
 def test_the_as_of_day_can_be_turned_into_run_configuration(instance: dg.DagsterInstance):
     sensor = retrain_on_drift_sensor(
-        SPEC, RETRAIN.name, run_config=lambda as_of: {"as_of": as_of.isoformat()}
+        FRAUD, RETRAIN.name, run_config=lambda as_of: {"as_of": as_of.isoformat()}
     )
     _report(instance, "2018-08-01", "amount_usd")
     _report(instance, "2018-08-02", "amount_usd")
@@ -320,6 +305,5 @@ def test_the_as_of_day_can_be_turned_into_run_configuration(instance: dg.Dagster
 
 
 def test_a_cohort_has_no_windows_to_watch():
-    cohort = SPEC.model_copy(update={"time": None})
     with pytest.raises(ConfigurationError, match="no time axis"):
-        retrain_on_drift_sensor(cohort, RETRAIN.name)
+        retrain_on_drift_sensor(COHORT, RETRAIN.name)

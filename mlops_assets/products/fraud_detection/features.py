@@ -1,7 +1,7 @@
 """What a transaction looks like as of its own time: to its holder's habits, and to its terminal's history.
 
-The first 15 features are those of the Fraud Detection Handbook (Le Borgne et al. 2022, chapter 3). The further
-ones follow from how frauds come about: a card is charged several times its usual amounts; a terminal's frauds
+The first 15 features are those of the Fraud Detection Handbook (Le Borgne et al. 2022, chapter 3). The
+further ones follow from how frauds come about: a card is charged several times its usual amounts; a terminal's frauds
 become known a week late, after which it stays compromised for some weeks and then is clean again.
 What must not live here: how windows see time (core/feature_view.py).
 """
@@ -105,7 +105,7 @@ TERMINAL_HISTORY: Final = (
         windows=_days(30),
         delay=LABEL_DELAY,
         includes_current=False,
-        description="1 when the newest transaction at the terminal of the {window} that ended 7 days ago was a fraud.",
+        description="1 when the terminal's newest transaction of the {window} that ended 7 days ago was a fraud.",
         null_means="the terminal had no transaction in the window",
     ),
     RowFeature(
@@ -114,6 +114,7 @@ TERMINAL_HISTORY: Final = (
         "Known frauds at the terminal 28 to 35 days ago: a compromise that old has ended.",
     ),
 )
+# A card stays compromised for 14 days: its usual amounts are those of before.
 CUSTOMER_HABITS: Final = (
     WindowFeature(
         name="customer_usual_amount_{window}",
@@ -124,7 +125,7 @@ CUSTOMER_HABITS: Final = (
         windows=_days(60),
         delay=timedelta(days=14),
         includes_current=False,
-        description="Mean amount of the customer in the {window} that ended 14 days ago: a card stays compromised for 14.",
+        description="Mean amount of the customer in the {window} that ended 14 days ago.",
         unit="USD",
         null_means=NO_HISTORY,
     ),

@@ -129,16 +129,17 @@ def _plan(
         )
     kept |= set(protected)
     vacuums = _vacuums(keep_days * 24)
-    files = sorted({file for vacuum in vacuums for file in vacuum.run(stored, sorted(kept), commit=None)})
-    sizes = DeltaStorageHandler.from_table(stored._table).get_file_info(files)
+    named = sorted({file for vacuum in vacuums for file in vacuum.run(stored, sorted(kept), commit=None)})
+    # The log goes on naming replaced files that an earlier vacuum deleted: only what exists is planned.
+    found = [info for info in DeltaStorageHandler.from_table(stored._table).get_file_info(named) if info.size]
     return TableRetention(
         product=product,
         table=table,
         version=stored.version(),
         kept_versions=tuple(sorted(kept)),
         orphan_hours=keep_days * 24,
-        files=tuple(files),
-        bytes=sum(info.size or 0 for info in sizes),
+        files=tuple(info.path for info in found),
+        bytes=sum(info.size or 0 for info in found),
     )
 
 

@@ -43,7 +43,9 @@ class ReadFrame(Protocol):
     the contract judges them.
     """
 
-    def __call__(self, context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame: ...
+    def __call__(
+        self, context: SourceContext, *, start: datetime | None, end: datetime | None
+    ) -> pl.DataFrame: ...
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,15 @@ class Product:
         """The product's name, first part of every asset key."""
         return self.spec.name
 
-    def read_events(self, *, cache: Path, start: datetime | None = None, end: datetime | None = None) -> pl.DataFrame:
+    def read_events(
+        self, *, cache: Path, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame:
         """Read raw events of the declared source."""
         return self._reader().events(self._context(cache), start=start, end=end)
 
-    def read_labels(self, *, cache: Path, start: datetime | None = None, end: datetime | None = None) -> pl.DataFrame:
+    def read_labels(
+        self, *, cache: Path, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame:
         """Read labels of the declared source, by the time at which they became known."""
         return self._reader().labels(self._context(cache), start=start, end=end)
 

@@ -166,7 +166,14 @@ class Gate(Section):
     """One condition for a release, judged as pass, fail or inconclusive."""
 
     name: Name
-    metric: Literal["auc", "average_precision", "brier", "calibration_error", "true_positive_rate_gap", "selection_rate_gap"]
+    metric: Literal[
+        "auc",
+        "average_precision",
+        "brier",
+        "calibration_error",
+        "true_positive_rate_gap",
+        "selection_rate_gap",
+    ]
     against: Name | Literal["absolute"] = "absolute"
     """`absolute`, or a contender of the evaluation: constant, logistic_regression, champion or a baseline of the product."""
     minimum: float | None = None
@@ -187,7 +194,9 @@ class Gate(Section):
         if has_limit != (self.against == "absolute"):
             raise ValueError("an absolute gate needs minimum or maximum; a comparison takes margin instead")
         if self.metric.endswith("_gap") and (self.against != "absolute" or self.slices):
-            raise ValueError(f"{self.metric} is a gap between groups: it takes a maximum, no contender and no slices")
+            raise ValueError(
+                f"{self.metric} is a gap between groups: it takes a maximum, no contender and no slices"
+            )
         return self
 
 
@@ -285,7 +294,9 @@ class ProductSpec(Section):
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         if (self.time is None) != (self.split.kind == "stratified"):
-            raise ValueError("a product with a time axis takes split.kind: time, one without takes stratified")
+            raise ValueError(
+                "a product with a time axis takes split.kind: time, one without takes stratified"
+            )
         if isinstance(self.split, TimeSplit) and self.split.gap_days < self.label.delay_days:
             raise ValueError(
                 f"split.gap_days ({self.split.gap_days}) is shorter than label.delay_days ({self.label.delay_days}): "

@@ -1,0 +1,66 @@
+"""What every asset of a product has in common: its key, group, kinds, tags, owners and partitions."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Literal
+
+import dagster as dg
+
+from mlops_assets.core.product import Product
+from mlops_assets.core.product_spec import ProductSpec
+
+Stage = Literal["data", "features", "training", "release", "operation", "monitoring"]
+
+
+def daily_partitions(spec: ProductSpec) -> dg.DailyPartitionsDefinition | None:
+    """Daily UTC partitions of a product with a time axis; None for a cohort."""
+    if spec.time is None:
+        return None
+    end = None if spec.time.end_date is None else datetime.combine(spec.time.end_date, time(), UTC)
+    return dg.DailyPartitionsDefinition(
+        start_date=datetime.combine(spec.time.start_date, time(), UTC), end_date=end, timezone="UTC"
+    )
+
+
+def asset_options(
+    product: Product,
+    noun: str,
+    *,
+    stage: Stage,
+    kinds: set[str],
+    code_version: str,
+    is_partitioned: bool = False,
+    tags: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the keyword arguments of `dg.asset` that follow from the product, the asset's noun and its stage.
+
+    A partitioned asset of a cohort has no partitions; a range of days is materialized in one run.
+    """
+    spec = product.spec
+    partitions = daily_partitions(spec) if is_partitioned else None
+    return {
+        "key": dg.AssetKey([spec.name, noun]),
+        "group_name": f"{spec.name}/{stage}",
+        "kinds": kinds,
+        "owners": list(spec.owners),
+        "tags": {"domain": spec.domain, **({"pii": "true"} if spec.pii else {}), **(tags or {})},
+        "code_version": code_version,
+        "partitions_def": partitions,
+        "backfill_policy": dg.BackfillPolicy.single_run() if partitions else None,
+    }
+
+
+def upstream(product: Product, noun: str, *, lookback: timedelta = timedelta(0)) -> dg.AssetDep:
+    """Depend on another asset of the product; on its partitions of the days that `lookback` touches, too."""
+    key = dg.AssetKey([product.name, noun])
+    days = -(-lookback // timedelta(days=1))
+    if product.spec.time is None or days == 0:
+        return dg.AssetDep(key)
+    mapping = dg.TimeWindowPartitionMapping(start_offset=-days, allow_nonexistent_upstream_partitions=True)
+    return dg.AssetDep(key, partition_mapping=mapping)
+
+
+def digest_of(*parts: object) -> str:
+    """SHA-256 over the text of `parts`: whether the inputs of an expensive step are those of an earlier one."""
+    import hashlib
+
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()

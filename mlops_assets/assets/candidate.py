@@ -1,0 +1,56 @@
+"""The fitted candidate of a product: where its MLflow run and model are, as one row of the table `model`."""
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+
+import polars as pl
+
+from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.model_artifacts import load_model
+from mlops_assets.core.product import Product
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.tracking import TrackingResource
+
+_SCHEMA = {
+    "run_id": pl.String,
+    "model_uri": pl.String,
+    "digest": pl.String,
+    "training_set_version": pl.Int64,
+    "as_of": pl.Datetime("us", "UTC"),
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that was fitted and logged, and the training set that it was made from."""
+
+    run_id: str
+    model_uri: str
+    digest: str
+    training_set_version: int
+    as_of: datetime | None
+    """The training set uses only what was known by this time; None for a cohort."""
+
+    def to_frame(self) -> pl.DataFrame:
+        """One row, for the table."""
+        return pl.DataFrame([asdict(self)], schema=_SCHEMA)
+
+    def load(self, tracking: TrackingResource) -> TrainedModel:
+        """Fetch the model from MLflow and verify it."""
+        return load_model(tracking.tracking_uri, self.model_uri, digest=self.digest)
+
+
+def model_noun(variant: str | None = None) -> str:
+    """Noun of the asset and table of the product's own model, or of a variant's."""
+    return f"model_{variant}" if variant else "model"
+
+
+def read_candidate(
+    lakehouse: LakehouseResource, product: Product, *, variant: str | None = None
+) -> Candidate:
+    """Read the newest candidate.
+
+    Raises: TableNotFoundError when no model was fitted yet.
+    """
+    row = lakehouse.tables.read(product.name, model_noun(variant)).row(0, named=True)
+    return Candidate(**{field.name: row[field.name] for field in fields(Candidate)})

@@ -1,0 +1,208 @@
+"""The data stage: raw rows as they came, rows that meet the contract, rows that do not, and outcomes."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.day_blocks import day_blocks
+from mlops_assets.assets.pictures import picture, table
+from mlops_assets.assets.table_writes import TableWrites
+from mlops_assets.core.contracts import (
+    apply_contract,
+    check_schema,
+    conform,
+    event_columns,
+    with_event_date,
+    with_known_date,
+)
+from mlops_assets.core.day_range import DayRange
+from mlops_assets.core.plots import rows_per_day
+from mlops_assets.core.product import Product
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.platform import PlatformResource
+
+REJECTED_SHARE = "rejected_share"
+
+
+def data_assets(product: Product) -> list[dg.AssetsDefinition]:
+    """Build the data stage of one product."""
+    return [_raw_events(product), _events(product), _labels(product)]
+
+
+def _raw_events(product: Product) -> dg.AssetsDefinition:
+    subject = f"{product.name}/raw_events"
+
+    @dg.asset(
+        **asset_options(
+            product,
+            "raw_events",
+            stage="data",
+            kinds={"polars", "deltalake"},
+            code_version="1",
+            is_partitioned=True,
+        )
+    )
+    def raw_events(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, platform: PlatformResource
+    ) -> dg.MaterializeResult:
+        """One row is an event as its source has it, with the time at which the platform could know it.
+
+        Read from the product's declared source. A new, missing or retyped column stops the run before anything is
+        written. Used by `events` and `rejected_events`, which judge the values.
+        """
+        writes = TableWrites(context, lakehouse, product, "raw_events")
+        for days in day_blocks(context, "event_date"):
+            frame = product.read_events(
+                cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
+            )
+            check_schema(frame, product.event_schema, subject=subject)
+            writes.write(_dated(conform(frame, product.event_schema, subject=subject), days), days)
+        return dg.MaterializeResult(metadata=writes.metadata(), data_version=writes.data_version)
+
+    return raw_events
+
+
+def _events(product: Product) -> dg.AssetsDefinition:
+    options = [
+        asset_options(
+            product,
+            noun,
+            stage="data",
+            kinds={"polars", "pandera", "deltalake"},
+            code_version="1",
+            is_partitioned=True,
+        )
+        for noun in ("events", "rejected_events")
+    ]
+    limit = product.spec.contract.max_rejected_share
+    events_key, rejected_key = (option["key"] for option in options)
+    descriptions = (
+        "One row is an event that meets the contract of `schemas.py`, without the columns that know the outcome.\n\n"
+        "Made from `raw_events`; used by `features`, by every slice and by every join that needs who and when.",
+        "One row is an event that broke the contract, with every reason.\n\n"
+        "Made from `raw_events`. After a fix of the source or of the contract, materialize `raw_events` and this again:"
+        " rows that now meet the contract move to `events`.",
+    )
+
+    @dg.multi_asset(
+        name=f"{product.name}__events",
+        specs=[
+            dg.AssetSpec(
+                description=text,
+                deps=[upstream(product, "raw_events")],
+                **{k: v for k, v in option.items() if k != "backfill_policy"},
+            )
+            for option, text in zip(options, descriptions, strict=True)
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                REJECTED_SHARE,
+                asset=events_key,
+                blocking=True,
+                description=f"At most {limit:.2%} of the rows may break the contract; above it nothing downstream runs",
+            )
+        ],
+        backfill_policy=options[0]["backfill_policy"],
+    )
+    def events(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource
+    ) -> Iterator[dg.MaterializeResult]:
+        """Judge every raw row by the contract: good rows to `events`, broken ones with reasons to `rejected_events`."""
+        accepted = TableWrites(context, lakehouse, product, "events")
+        rejected = TableWrites(context, lakehouse, product, "rejected_events")
+        summaries: list[pl.DataFrame] = []
+        for days in day_blocks(context, "event_date"):
+            raw = lakehouse.tables.read(product.name, "raw_events", days=days).drop(
+                "event_date", strict=False
+            )
+            result = apply_contract(
+                raw, product.event_schema, id_column=product.spec.id_column, subject=f"{product.name}/events"
+            )
+            kept = result.accepted.select(event_columns(product.event_schema))
+            accepted.write(_dated(kept, days), days)
+            rejected.write(_dated(result.rejected, days), days)
+            summaries.append(result.summary)
+        summary = pl.concat(summaries)
+        yield dg.MaterializeResult(
+            asset_key=events_key,
+            metadata=accepted.metadata() | _day_plot(lakehouse, product, "events"),
+            data_version=accepted.data_version,
+            check_results=[_rejected_share(accepted.rows, rejected.rows, limit=limit, summary=summary)],
+        )
+        yield dg.MaterializeResult(
+            asset_key=rejected_key,
+            metadata={**rejected.metadata(), "reasons": table(summary)},
+            data_version=rejected.data_version,
+        )
+
+    return events
+
+
+def _labels(product: Product) -> dg.AssetsDefinition:
+    label = product.spec.label
+
+    @dg.asset(
+        **asset_options(
+            product,
+            "labels",
+            stage="data",
+            kinds={"polars", "deltalake"},
+            code_version="1",
+            is_partitioned=True,
+        ),
+        description=(
+            f"One row is an outcome and the time at which it became known: `{label.column}`, {label.description}\n\n"
+            f"Partitioned by the day on which it became known, {label.delay_days} days after the event; a corrected "
+            "outcome is a further row. Used by `features`, `training_set` and `outcomes`."
+            if product.spec.time
+            else f"One row is an outcome: `{label.column}`, {label.description}\n\n"
+            "Used by `training_set` and `outcomes`."
+        ),
+    )
+    def labels(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, platform: PlatformResource
+    ) -> dg.MaterializeResult:
+        writes = TableWrites(context, lakehouse, product, "labels")
+        positives = 0
+        for days in day_blocks(context, "known_date"):
+            frame = product.read_labels(
+                cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
+            )
+            positives += int(frame[label.column].sum())
+            writes.write(frame if days is None else with_known_date(frame), days)
+        share = positives / writes.rows if writes.rows else None
+        metadata = {**writes.metadata(), "positives": positives}
+        return dg.MaterializeResult(
+            metadata=metadata if share is None else metadata | {"positive_share": share},
+            data_version=writes.data_version,
+        )
+
+    return labels
+
+
+def _dated(frame: pl.DataFrame, days: DayRange | None) -> pl.DataFrame:
+    """Add the day by which the table is partitioned; a row without a time stays with the days it was read for."""
+    return frame if days is None else with_event_date(frame, undated=days.first)
+
+
+def _day_plot(lakehouse: LakehouseResource, product: Product, noun: str) -> dict[str, dg.MetadataValue]:
+    if product.spec.time is None:
+        return {}
+    counts = lakehouse.tables.day_counts(product.name, noun, "event_date")
+    return {"rows_per_day": picture(rows_per_day(counts), caption=f"{noun} per day")}
+
+
+def _rejected_share(
+    accepted: int, rejected: int, *, limit: float, summary: pl.DataFrame
+) -> dg.AssetCheckResult:
+    total = accepted + rejected
+    share = rejected / total if total else 0.0
+    return dg.AssetCheckResult(
+        check_name=REJECTED_SHARE,
+        passed=share <= limit,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{rejected} of {total} rows rejected ({share:.3%}); the limit is {limit:.3%}",
+        metadata={"rejected_share": share, "limit": limit, "reasons": table(summary)},
+    )

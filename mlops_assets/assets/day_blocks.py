@@ -1,0 +1,29 @@
+"""The days that a run materializes, in blocks that fit in memory."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from mlops_assets.core.day_range import DayColumn, DayRange
+
+BLOCK_DAYS = 31
+"""Days that are held in memory and committed at once: a month of a daily product, and what a killed run repeats."""
+
+
+def day_blocks(
+    context: dg.AssetExecutionContext, column: DayColumn, *, block_days: int = BLOCK_DAYS
+) -> list[DayRange | None]:
+    """Return the run's partitions as consecutive blocks of days; one None for an unpartitioned asset.
+
+    Each block is written by one commit: a month of daily partitions is one run and one commit, not thirty.
+    """
+    if not context.has_partition_key_range and not context.has_partition_key:
+        return [None]
+    window = context.partition_time_window
+    first, end = window.start.date(), window.end.date()
+    blocks: list[DayRange | None] = []
+    while first < end:
+        block_end = min(end, first + timedelta(days=block_days))
+        blocks.append(DayRange(first, block_end, column))
+        first = block_end
+    return blocks

@@ -1,0 +1,77 @@
+"""The feature stage: the view of `features.py`, computed for history as of each event's own time."""
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.column_docs import column_lineage
+from mlops_assets.assets.day_blocks import day_blocks
+from mlops_assets.assets.pictures import picture
+from mlops_assets.assets.table_writes import TableWrites
+from mlops_assets.core.day_range import DayRange
+from mlops_assets.core.feature_offline import compute_features
+from mlops_assets.core.plots import feature_histograms
+from mlops_assets.core.product import Product
+from mlops_assets.resources.lakehouse import LakehouseResource
+
+PLOTTED_ROWS = 20_000
+
+
+def feature_assets(product: Product) -> list[dg.AssetsDefinition]:
+    """Build the feature stage of one product."""
+    return [_features(product)]
+
+
+def _features(product: Product) -> dg.AssetsDefinition:
+    view = product.view
+    deps = [upstream(product, "events", lookback=view.lookback)]
+    if view.needs_labels:
+        deps.append(upstream(product, "labels", lookback=view.lookback))
+
+    @dg.asset(
+        **asset_options(
+            product,
+            "features",
+            stage="features",
+            kinds={"polars", "deltalake"},
+            code_version=view.digest[:12],
+            is_partitioned=True,
+        ),
+        deps=deps,
+    )
+    def features(context: dg.AssetExecutionContext, lakehouse: LakehouseResource) -> dg.MaterializeResult:
+        """One row is an event's feature vector as of the event's own time: nothing known later is in it.
+
+        Made from `events` and `labels` by the view that serving executes too; a day reads as much history before it as
+        its longest window needs. Used by `training_set` and `predictions`.
+        """
+        writes = TableWrites(context, lakehouse, product, "features")
+        for days in day_blocks(context, "event_date"):
+            frame = _compute(lakehouse, product, days)
+            writes.write(frame, days)
+        plotted = frame.sample(min(frame.height, PLOTTED_ROWS), seed=0).select(view.feature_names)
+        return dg.MaterializeResult(
+            metadata={
+                **writes.metadata(),
+                "dagster/column_lineage": column_lineage(product),
+                "distributions": picture(feature_histograms(plotted), caption="features"),
+            },
+            data_version=writes.data_version,
+        )
+
+    return features
+
+
+def _compute(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
+    view, tables = product.view, lakehouse.tables
+    if days is None:
+        events = tables.read(product.name, "events", columns=view.input_columns)
+        return compute_features(view, events, None)
+    history = days.with_lookback(view.lookback)
+    events = tables.read(product.name, "events", columns=view.input_columns, days=history)
+    labels = None
+    if view.needs_labels:
+        known = DayRange(history.first, days.end, "known_date")
+        labels = tables.read(product.name, "labels", columns=view.label_columns, days=known)
+    frame = compute_features(view, events, labels, start=days.starts_at, end=days.ends_at)
+    return frame.with_columns(pl.col(str(view.event_timestamp)).dt.date().alias("event_date"))

@@ -1,0 +1,315 @@
+"""The monitoring stage: whether the newest predictions and outcomes look like those that the champion was judged on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.champion import Champion, load_champion, reference_rows
+from mlops_assets.assets.day_blocks import day_blocks
+from mlops_assets.assets.pictures import picture, table
+from mlops_assets.assets.table_writes import TableWrites
+from mlops_assets.core.day_range import DayColumn, DayRange
+from mlops_assets.core.drift import DriftReport
+from mlops_assets.core.drift import drift_report as compare_with_reference
+from mlops_assets.core.performance import PerformanceReport, ReferenceMetric
+from mlops_assets.core.performance import performance_report as measure_outcomes
+from mlops_assets.core.plots import drift_scores
+from mlops_assets.core.product import Product
+from mlops_assets.core.product_contenders import CANDIDATE
+from mlops_assets.core.reports import report_path
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.platform import PlatformResource
+from mlops_assets.resources.tracking import TrackingResource
+
+WHOLE = "all"
+SAME_ROWS = "these are the rows that the champion's test value was measured on; a new cohort can tell"
+
+
+@dataclass(frozen=True)
+class ReportWindow:
+    """The rows that one report looks at: the days up to and with `end_day`, or all rows of a cohort."""
+
+    days: DayRange | None
+    end_day: date | None
+
+    @property
+    def name(self) -> str:
+        """The partition key, or `all`."""
+        return WHOLE if self.end_day is None else self.end_day.isoformat()
+
+    @property
+    def partition(self) -> DayRange | None:
+        """The one day of the report's own table that holds this window's result."""
+        return self.end_day and DayRange(self.end_day, self.end_day + timedelta(days=1), "event_date")
+
+
+def report_windows(
+    context: dg.AssetExecutionContext, product: Product, column: DayColumn
+) -> Iterator[ReportWindow]:
+    """Yield a trailing window of `monitoring.window_days` for each day that the run materializes."""
+    length = timedelta(days=product.spec.monitoring.window_days)
+    for block in day_blocks(context, column):
+        if block is None:
+            yield ReportWindow(None, None)
+            continue
+        for offset in range((block.end - block.first).days):
+            end = block.first + timedelta(days=offset + 1)
+            yield ReportWindow(DayRange(end - length, end, column), end - timedelta(days=1))
+
+
+def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
+    """Build the monitoring stage of one product."""
+    return [_drift_report(product), _performance_report(product)]
+
+
+def _drift_report(product: Product) -> dg.AssetsDefinition:
+    monitoring = product.spec.monitoring
+    options = asset_options(
+        product,
+        "drift_report",
+        stage="monitoring",
+        kinds={"evidently"},
+        code_version="1",
+        is_partitioned=True,
+    )
+    lookback = timedelta(days=monitoring.window_days - 1)
+
+    @dg.asset(
+        **options,
+        deps=[upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "no_drift", asset=options["key"], description="The newest window looks like the reference."
+            )
+        ],
+    )
+    def drift_report(
+        context: dg.AssetExecutionContext,
+        lakehouse: LakehouseResource,
+        tracking: TrackingResource,
+        platform: PlatformResource,
+    ) -> dg.MaterializeResult:
+        """One row is a column of a window of predictions, compared with the champion's reference rows.
+
+        Made from `predictions` and their `features`: features and score of the trailing window against rows of the
+        champion's training set that it was not fitted on. Evidently's report is linked; the verdict is stable, drift or inconclusive. Read by the sensor
+        `retrain_on_drift`.
+        """
+        champion = load_champion(tracking, product)
+        reference = reference_rows(lakehouse, product, champion)
+        writes = TableWrites(
+            context, lakehouse, product, "drift_report", inputs=f"model_version={champion.version}"
+        )
+        for window in report_windows(context, product, "event_date"):
+            report = compare_with_reference(
+                reference,
+                _scored_features(lakehouse, product, champion, window),
+                feature_names=champion.model.feature_names,
+                score="score",
+                monitoring=monitoring,
+                seed=product.spec.training.seed,
+                html=report_path(
+                    platform.reports, product=product.name, kind="drift_report", window=window.name
+                ),
+            )
+            writes.write(_stamped(report.to_frame(), window, champion, report.verdict), window.partition)
+            _describe(context, window, _drift_metadata(report, champion, window))
+        return dg.MaterializeResult(
+            metadata=writes.metadata(),
+            data_version=writes.data_version,
+            check_results=[_check("no_drift", report.verdict, "drift", report.reason)],
+        )
+
+    return drift_report
+
+
+def _scored_features(
+    lakehouse: LakehouseResource, product: Product, champion: Champion, window: ReportWindow
+) -> pl.DataFrame:
+    tables, id_column = lakehouse.tables, product.spec.id_column
+    predictions = (
+        tables.scan(product.name, "predictions", days=window.days)
+        .filter(pl.col("model_version") == champion.version)
+        .select(id_column, "score")
+    )
+    features = tables.scan(product.name, "features", days=window.days).select(
+        id_column, *champion.model.feature_names
+    )
+    return predictions.join(features, on=id_column, how="inner").sort(id_column).collect()
+
+
+def _performance_report(product: Product) -> dg.AssetsDefinition:
+    spec = product.spec
+    options = asset_options(
+        product,
+        "performance_report",
+        stage="monitoring",
+        kinds={"evidently"},
+        code_version="1",
+        is_partitioned=True,
+    )
+    lookback = timedelta(days=spec.monitoring.window_days - 1)
+
+    @dg.asset(
+        **options,
+        deps=[upstream(product, "outcomes", lookback=lookback)],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "performance_holds",
+                asset=options["key"],
+                description="The newest outcomes bear out the champion's test value.",
+            )
+        ],
+    )
+    def performance_report(
+        context: dg.AssetExecutionContext,
+        lakehouse: LakehouseResource,
+        tracking: TrackingResource,
+        platform: PlatformResource,
+    ) -> dg.MaterializeResult:
+        """One row is a metric of a window of outcomes with its interval, beside the champion's value on its test rows.
+
+        Made from `outcomes` that became known in the trailing window, of events that the champion was not made from.
+        The verdict is stable, degraded or inconclusive. Read by the sensor `retrain_on_drift`.
+        """
+        champion = load_champion(tracking, product)
+        reference = _reference_metrics(lakehouse, product, champion)
+        writes = TableWrites(
+            context, lakehouse, product, "performance_report", inputs=f"model_version={champion.version}"
+        )
+        for window in report_windows(context, product, "known_date"):
+            outcomes = _unseen_outcomes(lakehouse, product, champion, window)
+            report = measure_outcomes(
+                outcomes,
+                label=spec.label.column,
+                score="score",
+                evaluation=spec.evaluation,
+                monitoring=spec.monitoring,
+                champion_reference=reference,
+                seed=spec.training.seed,
+                html=report_path(
+                    platform.reports, product=product.name, kind="performance_report", window=window.name
+                ),
+            )
+            if _are_test_rows(lakehouse, product, champion, outcomes):
+                report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
+            writes.write(_stamped(report.to_frame(), window, champion, report.verdict), window.partition)
+            _describe(context, window, _performance_metadata(report, champion, window))
+        return dg.MaterializeResult(
+            metadata=writes.metadata(),
+            data_version=writes.data_version,
+            check_results=[_check("performance_holds", report.verdict, "degraded", report.reason)],
+        )
+
+    return performance_report
+
+
+def _unseen_outcomes(
+    lakehouse: LakehouseResource, product: Product, champion: Champion, window: ReportWindow
+) -> pl.DataFrame:
+    """Outcomes of the champion's own predictions of events after its as-of time, with the group column."""
+    spec = product.spec
+    outcomes = (
+        lakehouse.tables.scan(product.name, "outcomes", days=window.days)
+        .filter(pl.col("model_version") == champion.version)
+        .collect()
+    )
+    if champion.as_of is not None:
+        outcomes = outcomes.filter(pl.col("event_timestamp") >= champion.as_of)
+    group = spec.evaluation.group_column
+    if group is None or group in outcomes.columns:
+        return outcomes
+    groups = lakehouse.tables.scan(product.name, "events").select(spec.id_column, group).collect()
+    return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
+
+
+def _are_test_rows(
+    lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
+) -> bool:
+    """Whether a cohort's outcomes are the very rows that the champion's test value was measured on."""
+    if product.spec.time is not None:
+        return False
+    id_column = product.spec.id_column
+    used = lakehouse.tables.read(
+        product.name, "training_set", columns=[id_column], version=champion.training_set_version
+    )
+    return outcomes.join(used, on=id_column, how="anti").is_empty()
+
+
+def _reference_metrics(
+    lakehouse: LakehouseResource, product: Product, champion: Champion
+) -> dict[str, ReferenceMetric]:
+    rows = lakehouse.tables.read(product.name, "evaluation", version=champion.evaluation_version).filter(
+        pl.col("kind") == "metric", pl.col("contender") == CANDIDATE, pl.col("value").is_not_null()
+    )
+    return {
+        row["metric"]: ReferenceMetric(row["value"], row["low"], row["high"])
+        for row in rows.iter_rows(named=True)
+    }
+
+
+def _stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verdict: str) -> pl.DataFrame:
+    stamped = frame.with_columns(
+        window_verdict=pl.lit(verdict), champion_version=pl.lit(champion.version, pl.Int64)
+    )
+    return stamped if window.end_day is None else stamped.with_columns(event_date=pl.lit(window.end_day))
+
+
+def _describe(
+    context: dg.AssetExecutionContext, window: ReportWindow, metadata: Mapping[str, object]
+) -> None:
+    partition = None if window.end_day is None else window.name
+    context.add_asset_metadata(metadata, partition_key=partition)
+    context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
+
+
+def _shared_metadata(
+    report: DriftReport | PerformanceReport, champion: Champion, window: ReportWindow
+) -> dict[str, object]:
+    metadata: dict[str, object] = {
+        "verdict": report.verdict,
+        "reason": report.reason,
+        "champion_version": champion.version,
+        "columns": table(report.to_frame()),
+    }
+    if window.end_day is not None:
+        metadata["window_end"] = window.end_day.isoformat()
+    if report.html is not None:
+        metadata["evidently_report"] = dg.MetadataValue.url(Path(report.html).as_uri())
+    return metadata
+
+
+def _drift_metadata(report: DriftReport, champion: Champion, window: ReportWindow) -> dict[str, object]:
+    threshold = report.score.threshold
+    bars = drift_scores(report.to_frame(), threshold=threshold, rows=report.rows_current)
+    return {
+        **_shared_metadata(report, champion, window),
+        "alarmed_columns": dg.MetadataValue.json(list(report.alarmed_columns)),
+        "rows_in_window": report.rows_current,
+        "drift": picture(bars, caption="drift"),
+    }
+
+
+def _performance_metadata(
+    report: PerformanceReport, champion: Champion, window: ReportWindow
+) -> dict[str, object]:
+    return {
+        **_shared_metadata(report, champion, window),
+        "rows_in_window": report.rows,
+        "positives_in_window": report.positives,
+    }
+
+
+def _check(name: str, verdict: str, alarm: str, reason: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=verdict != alarm,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{verdict}: {reason}",
+        metadata={"verdict": verdict},
+    )

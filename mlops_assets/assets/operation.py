@@ -1,0 +1,138 @@
+"""The operation stage: scores of the released version, and what became of them."""
+
+from datetime import timedelta
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.champion import Champion, load_champion, reference_rows
+from mlops_assets.assets.day_blocks import day_blocks
+from mlops_assets.assets.pictures import picture
+from mlops_assets.assets.table_writes import TableWrites
+from mlops_assets.core.batch_scoring import score_batch
+from mlops_assets.core.day_range import DayRange
+from mlops_assets.core.outcomes import join_outcomes
+from mlops_assets.core.plots import score_distribution
+from mlops_assets.core.product import Product
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.tracking import TrackingResource
+
+PLOTTED_ROWS = 50_000
+
+
+def operation_assets(product: Product) -> list[dg.AssetsDefinition]:
+    """Build the operation stage of one product."""
+    return [_predictions(product), _outcomes(product)]
+
+
+def _predictions(product: Product) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_options(
+            product,
+            "predictions",
+            stage="operation",
+            kinds={"lightgbm", "polars", "deltalake"},
+            code_version="1",
+            is_partitioned=True,
+        ),
+        deps=[upstream(product, "features"), upstream(product, "release")],
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
+    ) -> dg.MaterializeResult:
+        """One row is an event scored by the released version: score, decision and the version that gave them.
+
+        Made from `features` and `release`; a cohort's predictions are those of the rows that the version never saw.
+        Used by `outcomes` and `drift_report`.
+        """
+        champion = load_champion(tracking, product)
+        writes = TableWrites(
+            context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
+        )
+        for days in day_blocks(context, "event_date"):
+            features = _rows_to_score(lakehouse, product, champion, days)
+            scored = score_batch(
+                features,
+                champion.model,
+                id_column=product.spec.id_column,
+                model_version=champion.version,
+                threshold=champion.threshold,
+                model_as_of=champion.as_of,
+            )
+            writes.write(scored, days)
+        shown = scored.sample(min(scored.height, PLOTTED_ROWS), seed=0)
+        return dg.MaterializeResult(
+            metadata={
+                **writes.metadata(),
+                "model_version": champion.version,
+                "decision_threshold": champion.threshold,
+                "scores": picture(
+                    score_distribution(reference_rows(lakehouse, product, champion)["score"], shown["score"]),
+                    caption="scores",
+                ),
+            },
+            data_version=writes.data_version,
+        )
+
+    return predictions
+
+
+def _rows_to_score(
+    lakehouse: LakehouseResource, product: Product, champion: Champion, days: DayRange | None
+) -> pl.DataFrame:
+    features = lakehouse.tables.read(product.name, "features", days=days)
+    if days is not None:
+        return features
+    id_column = product.spec.id_column
+    seen = (
+        lakehouse.tables.scan(product.name, "training_set", version=champion.training_set_version)
+        .filter(pl.col("split") != "test")
+        .select(id_column)
+        .collect()
+    )
+    return features.join(seen, on=id_column, how="anti").sort(id_column)
+
+
+def _outcomes(product: Product) -> dg.AssetsDefinition:
+    delay = product.spec.label_delay
+
+    @dg.asset(
+        **asset_options(
+            product,
+            "outcomes",
+            stage="operation",
+            kinds={"polars", "deltalake"},
+            code_version="1",
+            is_partitioned=True,
+        ),
+        deps=[upstream(product, "predictions", lookback=delay), upstream(product, "labels")],
+    )
+    def outcomes(context: dg.AssetExecutionContext, lakehouse: LakehouseResource) -> dg.MaterializeResult:
+        """One row is a prediction joined with its outcome, on the day on which the outcome became known.
+
+        Made from `predictions` and `labels`; used by `performance_report`. A corrected outcome is a further row.
+        """
+        writes = TableWrites(context, lakehouse, product, "outcomes")
+        for days in day_blocks(context, "known_date"):
+            writes.write(_joined(lakehouse, product, days), days)
+        return dg.MaterializeResult(metadata=writes.metadata(), data_version=writes.data_version)
+
+    return outcomes
+
+
+def _joined(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
+    tables, spec = lakehouse.tables, product.spec
+    labels = tables.read(product.name, "labels", days=days)
+    if days is None:
+        predictions = tables.read(product.name, "predictions")
+        return join_outcomes(
+            predictions, labels, id_column=spec.id_column, label=spec.label.column, as_of=None
+        )
+    first = labels["event_timestamp"].min()
+    first_day = first.date() if first is not None else days.first  # type: ignore[union-attr]
+    events = DayRange(min(first_day, days.first), days.end, "event_date")
+    predictions = tables.read(product.name, "predictions", days=events)
+    # Known strictly before the end of the days; `as_of` is inclusive, and times are whole microseconds.
+    as_of = days.ends_at - timedelta(microseconds=1)
+    return join_outcomes(predictions, labels, id_column=spec.id_column, label=spec.label.column, as_of=as_of)

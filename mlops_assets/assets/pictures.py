@@ -1,0 +1,29 @@
+"""Turns pictures and tables into Dagster metadata, for the places where a person would rather look than read."""
+
+import base64
+
+import dagster as dg
+import polars as pl
+
+
+def picture(png: bytes, *, caption: str) -> dg.MetadataValue:
+    """Show a PNG in the asset's page; the picture travels inside the event, so keep it below some 100 kB."""
+    encoded = base64.b64encode(png).decode("ascii")
+    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})")
+
+
+def table(frame: pl.DataFrame, *, rows: int = 30) -> dg.MetadataValue:
+    """Show the first rows of a frame as a Markdown table; floats with four significant digits, nulls as –."""
+    shown = frame.head(rows)
+    lines = [f"| {' | '.join(shown.columns)} |", f"|{' --- |' * shown.width}"]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in shown.iter_rows()]
+    if frame.height > rows:
+        lines.append(f"\n{frame.height - rows} more rows")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")

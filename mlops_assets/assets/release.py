@@ -1,0 +1,274 @@
+"""The release stage: the registered version with its verdicts, its bento, and the release plan."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.candidate import read_candidate
+from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG, VIEW_TAG
+from mlops_assets.assets.pictures import table
+from mlops_assets.assets.reuse import earlier_result
+from mlops_assets.assets.table_writes import TableWrites
+from mlops_assets.core import release_plan
+from mlops_assets.core.bento_manifest import ServedFeature
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.model_version import ModelVersion, RecordedVerdict, release_readiness
+from mlops_assets.core.packaging import build_bento
+from mlops_assets.core.product import Product
+from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.smoke_test import golden_requests, smoke_test
+from mlops_assets.core.table_write import CommitInfo
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.platform import PlatformResource
+from mlops_assets.resources.tracking import TrackingResource
+
+RELEASE_POOL = "release"
+GOLDEN_ROWS = 100
+_HISTORY = {
+    "product": pl.String,
+    "sequence": pl.Int64,
+    "mode": pl.String,
+    "champion_version": pl.Int64,
+    "other_version": pl.Int64,
+    "other_role": pl.String,
+    "other_percent": pl.Int64,
+    "since": pl.Datetime("us", "UTC"),
+    "by": pl.String,
+    "reason": pl.String,
+    "plan": pl.String,
+}
+SEVERITY = {"fail": dg.AssetCheckSeverity.ERROR, "inconclusive": dg.AssetCheckSeverity.WARN}
+
+
+def release_assets(product: Product) -> list[dg.AssetsDefinition]:
+    """Build the release stage of one product."""
+    return [_model_version(product), _bento(product), _release(product)]
+
+
+def _model_version(product: Product) -> dg.AssetsDefinition:
+    key = dg.AssetKey([product.name, "model_version"])
+
+    @dg.asset(
+        **asset_options(product, "model_version", stage="release", kinds={"mlflow"}, code_version="1"),
+        deps=[upstream(product, "evaluation"), upstream(product, "model")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                f"gate_{gate.name}", asset=key, description=f"{gate.metric} against {gate.against}"
+            )
+            for gate in product.spec.gates
+        ],
+    )
+    def model_version(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
+    ) -> dg.MaterializeResult:
+        """One thing is a version in the model registry, with the verdict of every gate.
+
+        Made from `evaluation`; registering the same model again keeps its version. Gates are checks: pass, fail or
+        inconclusive. Used by `bento`.
+        """
+        candidate = read_candidate(lakehouse, product)
+        verdicts = lakehouse.tables.read(product.name, "gate_verdicts")
+        if verdicts["model_digest"][0] != candidate.digest:
+            raise RegistryError(
+                f"{product.name}: the verdicts are those of model {verdicts['model_digest'][0][:12]}, but the "
+                f"candidate is {candidate.digest[:12]}: materialize {product.name}/evaluation first"
+            )
+        registry = ModelRegistry(tracking.tracking_uri)
+        tags = {
+            THRESHOLD_TAG: repr(float(verdicts["threshold"][0])),
+            TRAINING_SET_TAG: str(candidate.training_set_version),
+            EVALUATION_TAG: str(lakehouse.tables.version(product.name, "evaluation")),
+            VIEW_TAG: product.view.digest,
+            **({AS_OF_TAG: candidate.as_of.isoformat()} if candidate.as_of else {}),
+        }
+        version = registry.register(
+            product.name, candidate.model_uri, candidate.run_id, digest=candidate.digest, tags=tags
+        )
+        registry.set_version_tags(product.name, version, tags)
+        registry.write_verdicts(
+            product.name,
+            version,
+            [
+                RecordedVerdict(row["name"], row["verdict"], row["reason"])
+                for row in verdicts.iter_rows(named=True)
+            ],
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "version": version,
+                "model_digest": candidate.digest,
+                "mlflow_run": dg.MetadataValue.url(tracking.run_url(candidate.run_id)),
+                "verdicts": table(verdicts.select("name", "verdict", "reason")),
+            },
+            data_version=dg.DataVersion(registry.version(product.name, version).evidence),
+            check_results=[_gate_check(row) for row in verdicts.iter_rows(named=True)],
+        )
+
+    return model_version
+
+
+def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
+    numbers = {name: row[name] for name in ("value", "low", "high", "limit", "rows") if row[name] is not None}
+    return dg.AssetCheckResult(
+        check_name=f"gate_{row['name']}",
+        passed=row["verdict"] == "pass",
+        severity=SEVERITY.get(str(row["verdict"]), dg.AssetCheckSeverity.ERROR),
+        description=f"{row['verdict']}: {row['reason']}",
+        metadata={**numbers, "verdict": str(row["verdict"])},
+    )
+
+
+def _bento(product: Product) -> dg.AssetsDefinition:
+    @dg.asset(
+        **asset_options(product, "bento", stage="release", kinds={"bentoml"}, code_version="1"),
+        deps=[upstream(product, "model_version")],
+    )
+    def bento(
+        context: dg.AssetExecutionContext,
+        lakehouse: LakehouseResource,
+        tracking: TrackingResource,
+        platform: PlatformResource,
+    ) -> dg.MaterializeResult:
+        """One thing is a BentoML package of the newest version that answered its golden request in its own process.
+
+        Made from `model_version`: model, feature list and pinned requirements. Served by itself, it must give the
+        offline scores to the last bit, or this fails and the previous release goes on. Used by `release`.
+        """
+        registry = ModelRegistry(tracking.tracking_uri)
+        version = registry.versions(product.name)[-1]
+        model = registry.load(product.name, version.version)
+        built = build_bento(
+            product=product.name,
+            title=product.spec.title,
+            version=version.version,
+            model=model,
+            features=[_served_feature(product, name) for name in model.feature_names],
+            bentoml_home=platform.bentos,
+        )
+        if earlier := earlier_result(context, lakehouse, product, "bento", inputs=built.tag):
+            return earlier
+        rows = lakehouse.tables.scan(product.name, "training_set").filter(pl.col("split") == "test")
+        golden = golden_requests(model, rows.head(GOLDEN_ROWS).collect())
+        result = smoke_test(built, golden)
+        answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
+        writes = TableWrites(context, lakehouse, product, "bento", inputs=built.tag)
+        writes.write(answered, None)
+        return dg.MaterializeResult(
+            metadata={
+                **writes.metadata(),
+                "tag": built.tag,
+                "path": dg.MetadataValue.path(str(built.path)),
+                "golden_requests": result.requests,
+                "largest_difference": result.max_abs_difference,
+                "seconds_to_ready": result.seconds_to_ready,
+                "serve_it": dg.MetadataValue.text(
+                    f"BENTOML_HOME={platform.bentos} bentoml serve {built.tag}"
+                ),
+            },
+            data_version=writes.data_version,
+        )
+
+    return bento
+
+
+def _served_feature(product: Product, name: str) -> ServedFeature:
+    doc = product.view.describe(name)
+    return ServedFeature(name=name, description=doc.description, unit=doc.unit, null_means=doc.null_means)
+
+
+def _release(product: Product) -> dg.AssetsDefinition:
+    key = dg.AssetKey([product.name, "release"])
+
+    @dg.asset(
+        **asset_options(product, "release", stage="release", kinds={"mlflow", "deltalake"}, code_version="1"),
+        deps=[upstream(product, "bento")],
+        pool=RELEASE_POOL,
+        check_specs=[
+            dg.AssetCheckSpec(
+                "newest_version_is_released",
+                asset=key,
+                description="What stands between the newest version and its release.",
+            )
+        ],
+    )
+    def release(
+        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
+    ) -> dg.MaterializeResult:
+        """One row is a release plan that stood for a time: which version answered whom, since when and why.
+
+        Made from `bento` and the verdicts of `model_version`: only a version whose gates passed (or were overridden by a
+        named person), that was approved where the policy asks for it, and whose bento answered right is released. The
+        table is append-only. Used by `predictions` and by serving.
+        """
+        registry = ModelRegistry(tracking.tracking_uri)
+        newest = registry.versions(product.name)[-1]
+        readiness = release_readiness(newest, approval=product.spec.release.approval)
+        reasons = list(readiness.reasons)
+        bento = lakehouse.tables.read(product.name, "bento").row(0, named=True)
+        if bento["version"] != newest.version:
+            reasons.append(
+                f"the bento is that of version {bento['version']}: materialize {product.name}/bento"
+            )
+        if not reasons:
+            evidence = {"verdicts": newest.evidence, "bento": bento["tag"], "mlflow_run": newest.run_id}
+            _release_version(registry, newest, context=context, evidence=evidence)
+        plan = registry.release_plan(product.name)
+        history = _append_history(lakehouse, product, plan, run_id=context.run_id)
+        return dg.MaterializeResult(
+            metadata={
+                "released_version": plan.champion.version if plan else "none",
+                "newest_version": newest.version,
+                "history": table(history.sort("sequence", descending=True).drop("plan", "product")),
+            },
+            data_version=dg.DataVersion(str(plan.sequence if plan else 0)),
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="newest_version_is_released",
+                    passed=not reasons,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description="; ".join(reasons) or f"version {newest.version} is released",
+                )
+            ],
+        )
+
+    return release
+
+
+def _release_version(
+    registry: ModelRegistry,
+    version: ModelVersion,
+    *,
+    context: dg.AssetExecutionContext,
+    evidence: dict[str, str],
+) -> None:
+    """Put the version into the plan and point the alias at it; running again after a kill repairs the alias."""
+    override = release_readiness(version, approval="automatic").override
+    plan = release_plan.release(
+        registry.release_plan(version.product),
+        version=version.version,
+        since=datetime.now(UTC),
+        by=f"dagster run {context.run_id}",
+        reason=f"override by {override.by}: {override.reason}" if override else "every gate passed",
+        evidence=evidence,
+    )
+    registry.write_release_plan(version.product, plan)
+    registry.set_alias(version.product, "champion", plan.champion.version)
+    context.log.info(f"release plan {plan.sequence}: version {plan.champion.version} answers")
+
+
+def _append_history(
+    lakehouse: LakehouseResource, product: Product, plan: release_plan.ReleasePlan | None, *, run_id: str
+) -> pl.DataFrame:
+    """Append the standing plan unless the table holds it already; return the whole history."""
+    tables = lakehouse.tables
+    known = tables.read(product.name, "release") if tables.exists(product.name, "release") else None
+    if plan is not None and (known is None or plan.sequence not in known["sequence"]):
+        row = pl.DataFrame([release_plan.plan_row(product.name, plan)], schema=_HISTORY)
+        tables.append(product.name, "release", row, commit=CommitInfo(run_id=run_id, code_version="1"))
+    return (
+        tables.read(product.name, "release")
+        if tables.exists(product.name, "release")
+        else pl.DataFrame(schema=_HISTORY)
+    )

@@ -1,0 +1,72 @@
+"""The jobs, schedules and sensors of a product, named for what a person wants."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.automation.retrain_on_drift import retrain_on_drift_sensor
+from mlops_assets.automation.schedules import daily_schedule, retrain_schedule
+from mlops_assets.core.product_spec import ProductSpec
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+INGEST = ("raw_events", "events", "rejected_events", "labels", "features")
+RETRAIN = ("training_set", "hyperparameters", "model", "evaluation", "model_version", "bento", "release")
+MONITOR = ("predictions", "outcomes", "drift_report", "performance_report")
+
+
+def product_automation(spec: ProductSpec) -> dg.Definitions:
+    """Build the product's jobs, and its schedules and sensors, which a person has to switch on."""
+    retrain_nouns = (*RETRAIN, *(f"model_{variant.name}" for variant in spec.variants))
+    retrain = _job(
+        spec,
+        "retrain",
+        retrain_nouns,
+        "Make a training set, tune, fit, evaluate, register, package, release.",
+    )
+    jobs = [
+        _job(spec, "ingest", INGEST, "Read the source, judge it by the contract, compute features."),
+        retrain,
+        _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift and performance."),
+    ]
+    schedules: list[dg.ScheduleDefinition] = []
+    sensors: list[dg.SensorDefinition] = []
+    if spec.time is None:
+        return dg.Definitions(jobs=jobs, schedules=_retrain_schedules(spec, retrain.name))
+    daily = _job(spec, "daily", (*INGEST, *MONITOR), "Ingest, score and monitor one day.")
+    jobs.append(daily)
+    if spec.schedules.daily:
+        schedules.append(daily_schedule(spec, daily.name))
+    schedules += _retrain_schedules(spec, retrain.name)
+    sensors.append(
+        retrain_on_drift_sensor(spec, retrain.name, run_config=lambda as_of: retrain_config(spec, as_of))
+    )
+    return dg.Definitions(jobs=jobs, schedules=schedules, sensors=sensors)
+
+
+def retrain_config(spec: ProductSpec, as_of: date) -> Mapping[str, object]:
+    """Run configuration of the retrain job as of a day's first instant, UTC; empty for a cohort."""
+    if spec.time is None:
+        return {}
+    return {"ops": {f"{spec.name}__training_set": {"config": {"as_of": as_of.isoformat()}}}}
+
+
+def _retrain_schedules(spec: ProductSpec, job_name: str) -> list[dg.ScheduleDefinition]:
+    if not spec.schedules.retrain:
+        return []
+    return [retrain_schedule(spec, job_name, run_config=lambda as_of: retrain_config(spec, as_of))]
+
+
+def _job(
+    spec: ProductSpec, verb: str, nouns: Sequence[str], description: str
+) -> "UnresolvedAssetJobDefinition":
+    keys = [dg.AssetKey([spec.name, noun]) for noun in nouns]
+    return dg.define_asset_job(
+        f"{spec.name}__{verb}",
+        selection=dg.AssetSelection.assets(*keys),
+        description=description,
+        tags={"mlops/product": spec.name},
+    )

@@ -1,0 +1,39 @@
+"""The code location: load the product folders and bind the resources; nothing else."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.platform import PlatformResource
+from mlops_assets.resources.tracking import TrackingResource
+
+
+def platform_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+    """Bind the resources that every asset uses to the settings."""
+    return {
+        "lakehouse": LakehouseResource(tables_uri=settings.tables_uri),
+        "tracking": TrackingResource(
+            tracking_uri=settings.tracking_uri,
+            artifacts_uri=settings.mlflow_artifacts_uri,
+            ui_url=settings.mlflow_ui_url,
+        ),
+        "platform": PlatformResource(
+            reports_folder=str(settings.reports),
+            bentos_folder=str(settings.bentos),
+            cache_folder=str(settings.cache),
+            dagster_ui_url=settings.dagster_ui_url,
+        ),
+    }
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Every product folder, bound to the resources that the environment names."""
+    settings = load_settings(os.environ, working_directory=Path.cwd())
+    products = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.
+    platform = dg.Definitions(resources=platform_resources(settings), executor=dg.in_process_executor)
+    return dg.Definitions.merge(products, platform)

@@ -44,6 +44,8 @@ from mlops_assets.core.training import fit
 CATEGORICAL = ("disease_group_code", "cancer_status_code")
 METRICS = ("auc", "brier", "calibration_error", "calibration_slope", "calibration_intercept")
 ALL, ESTIMATED = "all", "with an estimate"
+ALONE = "AUC, ours - SUPPORT model (all)"
+GAIN = "AUC, with_physicians - better of SUPPORT model and physicians (with an estimate)"
 COMPARED = {
     ALL: ("ours", "logistic_regression", "support_model"),
     ESTIMATED: ("ours", "logistic_regression", "support_model", "physicians", "with_physicians"),
@@ -173,57 +175,62 @@ def main() -> None:
         score_split(product, rows, seed=seed)
         for seed in track(range(arguments.repeats), description="splits")
     ]
-    test_by_train = splits[0][1]
-
-    def interval(value: Sequence[float]) -> Interval:
-        return corrected_interval(value, test_by_train=test_by_train)
-
-    values = [split for split, _ in splits]
-    intervals = {key: interval([split[key] for split in values]) for key in values[0]}
-    _report(intervals)
-
-    def auc(split: Values, model: str, population: str = ESTIMATED) -> float:
-        return split[population, model, "auc"]
-
-    gain = interval(
-        [auc(s, "with_physicians") - max(auc(s, "support_model"), auc(s, "physicians")) for s in values]
-    )
-    alone = interval([auc(s, "ours", ALL) - auc(s, "support_model", ALL) for s in values])
-    brier = interval([s[ALL, "support_model", "brier"] - s[ALL, "ours", "brier"] for s in values])
+    test_by_train, values = splits[0][1], [split for split, _ in splits]
+    intervals = {
+        key: corrected_interval([split[key] for split in values], test_by_train=test_by_train)
+        for key in values[0]
+    }
+    gains = {
+        name: corrected_interval(differences, test_by_train=test_by_train)
+        for name, differences in _differences(values).items()
+    }
     estimated = rows.select("support_model", "physicians").drop_nulls().height
+    _report(intervals)
     print_table(
         f"{rows.height} patients, {estimated} with both estimates; {arguments.repeats} splits",
         ["difference", "mean [95 % interval]"],
-        [
-            ["AUC, ours - SUPPORT model (all)", _text(alone)],
-            ["AUC, with_physicians - better of SUPPORT model and physicians", _text(gain)],
-            ["Brier, SUPPORT model - ours (all)", _text(brier)],
+        [[name, _text(gain)] for name, gain in gains.items()],
+    )
+    sizes = {"repeats": arguments.repeats, "patients": rows.height, "patients_with_estimates": estimated}
+    print_json(_answer(intervals, gains) | sizes | {"is_realigned": not arguments.as_published})
+
+
+def _differences(values: Sequence[Values]) -> dict[str, list[float]]:
+    def of(split: Values, model: str, *, metric: str = "auc", population: str = ALL) -> float:
+        return split[population, model, metric]
+
+    return {
+        ALONE: [of(s, "ours") - of(s, "support_model") for s in values],
+        GAIN: [
+            of(s, "with_physicians", population=ESTIMATED)
+            - max(of(s, name, population=ESTIMATED) for name in ("support_model", "physicians"))
+            for s in values
         ],
-    )
-    print_json(
-        {
-            "auc": intervals[ALL, "ours", "auc"].mean,
-            "auc_logistic": intervals[ALL, "logistic_regression", "auc"].mean,
-            "auc_support_model": intervals[ALL, "support_model", "auc"].mean,
-            "auc_physicians": intervals[ESTIMATED, "physicians", "auc"].mean,
-            "auc_with_physicians": intervals[ESTIMATED, "with_physicians", "auc"].mean,
-            "gain_low": gain.low,
-            "gain": gain.mean,
-            "gain_high": gain.high,
-            "alone_low": alone.low,
-            "alone": alone.mean,
-            "calibration_error": intervals[ALL, "ours", "calibration_error"].mean,
-            "calibration_error_support_model": intervals[ALL, "support_model", "calibration_error"].mean,
-            "spread": [
-                intervals[ESTIMATED, "with_physicians", "auc"].low,
-                intervals[ESTIMATED, "with_physicians", "auc"].high,
-            ],
-            "repeats": arguments.repeats,
-            "patients": rows.height,
-            "patients_with_estimates": estimated,
-            "is_realigned": not arguments.as_published,
-        }
-    )
+        "Brier, SUPPORT model - ours (all)": [
+            of(s, "support_model", metric="brier") - of(s, "ours", metric="brier") for s in values
+        ],
+    }
+
+
+def _answer(
+    intervals: Mapping[tuple[str, str, str], Interval], gains: Mapping[str, Interval]
+) -> dict[str, object]:
+    with_physicians = intervals[ESTIMATED, "with_physicians", "auc"]
+    return {
+        "auc": intervals[ALL, "ours", "auc"].mean,
+        "auc_logistic": intervals[ALL, "logistic_regression", "auc"].mean,
+        "auc_support_model": intervals[ALL, "support_model", "auc"].mean,
+        "auc_physicians": intervals[ESTIMATED, "physicians", "auc"].mean,
+        "auc_with_physicians": with_physicians.mean,
+        "gain_low": gains[GAIN].low,
+        "gain": gains[GAIN].mean,
+        "gain_high": gains[GAIN].high,
+        "alone_low": gains[ALONE].low,
+        "alone": gains[ALONE].mean,
+        "calibration_error": intervals[ALL, "ours", "calibration_error"].mean,
+        "calibration_error_support_model": intervals[ALL, "support_model", "calibration_error"].mean,
+        "spread": [with_physicians.low, with_physicians.high],
+    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Seeded bootstrap resamples as row weights, and percentile intervals.
 
-The same weights are handed to every contender, so the differences between contenders are paired (Efron & Tibshirani
-1993, An Introduction to the Bootstrap, ch. 6 and 13). What must not live here: which metric, which rows.
+The same weights are handed to every contender, so the differences between contenders are paired (Efron &
+Tibshirani 1993, An Introduction to the Bootstrap, ch. 6 and 13). What must not live here: which metric, which
+rows.
 """
 
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ class Resamples:
     samples: int
     seed: int
     groups: npt.NDArray[np.int64] | None = None
-    """Group of each row, from 0 without gaps; rows of one group are drawn together (cluster bootstrap, Davison & Hinkley
-    1997, §3.8). None draws rows."""
+    """Group of each row, from 0 without gaps; rows of one group are drawn together (cluster bootstrap,
+    Davison & Hinkley 1997, §3.8). None draws rows."""
 
     def blocks(self) -> Iterator[Floats]:
         """Yield the weights, (rows, some samples) at a time: how often each row was drawn.
@@ -58,10 +59,11 @@ def percentile_interval(
 ) -> Interval:
     """Percentile interval at `confidence` from resampled values.
 
-    Resamples in which the metric is undefined (NaN: a class is missing) are left out and counted; when they are more than
-    1 - confidence of all, no interval is claimed. `is_folded`: the metric is a sum of absolute values or a maximum of
-    differences, which resampling raises because it adds noise to noise; the interval is then moved back by the
-    bootstrap's own estimate of that bias (mean of the resamples minus `value`, Efron & Tibshirani 1993, ch. 10).
+    Resamples in which the metric is undefined (NaN: a class is missing) are left out and counted; when they
+    are more than 1 - confidence of all, no interval is claimed. `is_folded`: the metric is a sum of absolute
+    values or a maximum of differences, which resampling raises because it adds noise to noise; the interval
+    is then moved back by the bootstrap's own estimate of that bias (mean of the resamples minus `value`,
+    Efron & Tibshirani 1993, ch. 10).
     """
     defined = samples[~np.isnan(samples)]
     degenerate = len(samples) - len(defined)

@@ -84,6 +84,6 @@ def _metric_frame(labels: Labels, decisions: Booleans, groups: npt.NDArray[np.st
         metrics=metrics,
         y_true=counts["label"].to_numpy(),
         y_pred=counts["decision"].to_numpy(),
-        sensitive_features=counts["group"].to_numpy(),
+        sensitive_features=counts["group"].to_list(),
         sample_params=dict.fromkeys(metrics, weights),
     )

@@ -38,12 +38,14 @@ def rows_per_day(counts: pl.DataFrame, *, title: str = "Rows per day") -> bytes:
     note = f"{counts['rows'].sum():,} rows on {counts.height:,} days (UTC)"
     note += f", {counts['rejected'].sum():,} rejected" if has_rejected else ""
     figure, (axes,) = new_figure(title, note)
-    days, rows = counts[day].to_numpy(), counts["rows"].to_numpy()
-    axes.bar(days, rows, width=np.timedelta64(1, "D"), color=BLUE, label="accepted" if has_rejected else None)
+    # Day numbers since 1970 as matplotlib counts them: bars over an empty date axis would have no unit.
+    days, rows = counts[day].to_physical().cast(pl.Float64).to_numpy(), counts["rows"].to_numpy()
+    axes.bar(days, rows, width=1.0, color=BLUE, label="accepted" if has_rejected else None)
     if has_rejected:
         rejected = counts["rejected"].to_numpy()
-        axes.bar(days, rejected, bottom=rows, width=np.timedelta64(1, "D"), color=VERMILION, label="rejected")
+        axes.bar(days, rejected, bottom=rows, width=1.0, color=VERMILION, label="rejected")
         legend(axes)
+    axes.xaxis_date()
     axes.set(xlabel="day (UTC)", ylabel="rows")
     _short_dates(axes)
     return to_png(figure)

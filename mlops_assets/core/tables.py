@@ -229,9 +229,12 @@ class DeltaTables:
             return DeltaTable(uri, version=version, storage_options=dict(self.storage_options or {}))
         except DeltaTableNotFoundError:
             return None
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             asked = "" if version is None else f" version {version}"
-            raise TableError(f"{product}/{table}{asked} at {uri} cannot be opened: {error}") from error
+            raise TableError(
+                f"{product}/{table}{asked} at {uri} cannot be opened; check MLOPS_TABLES_URI, the credentials in the "
+                f"environment, and that the version exists: {error}"
+            ) from error
 
     def _create(self, product: str, table: str, replacement: Replacement) -> TableCommit:
         try:

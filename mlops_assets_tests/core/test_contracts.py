@@ -120,6 +120,17 @@ def test_rows_without_an_id_are_rejected_for_that_and_are_no_duplicates() -> Non
     assert result.rejected["reasons"].to_list() == [["sale_id: not_nullable, got null"]] * 2
 
 
+def test_other_unique_columns_may_be_null_more_than_once() -> None:
+    class Customer(pa.DataFrameModel):
+        sale_id: int
+        email: str = pa.Field(unique=True, nullable=True)
+
+    rows = pl.DataFrame({"sale_id": [1, 2, 3, 4], "email": [None, None, "a", "a"]})
+    result = judge(rows, Customer)
+    assert result.accepted["sale_id"].to_list() == [1, 2, 3]
+    assert result.rejected["reasons"].to_list() == [["email: unique, got a"]]
+
+
 def test_the_summary_counts_rows_per_check_and_hides_personal_examples() -> None:
     result = judge(
         frame(row(1, colour="green"), row(2, colour="black"), row(3, amount_usd=-1.0, discount=None))

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.core.day_range import DayRange
 from mlops_assets.core.errors import TableError, TableNotFoundError
-from mlops_assets.core.table_write import CommitInfo
+from mlops_assets.core.table_write import MAXIMUM_ATTEMPTS, CommitInfo, Replacement, with_retries
 from mlops_assets.core.tables import DeltaTables
 
 COMMIT = CommitInfo(run_id="run-1", code_version="7", inputs="raw_events@3")
@@ -279,3 +280,34 @@ def test_half_a_year_of_days_is_one_quick_commit(tables: DeltaTables) -> None:
     assert time.perf_counter() - started < 20
     assert tables.day_counts("shop", "events").height == 183
     assert len(tables.history("shop", "events")) == 1
+
+
+def test_an_overwrite_does_not_keep_rows_that_another_writer_appended_meanwhile(tables: DeltaTables) -> None:
+    write(tables, pl.DataFrame({"a": [1]}), None)
+    stale = tables.delta("shop", "events")
+    tables.append("shop", "events", pl.DataFrame({"a": [2]}), commit=COMMIT)
+    with pytest.raises(CommitFailedError):
+        Replacement("shop/events", pl.DataFrame({"a": [3]}), None, COMMIT).apply(stale)
+    assert sorted(tables.read("shop", "events")["a"]) == [1, 2]
+
+
+def test_a_late_look_conflicts_for_the_same_days_only(tables: DeltaTables) -> None:
+    write(tables, rows([0]), days(0, 1))
+    stale = tables.delta("shop", "events")
+    write(tables, rows([2], 5.0), days(2, 3))
+    with pytest.raises(CommitFailedError):
+        Replacement("shop/events", rows([2]), days(2, 3), COMMIT).apply(stale)
+    assert Replacement("shop/events", rows([1]), days(1, 2), COMMIT).apply(stale).version == 2
+    assert tables.read("shop", "events")["amount"].to_list() == [1.0, 1.0, 5.0]
+
+
+def test_a_lost_race_is_tried_again_but_not_forever() -> None:
+    attempts = []
+
+    def lose():
+        attempts.append(1)
+        raise CommitFailedError("another writer was quicker")
+
+    with pytest.raises(TableError, match="shop/events: 10 commits in a row lost"):
+        with_retries("shop/events", lose)
+    assert len(attempts) == MAXIMUM_ATTEMPTS

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.errors import TableNotFoundError
+from mlops_assets.core.errors import TableError, TableNotFoundError
 from mlops_assets.core.table_retention import apply_table_retention, plan_table_retention
 from mlops_assets.core.table_write import CommitInfo
 from mlops_assets.core.tables import DeltaTables
@@ -116,6 +116,18 @@ def test_the_server_refuses_to_overwrite_a_commit(root: str, endpoint: str) -> N
     client(endpoint).put_object(**put)
     with pytest.raises(botocore.exceptions.ClientError, match="PreconditionFailed"):
         client(endpoint).put_object(**put)
+
+
+def test_a_bucket_that_is_not_there_is_named(options: dict[str, str]) -> None:
+    with pytest.raises(TableError, match=r"shop/events at s3://nowhere/tables/shop/events cannot be opened"):
+        DeltaTables("s3://nowhere/tables", options).read("shop", "events")
+
+
+def test_without_conditional_puts_nothing_is_committed(root: str, options: dict[str, str]) -> None:
+    unsafe = DeltaTables(root, {**options, "AWS_CONDITIONAL_PUT": "disabled"})
+    with pytest.raises(OSError, match="conditional put is disabled"):
+        unsafe.write("shop", "events", rows([0]), days=days(0, 1), commit=COMMIT)
+    assert not DeltaTables(root, options).exists("shop", "events")
 
 
 def test_writers_that_race_lose_no_commit(root: str, options: dict[str, str]) -> None:

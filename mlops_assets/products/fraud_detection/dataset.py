@@ -39,7 +39,7 @@ DEFAULT_LABEL_DELAY_DAYS = 7
 def simulated_events(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
     """Simulate the transactions of [start, end), known as they happen; a bound of None leaves that side open.
 
-    Options: customers, terminals, start_date (ISO), days, radius, seed, label_delay_days.
+    Options: the fields of `Simulation`, start_date as ISO text, and label_delay_days.
     Raises: SourceError for an option that the simulator does not have.
     """
     simulation, _ = _simulation(context.source.options)
@@ -84,8 +84,16 @@ SOURCES: Mapping[str, Reader] = {
 
 
 def sample(seed: int) -> RawData:
-    """Simulate some 2,000 transactions of 60 days among few customers and terminals; both outcomes occur."""
-    simulation = Simulation(customers=20, terminals=150, days=60, radius=15, seed=seed)
+    """Simulate some 5,000 transactions of 60 days among few customers and terminals; some 10 % are frauds."""
+    simulation = Simulation(
+        customers=50,
+        terminals=300,
+        days=60,
+        radius=15,
+        seed=seed,
+        compromised_terminals_per_day=1,
+        compromised_customers_per_day=1,
+    )
     transactions = _simulate_between(simulation, None, None)
     return RawData(
         events=_as_events(transactions),

@@ -1,20 +1,22 @@
 """The contract of card transactions: what a row must be before anything downstream sees it."""
 
+from typing import Annotated
+
 import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.model_config import BaseConfig
+
+UtcTime = Annotated[pl.Datetime, "us", "UTC"]
 
 
 class EventSchema(pa.DataFrameModel):
     """One row is one card transaction, as the payment processor reports it. No column may be null."""
 
     transaction_id: int = pa.Field(unique=True, ge=0, description="Identifies the transaction; never reused.")
-    event_timestamp: pl.Datetime = pa.Field(
-        dtype_kwargs={"time_unit": "us", "time_zone": "UTC"},
+    event_timestamp: UtcTime = pa.Field(
         description="When the card was charged, UTC.",
     )
-    known_at: pl.Datetime = pa.Field(
-        dtype_kwargs={"time_unit": "us", "time_zone": "UTC"},
+    known_at: UtcTime = pa.Field(
         description="When the platform could know the row, UTC; not before event_timestamp.",
     )
     customer_id: int = pa.Field(

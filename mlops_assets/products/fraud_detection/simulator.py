@@ -20,9 +20,9 @@ MEAN_AMOUNT_USD = (5.0, 100.0)
 MAXIMUM_TRANSACTIONS_PER_DAY = 4.0
 NOON_SECONDS, TIME_DEVIATION_SECONDS, DAY_SECONDS = 43_200, 20_000, 86_400
 SUSPICIOUS_AMOUNT_USD = 220.0
-TERMINALS_PER_DAY, TERMINAL_DAYS = 2, 28
-CUSTOMERS_PER_DAY, CUSTOMER_DAYS = 3, 14
-FRAUD_SHARE_OF_CUSTOMER, FRAUD_AMOUNT_FACTOR = 1 / 3, 5
+TERMINAL_DAYS, CUSTOMER_DAYS = 28, 14
+"""How long a terminal and a customer stay compromised."""
+FRAUD_SHARE_OF_CUSTOMER, FRAUD_AMOUNT_FACTOR = 1 / 3, 5.0
 IDS_PER_DAY = 1_000_000_000
 """Transaction ids of a day start at its number times this: unique without knowing other days."""
 
@@ -54,6 +54,9 @@ class Simulation:
     """Days with transactions."""
     radius: float = 5.0
     """Customers use the terminals within this distance on the 100 by 100 grid."""
+    compromised_terminals_per_day: int = 2
+    compromised_customers_per_day: int = 3
+    """Scale these with terminals and customers to keep the published share of frauds, 0.84 %."""
     seed: int = 0
 
 
@@ -89,9 +92,9 @@ def simulate_day(simulation: Simulation, day: int) -> pl.DataFrame:
     amount = _amounts(population, customer, rng)
     scenario = np.where(amount > SUSPICIOUS_AMOUNT_USD, 1, 0).astype(np.int8)
     scenario[np.isin(terminal, _compromised(simulation, day).terminals)] = 2
-    hits = _fraudulent_uses(simulation, day, customer, rng)
-    amount = np.round(amount * float(FRAUD_AMOUNT_FACTOR) ** hits, 2)
-    scenario[hits > 0] = 3
+    is_misused = _is_misused(simulation, day, customer, rng)
+    amount = np.round(np.where(is_misused, amount * FRAUD_AMOUNT_FACTOR, amount), 2)
+    scenario[is_misused] = 3
     columns = {
         "transaction_id": day * IDS_PER_DAY + np.arange(len(customer), dtype=np.int64),
         "event_timestamp": _timestamps(simulation, day, seconds),
@@ -110,7 +113,7 @@ def populate(simulation: Simulation) -> Population:
     rng = _generator(simulation, _CUSTOMERS, 0)
     customers = rng.uniform(0, GRID_SIZE, (simulation.customers, 2))
     terminals = _generator(simulation, _TERMINALS, 0).uniform(0, GRID_SIZE, (simulation.terminals, 2))
-    offsets, reachable = _link(customers, terminals, radius=simulation.radius)
+    offsets, reachable = terminals_within(customers, terminals, radius=simulation.radius)
     return Population(
         mean_amount_usd=rng.uniform(*MEAN_AMOUNT_USD, simulation.customers),
         transactions_per_day=rng.uniform(0, MAXIMUM_TRANSACTIONS_PER_DAY, simulation.customers),
@@ -123,7 +126,9 @@ def _generator(simulation: Simulation, purpose: int, day: int) -> np.random.Gene
     return np.random.default_rng(np.random.SeedSequence((simulation.seed, purpose, day)))
 
 
-def _link(customers: np.ndarray, terminals: np.ndarray, *, radius: float) -> tuple[np.ndarray, np.ndarray]:
+def terminals_within(
+    customers: np.ndarray, terminals: np.ndarray, *, radius: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return, per customer, the terminals nearer than `radius`, as offsets into one array.
 
     Terminals are sorted into square cells at least `radius` wide, so that each customer is compared with
@@ -201,23 +206,23 @@ def _compromised(simulation: Simulation, day: int) -> _Compromised:
             _COMPROMISED_TERMINALS,
             days=TERMINAL_DAYS,
             population=simulation.terminals,
-            each=TERMINALS_PER_DAY,
+            each=simulation.compromised_terminals_per_day,
         ),
         customers=drawn(
             _COMPROMISED_CUSTOMERS,
             days=CUSTOMER_DAYS,
             population=simulation.customers,
-            each=CUSTOMERS_PER_DAY,
+            each=simulation.compromised_customers_per_day,
         ),
     )
 
 
-def _fraudulent_uses(
+def _is_misused(
     simulation: Simulation, day: int, customer: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return how many of the customer's active compromises made each transaction fraudulent; mostly 0."""
+    """Return whether any of the customer's active compromises made the transaction fraudulent."""
     active = np.bincount(_compromised(simulation, day).customers, minlength=simulation.customers)[customer]
-    return rng.binomial(active, FRAUD_SHARE_OF_CUSTOMER)
+    return rng.binomial(active, FRAUD_SHARE_OF_CUSTOMER) > 0
 
 
 def _timestamps(simulation: Simulation, day: int, seconds: np.ndarray) -> pl.Series:

@@ -1,0 +1,240 @@
+"""The product's folder: feeds, contract, declaration and features."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from mlops_assets.core.contracts import apply_contract
+from mlops_assets.core.errors import SourceError
+from mlops_assets.core.feature_offline import compute_features
+from mlops_assets.core.product import SourceContext
+from mlops_assets.core.product_spec import ProductSpec, Source
+from mlops_assets.core.training import canonical_parameters
+from mlops_assets.products.fraud_detection import dataset, features
+from mlops_assets.products.fraud_detection.schemas import EventSchema
+
+FOLDER = Path(dataset.__file__).parent
+WEEK = timedelta(days=7)
+OPTIONS = {"customers": 40, "terminals": 300, "radius": 15, "days": 40, "seed": 3}
+HANDBOOK_NAMES = {ours: theirs for theirs, ours in dataset.HANDBOOK_COLUMNS.items()}
+
+
+@pytest.fixture(scope="module")
+def spec() -> ProductSpec:
+    return ProductSpec.model_validate(yaml.safe_load((FOLDER / "defs.yaml").read_text())["attributes"])
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return dataset.sample(7)
+
+
+def _day(number: int) -> datetime:
+    return datetime(2018, 4, 1, tzinfo=UTC) + timedelta(days=number)
+
+
+def _simulator(**options) -> SourceContext:
+    return SourceContext(Source(kind="simulator", options=OPTIONS | options), folder=FOLDER, cache=FOLDER)
+
+
+def _file(path: Path, **options) -> SourceContext:
+    return SourceContext(Source(kind="parquet", path=str(path), options=options), folder=FOLDER, cache=FOLDER)
+
+
+def _write(folder: Path, *, names: str = "ours") -> Path:
+    context, reader = _simulator(), dataset.SOURCES["simulator"]
+    labels = reader.labels(context, start=None, end=None).select("transaction_id", "is_fraud")
+    frame = reader.events(context, start=None, end=None).join(labels, on="transaction_id").drop("known_at")
+    if names == "handbook":
+        frame = frame.rename(HANDBOOK_NAMES).with_columns(
+            pl.col("TX_DATETIME").dt.replace_time_zone(None), TX_FRAUD_SCENARIO=pl.lit(0)
+        )
+    path = folder / f"{names}.parquet"
+    frame.write_parquet(path)
+    return path
+
+
+def _read(feed: str, context: SourceContext, start=None, end=None) -> pl.DataFrame:
+    return getattr(dataset.SOURCES[context.source.kind], feed)(context, start=start, end=end)
+
+
+@pytest.mark.parametrize("feed", ["events", "labels"])
+def test_days_read_one_by_one_equal_all_days_read_at_once(feed):
+    known_by = "event_timestamp" if feed == "events" else "known_at"
+    days = [_read(feed, _simulator(), _day(n), _day(n + 1)) for n in range(60)]
+    for number, day in enumerate(days):
+        assert day[known_by].dt.date().unique().to_list() in ([], [_day(number).date()])
+    assert pl.concat(days).equals(_read(feed, _simulator()))
+
+
+def test_a_part_of_a_day_is_cut_at_the_second():
+    start, end = _day(4) + timedelta(hours=9, minutes=30), _day(6) + timedelta(hours=15)
+    whole = _read("events", _simulator())
+    time = pl.col("event_timestamp")
+    assert _read("events", _simulator(), start, end).equals(whole.filter(time >= start, time < end))
+
+
+def test_every_transaction_gets_its_outcome_a_week_later_and_events_carry_none():
+    events, labels = _read("events", _simulator()), _read("labels", _simulator())
+    assert events.columns == list(dataset.EVENT_COLUMNS)
+    assert labels["transaction_id"].equals(events["transaction_id"])
+    assert (labels["known_at"] - labels["event_timestamp"] == WEEK).all()
+    assert labels.schema["is_fraud"] == pl.Int8
+    slow = _read("labels", _simulator(label_delay_days=10))
+    assert (slow["known_at"] - slow["event_timestamp"] == timedelta(days=10)).all()
+
+
+def test_an_option_that_the_simulator_lacks_is_refused_with_those_it_has():
+    with pytest.raises(SourceError, match=r"clients.*customers, terminals.*label_delay_days"):
+        _read("events", _simulator(clients=3))
+    with pytest.raises(SourceError, match="start_date as YYYY-MM-DD"):
+        _read("events", _simulator(start_date="April"))
+
+
+@pytest.mark.parametrize("names", ["ours", "handbook"])
+def test_a_file_of_the_same_rows_gives_the_same_feeds_as_the_simulator(tmp_path, names):
+    context = _file(_write(tmp_path, names=names))
+    assert _read("events", context).equals(_read("events", _simulator()))
+    assert _read("labels", context).equals(_read("labels", _simulator()))
+    window = (_day(9), _day(12))
+    assert _read("events", context, *window).equals(_read("events", _simulator(), *window))
+    assert _read("labels", context, *window).equals(_read("labels", _simulator(), *window))
+
+
+def test_handbook_ids_that_were_stored_as_text_become_numbers(tmp_path):
+    path = _write(tmp_path, names="handbook")
+    pl.read_parquet(path).cast({"CUSTOMER_ID": pl.String, "TERMINAL_ID": pl.String}).write_parquet(path)
+    assert _read("events", _file(path)).equals(_read("events", _simulator()))
+    pl.read_parquet(path).with_columns(CUSTOMER_ID=pl.lit("C-1")).write_parquet(path)
+    with pytest.raises(SourceError, match="C-1"):
+        _read("events", _file(path))
+
+
+def test_rows_without_an_outcome_are_events_but_no_labels(tmp_path):
+    path = _write(tmp_path)
+    frame = pl.read_parquet(path)
+    is_open = pl.col("transaction_id") == frame["transaction_id"][0]
+    frame.with_columns(pl.when(~is_open).then("is_fraud").alias("is_fraud")).write_parquet(path)
+    assert _read("events", _file(path)).height == frame.height
+    assert _read("labels", _file(path)).height == frame.height - 1
+
+
+def test_a_missing_or_foreign_file_is_refused_with_what_is_there_and_what_is_needed(tmp_path):
+    path = _write(tmp_path)
+    with pytest.raises(SourceError, match=r"there is no .*other\.parquet; its folder has ours\.parquet"):
+        _read("events", _file(tmp_path / "other.parquet"))
+    pl.read_parquet(path).drop("terminal_id").write_parquet(path)
+    with pytest.raises(SourceError, match=r"no column terminal_id; it has .*amount_usd.*TERMINAL_ID"):
+        _read("labels", _file(path))
+    path.write_text("transaction_id,amount\n")
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        _read("events", _file(path))
+
+
+def test_the_sample_is_small_valid_seeded_and_has_both_outcomes(sample):
+    result = apply_contract(sample.events, EventSchema, id_column="transaction_id", subject="sample")
+    assert result.rejected.is_empty()
+    assert 500 < sample.events.height < 10_000
+    assert sample.labels["is_fraud"].n_unique() == 2
+    assert sample.events.equals(dataset.sample(7).events)
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"amount_usd": -1.0}, "amount_usd"),
+        ({"amount_usd": float("nan")}, "amount_usd"),
+        ({"amount_usd": 60_000.0}, "amount_usd"),
+        ({"customer_id": None}, "customer_id"),
+        ({"terminal_id": -4}, "terminal_id"),
+        ({"known_at": datetime(2017, 1, 1, tzinfo=UTC)}, "known"),
+    ],
+)
+def test_a_row_that_cannot_be_is_rejected_alone_and_with_the_reason(sample, change, column):
+    name, value = next(iter(change.items()))
+    rows = sample.events.head(5)
+    first = pl.col("transaction_id") == rows["transaction_id"][0]
+    broken = rows.with_columns(
+        pl.when(first).then(pl.lit(value, dtype=rows.schema[name])).otherwise(name).alias(name)
+    )
+    result = apply_contract(broken, EventSchema, id_column="transaction_id", subject="sample")
+    assert result.rejected.height == 1
+    assert column in str(result.rejected["reasons"][0].to_list())
+
+
+def test_the_declaration_is_valid_and_agrees_with_the_dataset(spec):
+    assert spec.time is not None and spec.time.end_date == date(2018, 10, 1)
+    reader = dataset.SOURCES[spec.source.kind]
+    context = SourceContext(spec.source, folder=FOLDER, cache=FOLDER)
+    events = reader.events(context, start=_day(0), end=_day(1))
+    labels = reader.labels(context, start=_day(7), end=_day(8))
+    assert (labels["known_at"] - labels["event_timestamp"] == spec.label_delay).all()
+    last = spec.time.end_date - timedelta(days=1)
+    midnight = datetime(last.year, last.month, last.day, tzinfo=UTC)
+    assert reader.events(context, start=midnight, end=midnight + WEEK)["event_timestamp"].max() < (
+        midnight + timedelta(days=1)
+    )
+    known = set(events.columns) | set(features.VIEW.feature_names)
+    assert {spec.evaluation.group_column, *spec.entities, spec.id_column} <= known
+    assert {part.column for part in spec.evaluation.slices} <= known
+    assert spec.label.column in labels.columns
+
+
+def test_the_declared_lightgbm_parameters_are_ones_that_training_takes(spec):
+    canonical_parameters(spec.training.parameters)
+    canonical_parameters(dict.fromkeys(spec.tuning.search_space, 1))
+
+
+def test_the_view_begins_with_the_published_features_and_never_reads_the_label_of_its_own_row():
+    assert len(features.PUBLISHED_FEATURES) == 15
+    assert features.VIEW.feature_names[:15] == features.PUBLISHED_FEATURES
+    assert "is_fraud" not in features.VIEW.feature_names
+    assert "is_fraud" not in features.VIEW.input_columns
+    for feature in features.VIEW.window_features:
+        assert feature.stream != "labels" or feature.delay >= features.LABEL_DELAY
+
+
+def test_the_published_features_equal_those_counted_by_hand_from_the_books_definitions(sample):
+    labels = sample.labels.select("transaction_id", "is_fraud")
+    rows = sample.events.join(labels, on="transaction_id").rows(named=True)
+    computed = compute_features(features.VIEW, sample.events, sample.labels).rows_by_key(
+        "transaction_id", named=True, unique=True
+    )
+    for row in rows[:: len(rows) // 150]:
+        expected = _by_hand(row, rows)
+        found = computed[row["transaction_id"]]
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value), (name, row)
+
+
+def _by_hand(row, rows) -> dict[str, float]:
+    at = row["event_timestamp"]
+    values = {
+        "amount_usd": row["amount_usd"],
+        "is_weekend": int(at.weekday() >= 5),
+        "is_night": int(at.hour <= 6),
+    }
+    for days in (1, 7, 30):
+        window = timedelta(days=days)
+        own = [r for r in rows if r["customer_id"] == row["customer_id"]]
+        recent = [r["amount_usd"] for r in own if at - window < r["event_timestamp"] <= at]
+        values[f"customer_transaction_count_{days}d"] = len(recent)
+        values[f"customer_mean_amount_{days}d"] = sum(recent) / len(recent)
+        there = [r for r in rows if r["terminal_id"] == row["terminal_id"]]
+        known = [r["is_fraud"] for r in there if at - WEEK - window < r["event_timestamp"] < at - WEEK]
+        values[f"terminal_transaction_count_{days}d"] = len(known)
+        values[f"terminal_fraud_share_{days}d"] = sum(known) / len(known) if known else 0
+    return values
+
+
+def test_features_are_finite_even_for_a_customer_whose_earlier_amounts_are_all_zero(sample):
+    free = sample.events.with_columns(
+        pl.when(pl.col("event_timestamp") < _day(40)).then(0.0).otherwise("amount_usd").alias("amount_usd")
+    )
+    computed = compute_features(features.VIEW, free, sample.labels)
+    finite = computed.select(pl.col(pl.Float64).is_infinite().any())
+    assert not any(finite.row(0))
+    assert computed["amount_to_usual"].max() > 0

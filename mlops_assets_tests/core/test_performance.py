@@ -162,11 +162,15 @@ def test_a_champion_without_the_primary_metric_is_an_error():
         )  # fmt: skip
 
 
-def test_evidently_draws_the_report_for_people(tmp_path: Path):
+def test_evidently_draws_the_decisions_as_they_were_served(tmp_path: Path):
     path = tmp_path / "performance" / "2018-08-01.html"
-    report = _report(_outcomes(600), reference=0.8, html=path)
+    outcomes = _outcomes(600).with_columns(decision=pl.col("score") > 0.05)
+    report = _report(outcomes, reference=0.8, html=path)
     assert report.html == path
-    assert "Confusion Matrix" in path.read_text()
+    text = path.read_text()
+    flagged = outcomes.filter("decision")["is_fraud"]
+    assert "Confusion Matrix" in text
+    assert f"{flagged.mean():.3f}" in text
 
 
 def test_one_class_or_no_rows_write_no_report(tmp_path: Path):

@@ -43,7 +43,7 @@ def score_request_type(manifest: BentoManifest) -> type[BaseModel]:
     refused.
     """
     fields: dict[str, Any] = {feature.name: _field(feature) for feature in manifest.features}
-    strict = ConfigDict(extra="forbid", strict=True)
+    strict = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)  # errors reach the log
     row = create_model("FeatureVector", __config__=strict, **fields)
     rows: Any = (list[row], Field(min_length=1, max_length=MAXIMUM_ROWS))
     return create_model("ScoreRequest", __config__=strict, rows=rows)

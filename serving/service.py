@@ -11,6 +11,10 @@ from typing import Any
 import bentoml
 import numpy as np
 from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from mlops_assets.core.bento_manifest import BentoManifest
 from mlops_assets.core.errors import PackagingError
@@ -30,6 +34,7 @@ def make_service(manifest_file: Path) -> Any:
         manifest
     )  # BentoML makes its own descriptor of any Pydantic model
 
+    @bentoml.asgi_app(_describe_by_get(manifest))
     @bentoml.service(name=manifest.product, description=manifest.title, workers=1, traffic={"timeout": 30})
     class Scoring:
         """Scores feature vectors."""
@@ -38,6 +43,9 @@ def make_service(manifest_file: Path) -> Any:
 
         def __init__(self) -> None:
             self.model = _load(Path(self.stored_model.path), manifest)
+            self.model.predict_matrix(
+                np.zeros((1, len(manifest.features)))
+            )  # ready means that LightGBM is loaded
 
         @bentoml.api(route="/score", input_spec=score_request)
         async def score(self, rows: list[BaseModel]) -> ScoreAnswer:
@@ -55,6 +63,15 @@ def make_service(manifest_file: Path) -> Any:
             return _model_answer(manifest)
 
     return Scoring
+
+
+def _describe_by_get(manifest: BentoManifest) -> Starlette:
+    """Return GET /model: an API of BentoML answers POST only."""
+
+    async def describe(_: Request) -> JSONResponse:
+        return JSONResponse(_model_answer(manifest).model_dump())
+
+    return Starlette(routes=[Route("/model", describe, methods=["GET"])])
 
 
 def _load(folder: Path, manifest: BentoManifest) -> TrainedModel:

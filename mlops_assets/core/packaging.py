@@ -4,6 +4,7 @@ The bento holds the model (as a pinned BentoML model), its manifest, the sources
 requirements. What must not live here: starting a bento (`smoke_test`) and the service's own code (`serving`).
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -164,22 +165,21 @@ def _prepare(folder: Path, manifest: BentoManifest, model: TrainedModel, sources
 
 def _run_build(folder: Path, bento: BuiltBento) -> None:
     bento.bentoml_home.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", bento_build.__name__, str(folder)]
-    try:
+    log = folder / "build.log"
+    outcome = f"within {BUILD_TIMEOUT_SECONDS:.0f} s"
+    with log.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
         built = subprocess.run(
-            command,
+            [sys.executable, "-m", bento_build.__name__, str(folder)],
             env=bento_environment(bento.bentoml_home),
             cwd=folder / bento_build.SOURCE_FOLDER,
-            capture_output=True,
-            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             timeout=BUILD_TIMEOUT_SECONDS,
             check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        raise PackagingError(
-            f"bento {bento.tag} was not built within {BUILD_TIMEOUT_SECONDS:.0f} s"
-        ) from error
-    if built.returncode != 0 or not (bento.path / "bento.yaml").is_file():
-        raise PackagingError(
-            f"bento {bento.tag} was not built; the end of BentoML's log:\n{built.stderr[-2000:]}"
-        )
+        if built.returncode == 0 and (bento.path / "bento.yaml").is_file():
+            return
+        outcome = f"(code {built.returncode})"
+    tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise PackagingError(f"bento {bento.tag} was not built {outcome}; the end of BentoML's log:\n{tail}")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,6 +35,14 @@ class GoldenRequests:
 
     rows: tuple[dict[str, float | None], ...]
     scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ServedBento:
+    """A bento that answers."""
+
+    url: str
+    seconds_to_ready: float
 
 
 @dataclass(frozen=True)
@@ -65,35 +74,44 @@ def golden_requests(model: TrainedModel, frame: pl.DataFrame, *, maximum_rows: i
     return GoldenRequests(rows=rows, scores=tuple(model.predict_matrix(matrix).tolist()))
 
 
-def smoke_test(bento: BuiltBento, golden: GoldenRequests, *, timeout_seconds: float = 60.0) -> SmokeResult:
+def smoke_test(bento: BuiltBento, golden: GoldenRequests, *, timeout_seconds: float = 120.0) -> SmokeResult:
     """Serve `bento` on a free loopback port, ask the golden requests in one call and compare, exactly.
-
-    The server runs outside the checkout, in its own process group, and is stopped whatever happens.
 
     Raises: PackagingError with the end of the server's log when it does not become ready in time, dies, or
     answers anything but the offline scores.
     """
-    deadline = time.monotonic() + timeout_seconds
-    with tempfile.TemporaryDirectory(prefix="smoke-") as folder, (Path(folder) / "log").open("w+b") as log:
-        port = _free_port()
-        started = time.monotonic()
-        server = _start(bento, port=port, folder=folder, log=log)
-        try:
-            _wait_until_ready(server, port=port, deadline=deadline, log=log)
-            seconds_to_ready = time.monotonic() - started
-            served = _ask(golden, port=port, deadline=deadline)
-        except PackagingError as error:
-            raise PackagingError(f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}") from error
-        finally:
-            _stop(server)
-    differences = [abs(a - b) for a, b in zip(served, golden.scores, strict=True)]
+    with served(bento, timeout_seconds=timeout_seconds) as server:
+        answers = _ask(golden, server, timeout_seconds=timeout_seconds)
+    differences = [abs(a - b) for a, b in zip(answers, golden.scores, strict=True)]
     worst = max(range(len(differences)), key=differences.__getitem__)
     if differences[worst] > 0:
         raise PackagingError(
-            f"bento {bento.tag} answers {served[worst]!r} to golden request {worst}, offline it is "
+            f"bento {bento.tag} answers {answers[worst]!r} to golden request {worst}, offline it is "
             f"{golden.scores[worst]!r}; {sum(d > 0 for d in differences)} of {len(differences)} differ"
         )
-    return SmokeResult(len(served), seconds_to_ready, differences[worst])
+    return SmokeResult(len(answers), server.seconds_to_ready, differences[worst])
+
+
+@contextlib.contextmanager
+def served(bento: BuiltBento, *, timeout_seconds: float) -> Iterator[ServedBento]:
+    """Serve `bento` on a free loopback port while the block runs, outside the checkout and in its own process
+    group.
+
+    Raises: PackagingError with the end of the server's log when it is not ready within `timeout_seconds`, or
+    when the block raises one.
+    """
+    with tempfile.TemporaryDirectory(prefix="serve-") as folder, (Path(folder) / "log").open("w+b") as log:
+        port = _free_port()
+        started = time.monotonic()
+        process = _start(bento, port=port, folder=folder, log=log)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
+            yield ServedBento(url, time.monotonic() - started)
+        except PackagingError as error:
+            raise PackagingError(f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}") from error
+        finally:
+            _stop(process)
 
 
 def _free_port() -> int:
@@ -126,15 +144,15 @@ def _start(bento: BuiltBento, *, port: int, folder: str, log: IO[bytes]) -> subp
 
 
 def _wait_until_ready(
-    server: "subprocess.Popen[bytes]", *, port: int, deadline: float, log: IO[bytes]
+    process: "subprocess.Popen[bytes]", url: str, *, deadline: float, log: IO[bytes]
 ) -> None:
     while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise PackagingError(f"the server ended with code {server.returncode} before it was ready")
+        if process.poll() is not None:
+            raise PackagingError(f"the server ended with code {process.returncode} before it was ready")
         if any(sign in _tail(log) for sign in _FAILED_START):
             raise PackagingError("the server failed to start")
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1.0).status_code == httpx.codes.OK:
+            if httpx.get(f"{url}/readyz", timeout=1.0).status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass  # not listening yet
@@ -142,31 +160,27 @@ def _wait_until_ready(
     raise PackagingError("the server was not ready in time")
 
 
-def _ask(golden: GoldenRequests, *, port: int, deadline: float) -> list[float]:
+def _ask(golden: GoldenRequests, server: ServedBento, *, timeout_seconds: float) -> list[float]:
     try:
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/score",
-            json={"rows": golden.rows},
-            timeout=max(1.0, deadline - time.monotonic()),
-        )
+        answer = httpx.post(f"{server.url}/score", json={"rows": golden.rows}, timeout=timeout_seconds)
     except httpx.HTTPError as error:
         raise PackagingError(f"the golden request got no answer: {error!r}") from error
     if answer.status_code != httpx.codes.OK:
         raise PackagingError(f"the golden request got {answer.status_code}: {answer.text[:500]}")
-    served = answer.json()["probabilities"]
-    if len(served) != len(golden.scores):
-        raise PackagingError(f"{len(golden.scores)} golden requests got {len(served)} answers")
-    return served
+    answers = answer.json()["probabilities"]
+    if len(answers) != len(golden.scores):
+        raise PackagingError(f"{len(golden.scores)} golden requests got {len(answers)} answers")
+    return answers
 
 
-def _stop(server: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     """Ask the server to end with its workers; kill what is left of its process group."""
-    server.terminate()  # the server alone: it waits for workers that a signal to the group would end first
+    process.terminate()  # the server alone: it waits for workers that a signal to the group would end first
     with contextlib.suppress(subprocess.TimeoutExpired):
-        server.wait(STOP_SECONDS)
+        process.wait(STOP_SECONDS)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _tail(log: IO[bytes], length: int = 4000) -> str:

@@ -5,7 +5,7 @@ must not live here: reading frames of events and labels (`feature_rows`), which 
 (`feature_windows`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,7 +52,7 @@ def compute_group(
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(group.fill, blocks(row_grouping, queries.grouping, group.space)):
             pass
-    return {name: group.series(name) for name in group.values}
+    return {name: group.series(name) for name in group.names}
 
 
 class _Group:
@@ -73,13 +73,11 @@ class _Group:
             _seen_aggregate(f, rows) for f in features if f.aggregation not in ("count", "sum", "mean")
         ]
         self.space = KeySpace.of(rows.event_time, queries.time)
-        self.values = {
-            feature.feature_name(window): np.zeros(queries.time.size, np.int64)
-            if feature.dtype == pl.Int64
-            else np.full(queries.time.size, np.nan)
-            for feature in features
-            for window in feature.windows
-        }
+        self.names = {f.feature_name(w): f.dtype for f in features for w in f.windows}
+        # One row per query with the bits of all its values: entity by entity is random access, which so takes one
+        # cache line per query instead of one per value. As one opaque item per row numpy copies it whole.
+        self._bits = np.empty((queries.time.size, len(self.names)), dtype=np.int64)
+        self._row_type = np.dtype((np.void, 8 * len(self.names)))
 
     def fill(self, codes: range) -> None:
         """Compute the values of some entities' asked events."""
@@ -93,12 +91,14 @@ class _Group:
             delay=self._features[0].delay // _MICROSECOND,
         )
         own_rows = self._queries.event_row[queries.positions]
-        for name, value in self._block_values(windows, rows.positions, own_rows):
-            self.values[name][queries.positions] = value
+        values = self._block_values(windows, rows.positions, own_rows)
+        bits = np.column_stack([values[name].view(np.int64) for name in self.names])
+        self._bits.view(self._row_type)[queries.positions] = bits.view(self._row_type)
 
     def _block_values(
         self, windows: BlockWindows, rows: np.ndarray, own_rows: np.ndarray
-    ) -> Iterator[tuple[str, np.ndarray]]:
+    ) -> dict[str, np.ndarray]:
+        values: dict[str, np.ndarray] = {}
         columns = [column[rows] for column in self._columns.arrays]
         own: list[np.ndarray] = []
         if any(feature.includes_current for feature in self._features):
@@ -107,18 +107,20 @@ class _Group:
             totals = windows.totals(window // _MICROSECOND, columns)
             for aggregate in self._exact:
                 if window in aggregate.feature.windows:
-                    yield aggregate.feature.feature_name(window), aggregate.values(totals, own)
+                    values[aggregate.feature.feature_name(window)] = aggregate.values(totals, own)
         for aggregate in self._seen:
             for window in aggregate.feature.windows:
                 pairs = windows.pairs(window // _MICROSECOND)
-                yield aggregate.feature.feature_name(window), aggregate.values(pairs, rows, own_rows)
+                values[aggregate.feature.feature_name(window)] = aggregate.values(pairs, rows, own_rows)
+        return values
 
     def series(self, name: str) -> pl.Series:
         """A feature's values as a column; null for NaN and where the entity is null."""
-        values, positions = self.values[name], self._queries.grouping.order
+        bits, positions = self._bits[:, list(self.names).index(name)], self._queries.grouping.order
+        values = bits.copy() if self.names[name] == pl.Int64 else bits.copy().view(np.float64)
         series = pl.Series(name, values, nan_to_null=True)
-        if positions.size < values.size:
-            has_entity = np.zeros(values.size, dtype=bool)
+        if positions.size < bits.size:
+            has_entity = np.zeros(bits.size, dtype=bool)
             has_entity[positions] = True
             series = pl.select(pl.when(pl.Series(has_entity)).then(series).alias(name)).to_series()
         return series

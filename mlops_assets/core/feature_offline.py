@@ -76,7 +76,8 @@ def compute_features(
         is_asked &= rows.event_time < as_microseconds(end)
     asked = np.flatnonzero(is_asked)
     windows = _window_features(view, rows, labels, asked)
-    return _assemble(view, rows.frame[asked], windows, keys=[view.id_column, view.event_timestamp])
+    asked_rows = rows.frame if asked.size == rows.frame.height else rows.frame[asked]
+    return _assemble(view, asked_rows, windows, keys=[view.id_column, view.event_timestamp])
 
 
 def _cohort_features(view: FeatureView, rows: pl.DataFrame, *, is_sliced: bool) -> pl.DataFrame:

@@ -85,18 +85,17 @@ def label_rows(view: FeatureView, labels: pl.DataFrame | None, events: Rows) -> 
             f"view {view.name}: {key} is {events.frame.schema[key]} in the events, "
             f"but {frame.schema[key]} in the labels: cast one"
         )
+    if events.superseded_at is None and superseded is None and events.frame[key].equals(frame[key]):
+        known = np.maximum(_physical(frame, KNOWN_AT), events.known_at)
+        return Rows(frame, None, events.event_time, known, None)
     event_row, label_row = _matches(events.frame[key], frame[key])
     known = np.maximum(_physical(frame, KNOWN_AT)[label_row], events.known_at[event_row])
     superseded = _earlier(superseded, label_row, events.superseded_at, event_row)
-    is_aligned = event_row.size == events.frame.height and (event_row == np.arange(event_row.size)).all()
-    positions = None if is_aligned else event_row
-    return Rows(frame[label_row], positions, events.event_time[event_row], known, superseded)
+    return Rows(frame[label_row], event_row, events.event_time[event_row], known, superseded)
 
 
 def _matches(event_ids: pl.Series, label_ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Positions of all pairs of equal ids, in the order of the events."""
-    if event_ids.equals(label_ids):
-        return np.arange(event_ids.len()), np.arange(event_ids.len())
     matched = (
         event_ids.to_frame("id")
         .with_row_index("event_row")

@@ -6,7 +6,6 @@ What must not live here: building (`packaging`) and the decision to release (`mo
 import contextlib
 import math
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import IO
 
 import httpx
 import polars as pl
+import psutil
 
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model import TrainedModel, feature_matrix
@@ -26,6 +26,8 @@ from mlops_assets.core.packaging import BuiltBento, bento_environment
 
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
+_FOLDER_VARIABLE = "SERVED_BENTO_FOLDER"
+"""Marks every process of one served bento with its own temporary folder."""
 _FAILED_START = ("Application startup failed", "Traceback (most recent call last)")
 
 
@@ -111,7 +113,7 @@ def served(bento: BuiltBento, *, timeout_seconds: float) -> Iterator[ServedBento
         except PackagingError as error:
             raise PackagingError(f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}") from error
         finally:
-            _stop(process)
+            _stop(process, folder)
 
 
 def _free_port() -> int:
@@ -134,12 +136,12 @@ def _start(bento: BuiltBento, *, port: int, folder: str, log: IO[bytes]) -> subp
     ]
     return subprocess.Popen(
         command,
-        env=bento_environment(bento.bentoml_home),
+        env={**bento_environment(bento.bentoml_home), _FOLDER_VARIABLE: folder},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        start_new_session=True,
+        start_new_session=True,  # an interrupt at the terminal reaches the caller, which stops the server
     )
 
 
@@ -173,13 +175,19 @@ def _ask(golden: GoldenRequests, server: ServedBento, *, timeout_seconds: float)
     return answers
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ask the server to end with its workers; kill what is left of its process group."""
-    process.terminate()  # the server alone: it waits for workers that a signal to the group would end first
+def _stop(process: "subprocess.Popen[bytes]", folder: str) -> None:
+    """Ask the server to end with its workers, then kill what is left of them.
+
+    Workers live in sessions of their own, and outlive a server that dies: they are found by the environment
+    variable that they inherited.
+    """
+    process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    for left in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if left.environ().get(_FOLDER_VARIABLE) == folder:
+                left.kill()
     process.wait()
 
 

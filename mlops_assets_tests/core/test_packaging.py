@@ -1,5 +1,6 @@
 """A bento is built once, repaired when broken, and released only if its own process gives the offline scores."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from mlops_assets.core.bento_manifest import BentoManifest, ServedFeature
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model import TrainedModel
 from mlops_assets.core.packaging import BuiltBento, build_bento
-from mlops_assets.core.smoke_test import golden_requests, smoke_test
+from mlops_assets.core.smoke_test import golden_requests, served, smoke_test
 from mlops_assets_tests.core.small_bento import small_bento
 from mlops_assets_tests.core.small_model import FEATURES, small_model, small_rows
 
@@ -43,8 +44,17 @@ def bentoml(home: Path, *arguments: str) -> None:
     subprocess.run(command, env=packaging.bento_environment(home), check=True, capture_output=True)
 
 
-def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+def servers(home: Path) -> list[psutil.Process]:
+    """All processes that serve from this home, orphans too."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if (
+                process.environ().get("BENTOML_HOME") == str(home)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+    return found
 
 
 def test_the_bento_pins_its_model_its_requirements_and_its_sources(
@@ -134,10 +144,9 @@ def test_a_bento_exported_to_another_machine_answers_with_the_offline_scores_to_
     elsewhere.mkdir()
     bentoml(built.bentoml_home, "export", built.tag, str(archive))
     bentoml(elsewhere, "import", str(archive))
-    before = children()
     result = smoke_test(packaging._located(built.tag, elsewhere), golden_requests(model, small_rows(seed=4)))
     assert (result.requests, result.max_abs_difference) == (100, 0.0)
-    assert children() == before
+    assert servers(elsewhere) == []
 
 
 def test_a_bento_whose_scores_differ_in_the_last_bit_fails(built: BuiltBento, model: TrainedModel) -> None:
@@ -154,10 +163,9 @@ def test_a_bento_with_a_corrupt_model_file_fails_with_the_reason_and_is_stopped(
 ) -> None:
     text = (bento.model_path / "model.lgb").read_text()
     (bento.model_path / "model.lgb").write_text(text.replace("leaf_value=", "leaf_value=9", 1))
-    before = children()
     with pytest.raises(PackagingError, match="does not match its digest"):
         smoke_test(bento, golden_requests(model, small_rows(seed=4)))
-    assert children() == before
+    assert servers(bento.bentoml_home) == []
 
 
 def test_a_bento_with_a_whole_other_model_fails(bento: BuiltBento, model: TrainedModel) -> None:
@@ -169,7 +177,15 @@ def test_a_bento_with_a_whole_other_model_fails(bento: BuiltBento, model: Traine
 def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(
     built: BuiltBento, model: TrainedModel
 ) -> None:
-    before = children()
     with pytest.raises(PackagingError, match="not ready in time"):
         smoke_test(built, golden_requests(model, small_rows(seed=4)), timeout_seconds=0.2)
-    assert children() == before
+    assert servers(built.bentoml_home) == []
+
+
+def test_workers_of_a_server_that_was_killed_are_ended_too(built: BuiltBento) -> None:
+    with served(built, timeout_seconds=120) as server:
+        port = server.url.rsplit(":", 1)[1]
+        (main,) = [process for process in servers(built.bentoml_home) if port in process.cmdline()]
+        assert len(servers(built.bentoml_home)) > 1
+        main.kill()
+    assert servers(built.bentoml_home) == []

@@ -199,6 +199,16 @@ def test_a_label_is_seen_only_after_it_became_known(ticks, frauds):
     assert feature_of(2, "frauds_2h", [event(1, 0), event(2, 1)], [label]) == frauds
 
 
+@pytest.mark.parametrize("has_stray_label", [False, True])
+def test_a_label_is_not_seen_before_its_event_is_known(has_stray_label):
+    events = [event(1, 0, known_at=EPOCH + 2 * HOUR), event(2, 1), event(3, 3)]
+    labels = [LabelVersion(number, EPOCH + TICK, 1) for number in (1, 2, 3)]
+    if has_stray_label:
+        labels.append(LabelVersion(0, EPOCH, 1))
+    assert feature_of(2, "labels_5h", events, labels) == 0
+    assert feature_of(3, "labels_5h", events, labels) == 2
+
+
 def test_other_events_of_the_same_timestamp_are_not_seen():
     assert feature_of(2, "count_2h", [event(1, 0), event(2, 0), event(3, 0)]) == 1
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
 from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets.core.threads import let_waiting_threads_sleep
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.tracking import TrackingResource
@@ -32,8 +34,16 @@ def platform_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]
 @dg.definitions
 def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
+    let_waiting_threads_sleep()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     products = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.
-    platform = dg.Definitions(resources=platform_resources(settings), executor=dg.in_process_executor)
+    platform = dg.Definitions(
+        resources=platform_resources(settings),
+        executor=dg.in_process_executor,
+        sensors=[
+            make(webhook=settings.alert_webhook, dagster_ui_url=settings.dagster_ui_url)
+            for make in (run_failure_alert, check_failure_alert)
+        ],
+    )
     return dg.Definitions.merge(products, platform)

@@ -58,10 +58,10 @@ def load_champion(tracking: TrackingResource, product: Product) -> Champion:
 
 
 def reference_rows(lakehouse: LakehouseResource, product: Product, champion: Champion) -> pl.DataFrame:
-    """Rows of the champion's training set that its trees were not fitted on, with its `score`: what new ones should be like.
+    """Rows of the champion's training set that its trees were not fitted on, with its `score`.
 
-    Scores of rows that a model was fitted on are sharper than those of new ones, and would look like drift. With a time
-    axis these are the test rows, the newest; for a cohort, whose test rows are the ones that are scored, the validation rows.
+    Scores of rows that a model was fitted on are sharper than those of new ones, and would look like drift. With a
+    time axis these are the test rows, the newest; for a cohort, whose test rows are scored, the validation rows.
     """
     split = "test" if product.spec.time else "validation"
     rows = (

@@ -16,6 +16,7 @@ from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.day_range import DayColumn, DayRange
 from mlops_assets.core.drift import DriftReport
 from mlops_assets.core.drift import drift_report as compare_with_reference
+from mlops_assets.core.outcomes import newest_outcomes
 from mlops_assets.core.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.performance import performance_report as measure_outcomes
 from mlops_assets.core.plots import drift_scores
@@ -220,7 +221,8 @@ def _unseen_outcomes(
         .collect()
     )
     if champion.as_of is not None:
-        outcomes = outcomes.filter(pl.col("event_timestamp") >= champion.as_of)
+        newest = newest_outcomes(outcomes, as_of=None)
+        outcomes = newest.filter(pl.col("event_timestamp") >= champion.as_of)
     group = spec.evaluation.group_column
     if group is None or group in outcomes.columns:
         return outcomes
@@ -231,7 +233,7 @@ def _unseen_outcomes(
 def _are_test_rows(
     lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
 ) -> bool:
-    """Whether a cohort's outcomes are the very rows that the champion's test value was measured on."""
+    """Tell whether a cohort's outcomes are the very rows that the champion's test value was measured on."""
     if product.spec.time is not None:
         return False
     id_column = product.spec.id_column

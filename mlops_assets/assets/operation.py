@@ -1,7 +1,5 @@
 """The operation stage: scores of the released version, and what became of them."""
 
-from datetime import timedelta
-
 import dagster as dg
 import polars as pl
 
@@ -12,7 +10,7 @@ from mlops_assets.assets.pictures import picture
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.batch_scoring import score_batch
 from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.outcomes import join_outcomes
+from mlops_assets.core.outcomes import join_daily_outcomes, join_outcomes
 from mlops_assets.core.plots import score_distribution
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -122,17 +120,12 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
 
 
 def _joined(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
-    tables, spec = lakehouse.tables, product.spec
+    tables, id_column, label = lakehouse.tables, product.spec.id_column, product.spec.label.column
     labels = tables.read(product.name, "labels", days=days)
     if days is None:
         predictions = tables.read(product.name, "predictions")
-        return join_outcomes(
-            predictions, labels, id_column=spec.id_column, label=spec.label.column, as_of=None
-        )
-    first = labels["event_timestamp"].min()
-    first_day = first.date() if first is not None else days.first  # type: ignore[union-attr]
-    events = DayRange(min(first_day, days.first), days.end, "event_date")
+        return join_outcomes(predictions, labels, id_column=id_column, label=label, as_of=None)
+    first = labels.select(pl.col("event_timestamp").min().dt.date()).item() or days.first
+    events = DayRange(min(first, days.first), days.end, "event_date")
     predictions = tables.read(product.name, "predictions", days=events)
-    # Known strictly before the end of the days; `as_of` is inclusive, and times are whole microseconds.
-    as_of = days.ends_at - timedelta(microseconds=1)
-    return join_outcomes(predictions, labels, id_column=spec.id_column, label=spec.label.column, as_of=as_of)
+    return join_daily_outcomes(predictions, labels, id_column=id_column, label=label)

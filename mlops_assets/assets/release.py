@@ -198,9 +198,9 @@ def _release(product: Product) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         """One row is a release plan that stood for a time: which version answered whom, since when and why.
 
-        Made from `bento` and the verdicts of `model_version`: only a version whose gates passed (or were overridden by a
-        named person), that was approved where the policy asks for it, and whose bento answered right is released. The
-        table is append-only. Used by `predictions` and by serving.
+        Made from `bento` and the verdicts of `model_version`: only a version whose gates passed (or were overridden by
+        a named person), that was approved where the policy asks for it, and whose bento answered right is released.
+        The table is append-only. Used by `predictions` and by serving.
         """
         registry = ModelRegistry(tracking.tracking_uri)
         newest = registry.versions(product.name)[-1]
@@ -215,7 +215,7 @@ def _release(product: Product) -> dg.AssetsDefinition:
             evidence = {"verdicts": newest.evidence, "bento": bento["tag"], "mlflow_run": newest.run_id}
             _release_version(registry, newest, context=context, evidence=evidence)
         plan = registry.release_plan(product.name)
-        history = _append_history(lakehouse, product, plan, run_id=context.run_id)
+        history = _append_history(lakehouse, product, plan, run_id=context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 "released_version": plan.champion.version if plan else "none",
@@ -249,7 +249,7 @@ def _release_version(
         registry.release_plan(version.product),
         version=version.version,
         since=datetime.now(UTC),
-        by=f"dagster run {context.run_id}",
+        by=f"dagster run {context.run.run_id}",
         reason=f"override by {override.by}: {override.reason}" if override else "every gate passed",
         evidence=evidence,
     )

@@ -35,7 +35,9 @@ class TableWrites:
             self.noun,
             frame,
             days=days,
-            commit=CommitInfo(run_id=self.context.run_id, code_version=str(code_version), inputs=self.inputs),
+            commit=CommitInfo(
+                run_id=self.context.run.run_id, code_version=str(code_version), inputs=self.inputs
+            ),
         )
         self.commits.append(commit)
         what = "wrote" if commit.changed else "unchanged:"

@@ -1,0 +1,116 @@
+"""The command line `mlops`: what a person does that is no asset. The work is in `commands`."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mlops_assets.core.errors import PlatformError
+from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets.core.threads import let_waiting_threads_sleep
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Models in production as one lineage graph. Everything is stored below MLOPS_HOME; `mlops doctor` says where.",
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Products = Annotated[list[str] | None, typer.Argument(help="Products; none means all.", show_default=False)]
+By = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; shown forever with the version.")]
+
+
+def main() -> None:
+    """Run the command line; an error of the platform ends it with its message and exit code 1."""
+    try:
+        app()
+    except PlatformError as error:
+        Console(stderr=True).print(
+            f"[red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True
+        )
+        sys.exit(1)
+
+
+def _settings() -> Settings:
+    let_waiting_threads_sleep()
+    return load_settings(os.environ, working_directory=Path.cwd())
+
+
+@app.command()
+def demo(products: Products = None, as_json: Json = False) -> None:
+    """Materialize the products end to end, then show what stands; safe to run again, and then quick."""
+    from mlops_assets.catalogue import product_names
+    from mlops_assets.commands.demo import run_demo
+    from mlops_assets.commands.product_status import product_status
+    from mlops_assets.commands.status_table import print_status
+
+    settings = _settings()
+    console = Console(stderr=as_json)
+    seconds = run_demo(settings, console=console, products=products)
+    statuses = [product_status(settings, name) for name in products or product_names()]
+    if as_json:
+        print(json.dumps({"seconds": seconds, "products": [status.to_json() for status in statuses]}))
+        return
+    print_status(statuses, console=console)
+    console.print(f"done in {seconds:.0f} s; open the web UI with: [bold]make dev[/]")
+
+
+@app.command()
+def status(products: Products = None, as_json: Json = False) -> None:
+    """Show per product: data, champion, last verdicts, freshness."""
+    from mlops_assets.catalogue import product_names
+    from mlops_assets.commands.product_status import product_status
+    from mlops_assets.commands.status_table import print_status
+
+    statuses = [product_status(_settings(), name) for name in products or product_names()]
+    if as_json:
+        print(json.dumps({"products": [entry.to_json() for entry in statuses]}))
+    else:
+        print_status(statuses, console=Console())
+
+
+@app.command()
+def dev(
+    dagster_port: Annotated[int, typer.Option(help="Port of Dagster's web UI.")] = 3000,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's UI.")] = 5000,
+) -> None:
+    """Start Dagster's web UI with its daemon and MLflow's UI on loopback; Ctrl-C stops both."""
+    from mlops_assets.commands.dev import run_dev
+
+    run_dev(_settings(), dagster_port=dagster_port, mlflow_port=mlflow_port, console=Console())
+
+
+@app.command()
+def approve(product: str, version: int, by: By, reason: Reason) -> None:
+    """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""
+    _decide("approve", product, version, by=by, reason=reason)
+
+
+@app.command()
+def reject(product: str, version: int, by: By, reason: Reason) -> None:
+    """Reject a version: it is not released, whatever its verdicts, until a later decision."""
+    _decide("reject", product, version, by=by, reason=reason)
+
+
+@app.command()
+def override(product: str, version: int, by: By, reason: Reason) -> None:
+    """Let a version pass in spite of gates that did not; who and why are shown forever."""
+    _decide("override", product, version, by=by, reason=reason)
+
+
+def _decide(verb: str, product: str, version: int, *, by: str, reason: str) -> None:
+    from mlops_assets.core.registry import ModelRegistry
+
+    registry = ModelRegistry(_settings().tracking_uri)
+    decision = getattr(registry, verb)(product, version, by=by, reason=reason, at=datetime.now(UTC))
+    Console().print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Dagster's home of the embedded setup: one folder below MLOPS_HOME, made when it is missing."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from mlops_assets.core.settings import Settings
+
+INSTANCE_YAML = """\
+# Made when this folder was empty; yours to change. `mlops doctor` checks it.
+telemetry:
+  enabled: false
+run_monitoring:
+  enabled: true # a run whose process was killed is marked as failed
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+  pools:
+    granularity: op
+    default_limit: 1 # the pool `release`: releases run one at a time
+"""
+
+
+def ensure_dagster_home(settings: Settings) -> Path:
+    """Return the folder of DAGSTER_HOME, or `$MLOPS_HOME/dagster` when it is unset, with a dagster.yaml in it.
+
+    Sets DAGSTER_HOME, MLOPS_HOME and MLflow's quiet switches for this process and the ones it starts.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
+    home.mkdir(parents=True, exist_ok=True)
+    configuration = home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(INSTANCE_YAML, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["MLOPS_HOME"] = str(settings.home)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    return home
+
+
+def dagster_instance(settings: Settings) -> dg.DagsterInstance:
+    """Open the Dagster instance that the web UI shows too."""
+    ensure_dagster_home(settings)
+    return dg.DagsterInstance.get()

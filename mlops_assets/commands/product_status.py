@@ -1,0 +1,127 @@
+"""What stands for each product right now, read from the tables, the registry and the reports folder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from mlops_assets.catalogue import load_product
+from mlops_assets.core.product import Product
+from mlops_assets.core.product_contenders import CANDIDATE, CHAMPION
+from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.settings import Settings
+from mlops_assets.core.tables import DeltaTables
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One contender's primary metric on the newest candidate's test rows."""
+
+    contender: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ProductStatus:
+    """One product: how far its story has got, and the last verdicts; None or empty where nothing was materialized."""
+
+    product: str
+    rows: int | None
+    rejected_rows: int | None
+    newest_event: str | None
+    """UTC time of the newest event; None for a cohort."""
+    primary_metric: str
+    metrics: tuple[Estimate, ...]
+    gates: Mapping[str, str]
+    newest_version: int | None
+    released_version: int | None
+    released_at: str | None
+    model_as_of: str | None
+    drift: str | None
+    """Verdict and window of the newest drift report."""
+    performance: str | None
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the status as plain JSON values."""
+        return asdict(self)
+
+
+def product_status(settings: Settings, name: str) -> ProductStatus:
+    """Read the status of one product; nothing is written, and what was never materialized is None."""
+    product = load_product(name)
+    tables = DeltaTables(settings.tables_uri)
+    registry = ModelRegistry(settings.tracking_uri)
+    versions = registry.versions(name)
+    champion = registry.champion(name)
+    plan = registry.release_plan(name)
+    return ProductStatus(
+        product=name,
+        rows=_row_count(tables, name, "events"),
+        rejected_rows=_row_count(tables, name, "rejected_events"),
+        newest_event=_newest_event(tables, product),
+        primary_metric=product.spec.evaluation.primary_metric,
+        metrics=_estimates(tables, product),
+        gates={v.gate: v.verdict for v in versions[-1].verdicts} if versions else {},
+        newest_version=versions[-1].version if versions else None,
+        released_version=champion.version if champion else None,
+        released_at=plan.since.isoformat(timespec="seconds") if plan else None,
+        model_as_of=champion.tags.get("mlops/as_of") if champion else None,
+        drift=_newest_verdict(tables, name, "drift_report"),
+        performance=_newest_verdict(tables, name, "performance_report"),
+        places=_places(settings, tables, name),
+    )
+
+
+def _row_count(tables: DeltaTables, product: str, table: str) -> int | None:
+    if not tables.exists(product, table):
+        return None
+    return tables.scan(product, table).select(pl.len()).collect().item()
+
+
+def _newest_event(tables: DeltaTables, product: Product) -> str | None:
+    if product.spec.time is None or not tables.exists(product.name, "events"):
+        return None
+    newest: datetime | None = (
+        tables.scan(product.name, "events").select(pl.col("event_timestamp").max()).collect().item()
+    )
+    return newest.isoformat(timespec="seconds") if newest else None
+
+
+def _estimates(tables: DeltaTables, product: Product) -> tuple[Estimate, ...]:
+    if not tables.exists(product.name, "evaluation"):
+        return ()
+    shown = tables.read(product.name, "evaluation").filter(
+        pl.col("kind") == "metric",
+        pl.col("metric") == product.spec.evaluation.primary_metric,
+        pl.col("value").is_not_null(),
+    )
+    found = [Estimate(r["contender"], r["value"], r["low"], r["high"]) for r in shown.iter_rows(named=True)]
+    order = {CANDIDATE: 0, CHAMPION: 1}
+    return tuple(sorted(found, key=lambda estimate: order.get(estimate.contender, 2)))
+
+
+def _newest_verdict(tables: DeltaTables, product: str, table: str) -> str | None:
+    if not tables.exists(product, table):
+        return None
+    report = tables.read(product, table)
+    if report.is_empty():
+        return None
+    if "event_date" not in report.columns:
+        return str(report["window_verdict"][0])
+    newest = report.sort("event_date").tail(1)
+    return f"{newest['window_verdict'][0]} on {newest['event_date'][0]}"
+
+
+def _places(settings: Settings, tables: DeltaTables, product: str) -> dict[str, str]:
+    places = {"tables": f"{settings.tables_uri}/{product}", "runs and versions": settings.tracking_uri}
+    if tables.exists(product, "bento"):
+        places["bento"] = str(tables.read(product, "bento")["path"][0])
+    reports = sorted((settings.reports / product).glob("*/*.html"))
+    if reports:
+        places["newest report"] = str(max(reports, key=lambda path: path.stat().st_mtime))
+    return places

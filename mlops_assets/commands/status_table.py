@@ -1,0 +1,66 @@
+"""Shows the status of products as a table for people."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from mlops_assets.commands.product_status import Estimate, ProductStatus
+
+_COLOURS = {
+    "pass": "green",
+    "fail": "red",
+    "inconclusive": "yellow",
+    "stable": "green",
+    "drift": "red",
+    "degraded": "red",
+}
+
+
+def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None:
+    """Print one column per product, one row per fact."""
+    table = Table("", *(status.product for status in statuses), show_lines=True)
+    table.add_row("rows, rejected", *(f"{_number(s.rows)}, {_number(s.rejected_rows)}" for s in statuses))
+    table.add_row("newest event", *(s.newest_event or "–" for s in statuses))
+    table.add_row("metric", *(_metrics(s) for s in statuses))
+    table.add_row("gates", *(_gates(s) for s in statuses))
+    table.add_row("newest version", *(_number(s.newest_version) for s in statuses))
+    table.add_row("released version", *(_released(s) for s in statuses))
+    table.add_row("drift", *(_verdict(s.drift) for s in statuses))
+    table.add_row("performance", *(_verdict(s.performance) for s in statuses))
+    console.print(table)
+    for status in statuses:
+        for what, where in status.places.items():
+            console.print(f"{status.product} {what}: {where}", soft_wrap=True, highlight=False)
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _metrics(status: ProductStatus) -> str:
+    lines = [f"{status.primary_metric} on test rows"] + [_estimate(estimate) for estimate in status.metrics]
+    return "\n".join(lines) if status.metrics else "–"
+
+
+def _estimate(estimate: Estimate) -> str:
+    interval = "" if estimate.low is None else f" \\[{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.contender} {estimate.value:.3f}{interval}"
+
+
+def _gates(status: ProductStatus) -> str:
+    return "\n".join(f"{name}: {_verdict(verdict)}" for name, verdict in status.gates.items()) or "–"
+
+
+def _released(status: ProductStatus) -> str:
+    if status.released_version is None:
+        return "none"
+    as_of = f"\nknows data until {status.model_as_of}" if status.model_as_of else ""
+    return f"{status.released_version}, since {status.released_at}{as_of}"
+
+
+def _verdict(text: str | None) -> str:
+    if text is None:
+        return "–"
+    colour = _COLOURS.get(text.split()[0], "white")
+    return f"[{colour}]{text}[/]"

@@ -1,7 +1,9 @@
 """What every asset of a product has in common: its key, group, kinds, tags, owners and partitions."""
 
+import hashlib
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import dagster as dg
 
@@ -29,7 +31,6 @@ def asset_options(
     kinds: set[str],
     code_version: str,
     is_partitioned: bool = False,
-    tags: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments of `dg.asset` that follow from the product, the asset's noun and its stage.
 
@@ -42,11 +43,38 @@ def asset_options(
         "group_name": f"{spec.name}/{stage}",
         "kinds": kinds,
         "owners": list(spec.owners),
-        "tags": {"domain": spec.domain, **({"pii": "true"} if spec.pii else {}), **(tags or {})},
+        "tags": {"domain": spec.domain, **({"pii": "true"} if spec.pii else {})},
         "code_version": code_version,
         "partitions_def": partitions,
         "backfill_policy": dg.BackfillPolicy.single_run() if partitions else None,
     }
+
+
+def product_asset(
+    product: Product,
+    noun: str,
+    *,
+    stage: Stage,
+    kinds: set[str],
+    code_version: str,
+    is_partitioned: bool = False,
+    deps: Sequence[dg.AssetDep] = (),
+    check_specs: Sequence[dg.AssetCheckSpec] = (),
+    description: str | None = None,
+    pool: str | None = None,
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    """Decorate a function as the asset `noun` of the product; its docstring is the default description."""
+    options = asset_options(
+        product, noun, stage=stage, kinds=kinds, code_version=code_version, is_partitioned=is_partitioned
+    )
+
+    def decorate(function: Callable[..., dg.MaterializeResult]) -> dg.AssetsDefinition:
+        decorator = dg.asset(
+            **options, deps=deps, check_specs=check_specs, description=description, pool=pool
+        )
+        return cast("dg.AssetsDefinition", decorator(function))
+
+    return decorate
 
 
 def upstream(product: Product, noun: str, *, lookback: timedelta = timedelta(0)) -> dg.AssetDep:
@@ -61,6 +89,4 @@ def upstream(product: Product, noun: str, *, lookback: timedelta = timedelta(0))
 
 def digest_of(*parts: object) -> str:
     """SHA-256 over the text of `parts`: whether the inputs of an expensive step are those of an earlier one."""
-    import hashlib
-
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.asset_options import asset_options, product_asset, upstream
 from mlops_assets.assets.day_blocks import day_blocks
 from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.table_writes import TableWrites
@@ -34,15 +34,13 @@ def data_assets(product: Product) -> list[dg.AssetsDefinition]:
 def _raw_events(product: Product) -> dg.AssetsDefinition:
     subject = f"{product.name}/raw_events"
 
-    @dg.asset(
-        **asset_options(
-            product,
-            "raw_events",
-            stage="data",
-            kinds={"polars", "deltalake"},
-            code_version="1",
-            is_partitioned=True,
-        )
+    @product_asset(
+        product,
+        "raw_events",
+        stage="data",
+        kinds={"polars", "deltalake"},
+        code_version="1",
+        is_partitioned=True,
     )
     def raw_events(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, platform: PlatformResource
@@ -143,15 +141,13 @@ def _events(product: Product) -> dg.AssetsDefinition:
 def _labels(product: Product) -> dg.AssetsDefinition:
     label = product.spec.label
 
-    @dg.asset(
-        **asset_options(
-            product,
-            "labels",
-            stage="data",
-            kinds={"polars", "deltalake"},
-            code_version="1",
-            is_partitioned=True,
-        ),
+    @product_asset(
+        product,
+        "labels",
+        stage="data",
+        kinds={"polars", "deltalake"},
+        code_version="1",
+        is_partitioned=True,
         description=(
             f"One row is an outcome and the time at which it became known: `{label.column}`, {label.description}\n\n"
             f"Partitioned by the day on which it became known, {label.delay_days} days after the event; a corrected "

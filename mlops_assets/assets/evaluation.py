@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, digest_of, upstream
+from mlops_assets.assets.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.candidate import model_noun, read_candidate
 from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.reuse import earlier_result
@@ -45,14 +45,12 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
     spec = product.spec
     models = [model_noun(), *(model_noun(variant.name) for variant in spec.variants)]
 
-    @dg.asset(
-        **asset_options(
-            product,
-            "evaluation",
-            stage="training",
-            kinds={"mlflow", "fairlearn"},
-            code_version=EVALUATION_CODE_VERSION,
-        ),
+    @product_asset(
+        product,
+        "evaluation",
+        stage="training",
+        kinds={"mlflow", "fairlearn"},
+        code_version=EVALUATION_CODE_VERSION,
         deps=[upstream(product, noun) for noun in ("training_set", "events", *models)],
     )
     def evaluation(

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.column_docs import column_lineage
 from mlops_assets.assets.day_blocks import day_blocks
 from mlops_assets.assets.pictures import picture
@@ -28,15 +28,13 @@ def _features(product: Product) -> dg.AssetsDefinition:
     if view.needs_labels:
         deps.append(upstream(product, "labels", lookback=view.lookback))
 
-    @dg.asset(
-        **asset_options(
-            product,
-            "features",
-            stage="features",
-            kinds={"polars", "deltalake"},
-            code_version=view.digest[:12],
-            is_partitioned=True,
-        ),
+    @product_asset(
+        product,
+        "features",
+        stage="features",
+        kinds={"polars", "deltalake"},
+        code_version=view.digest[:12],
+        is_partitioned=True,
         deps=deps,
     )
     def features(context: dg.AssetExecutionContext, lakehouse: LakehouseResource) -> dg.MaterializeResult:

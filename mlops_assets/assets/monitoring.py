@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.champion import Champion, load_champion, reference_rows
 from mlops_assets.assets.day_blocks import day_blocks
 from mlops_assets.assets.pictures import picture, table
@@ -70,22 +70,20 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
 
 def _drift_report(product: Product) -> dg.AssetsDefinition:
     monitoring = product.spec.monitoring
-    options = asset_options(
+    key = dg.AssetKey([product.name, "drift_report"])
+    lookback = timedelta(days=monitoring.window_days - 1)
+
+    @product_asset(
         product,
         "drift_report",
         stage="monitoring",
         kinds={"evidently"},
         code_version="1",
         is_partitioned=True,
-    )
-    lookback = timedelta(days=monitoring.window_days - 1)
-
-    @dg.asset(
-        **options,
         deps=[upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")],
         check_specs=[
             dg.AssetCheckSpec(
-                "no_drift", asset=options["key"], description="The newest window looks like the reference."
+                "no_drift", asset=key, description="The newest window looks like the reference."
             )
         ],
     )
@@ -146,23 +144,21 @@ def _scored_features(
 
 def _performance_report(product: Product) -> dg.AssetsDefinition:
     spec = product.spec
-    options = asset_options(
+    key = dg.AssetKey([product.name, "performance_report"])
+    lookback = timedelta(days=spec.monitoring.window_days - 1)
+
+    @product_asset(
         product,
         "performance_report",
         stage="monitoring",
         kinds={"evidently"},
         code_version="1",
         is_partitioned=True,
-    )
-    lookback = timedelta(days=spec.monitoring.window_days - 1)
-
-    @dg.asset(
-        **options,
         deps=[upstream(product, "outcomes", lookback=lookback)],
         check_specs=[
             dg.AssetCheckSpec(
                 "performance_holds",
-                asset=options["key"],
+                asset=key,
                 description="The newest outcomes bear out the champion's test value.",
             )
         ],

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.champion import Champion, load_champion, reference_rows
 from mlops_assets.assets.day_blocks import day_blocks
 from mlops_assets.assets.pictures import picture
@@ -25,15 +25,13 @@ def operation_assets(product: Product) -> list[dg.AssetsDefinition]:
 
 
 def _predictions(product: Product) -> dg.AssetsDefinition:
-    @dg.asset(
-        **asset_options(
-            product,
-            "predictions",
-            stage="operation",
-            kinds={"lightgbm", "polars", "deltalake"},
-            code_version="1",
-            is_partitioned=True,
-        ),
+    @product_asset(
+        product,
+        "predictions",
+        stage="operation",
+        kinds={"lightgbm", "polars", "deltalake"},
+        code_version="1",
+        is_partitioned=True,
         deps=[upstream(product, "features"), upstream(product, "release")],
     )
     def predictions(
@@ -95,15 +93,13 @@ def _rows_to_score(
 def _outcomes(product: Product) -> dg.AssetsDefinition:
     delay = product.spec.label_delay
 
-    @dg.asset(
-        **asset_options(
-            product,
-            "outcomes",
-            stage="operation",
-            kinds={"polars", "deltalake"},
-            code_version="1",
-            is_partitioned=True,
-        ),
+    @product_asset(
+        product,
+        "outcomes",
+        stage="operation",
+        kinds={"polars", "deltalake"},
+        code_version="1",
+        is_partitioned=True,
         deps=[upstream(product, "predictions", lookback=delay), upstream(product, "labels")],
     )
     def outcomes(context: dg.AssetExecutionContext, lakehouse: LakehouseResource) -> dg.MaterializeResult:

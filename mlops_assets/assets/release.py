@@ -1,11 +1,12 @@
 """The release stage: the registered version with its verdicts, its bento, and the release plan."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, upstream
+from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.candidate import read_candidate
 from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG, VIEW_TAG
 from mlops_assets.assets.pictures import table
@@ -50,8 +51,12 @@ def release_assets(product: Product) -> list[dg.AssetsDefinition]:
 def _model_version(product: Product) -> dg.AssetsDefinition:
     key = dg.AssetKey([product.name, "model_version"])
 
-    @dg.asset(
-        **asset_options(product, "model_version", stage="release", kinds={"mlflow"}, code_version="1"),
+    @product_asset(
+        product,
+        "model_version",
+        stage="release",
+        kinds={"mlflow"},
+        code_version="1",
         deps=[upstream(product, "evaluation"), upstream(product, "model")],
         check_specs=[
             dg.AssetCheckSpec(
@@ -110,7 +115,9 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
 
 
 def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
-    numbers = {name: row[name] for name in ("value", "low", "high", "limit", "rows") if row[name] is not None}
+    numbers: dict[str, Any] = {
+        name: row[name] for name in ("value", "low", "high", "limit", "rows") if row[name] is not None
+    }
     return dg.AssetCheckResult(
         check_name=f"gate_{row['name']}",
         passed=row["verdict"] == "pass",
@@ -121,8 +128,12 @@ def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
 
 
 def _bento(product: Product) -> dg.AssetsDefinition:
-    @dg.asset(
-        **asset_options(product, "bento", stage="release", kinds={"bentoml"}, code_version="1"),
+    @product_asset(
+        product,
+        "bento",
+        stage="release",
+        kinds={"bentoml"},
+        code_version="1",
         deps=[upstream(product, "model_version")],
     )
     def bento(
@@ -181,8 +192,12 @@ def _served_feature(product: Product, name: str) -> ServedFeature:
 def _release(product: Product) -> dg.AssetsDefinition:
     key = dg.AssetKey([product.name, "release"])
 
-    @dg.asset(
-        **asset_options(product, "release", stage="release", kinds={"mlflow", "deltalake"}, code_version="1"),
+    @product_asset(
+        product,
+        "release",
+        stage="release",
+        kinds={"mlflow", "deltalake"},
+        code_version="1",
         deps=[upstream(product, "bento")],
         pool=RELEASE_POOL,
         check_specs=[

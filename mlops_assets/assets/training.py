@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, digest_of, upstream
+from mlops_assets.assets.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.candidate import Candidate, model_noun
 from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.reuse import earlier_result
@@ -44,10 +44,12 @@ def training_assets(product: Product) -> list[dg.AssetsDefinition]:
 def _training_set(product: Product) -> dg.AssetsDefinition:
     label = product.spec.label.column
 
-    @dg.asset(
-        **asset_options(
-            product, "training_set", stage="training", kinds={"polars", "deltalake"}, code_version="1"
-        ),
+    @product_asset(
+        product,
+        "training_set",
+        stage="training",
+        kinds={"polars", "deltalake"},
+        code_version="1",
         deps=[upstream(product, "features"), upstream(product, "labels")],
     )
     def training_set(
@@ -117,14 +119,12 @@ def _build(
 def _hyperparameters(product: Product) -> dg.AssetsDefinition:
     spec = product.spec
 
-    @dg.asset(
-        **asset_options(
-            product,
-            "hyperparameters",
-            stage="training",
-            kinds={"optuna", "lightgbm"},
-            code_version=TRAINING_CODE_VERSION,
-        ),
+    @product_asset(
+        product,
+        "hyperparameters",
+        stage="training",
+        kinds={"optuna", "lightgbm"},
+        code_version=TRAINING_CODE_VERSION,
         deps=[upstream(product, "training_set")],
     )
     def hyperparameters(
@@ -196,10 +196,12 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         "earlier run. Used by `evaluation`."
     )
 
-    @dg.asset(
-        **asset_options(
-            product, noun, stage="training", kinds={"lightgbm", "mlflow"}, code_version=TRAINING_CODE_VERSION
-        ),
+    @product_asset(
+        product,
+        noun,
+        stage="training",
+        kinds={"lightgbm", "mlflow"},
+        code_version=TRAINING_CODE_VERSION,
         deps=[upstream(product, "training_set"), upstream(product, "hyperparameters")],
         description=f"{story}\n\nSees also {', '.join(extra)}, and is never released: {reason}"
         if variant

@@ -70,7 +70,7 @@ class Product:
     spec: ProductSpec
     folder: Path
     event_schema: type[pa.DataFrameModel]
-    """schemas.py `EventSchema`: the contract of raw events; a field with metadata {"outcome": True} never leaves raw_events."""
+    """schemas.py `EventSchema`: the contract of raw events; fields with metadata {"outcome": True} never leave them."""
     readers: Mapping[str, Reader]
     """dataset.py `SOURCES`: reader by `source.kind`."""
     sample: Callable[[int], RawData]
@@ -78,7 +78,7 @@ class Product:
     view: FeatureView
     """features.py `VIEW`."""
     baselines: Mapping[str, Expression]
-    """features.py `BASELINES`: score of a product-specific baseline by name, over the columns of `events` joined with the features."""
+    """features.py `BASELINES`: score of a product-specific baseline by name, over columns of events and features."""
 
     @property
     def name(self) -> str:

@@ -28,10 +28,10 @@ def product_contenders(
 ) -> list[Contender]:
     """Score the test rows by everyone that is compared; the candidate comes first.
 
-    training_set: rows with `split`; constant and logistic regression see its train (and validation) rows only, and the
-    logistic regression the candidate's features. test_rows: the test rows with the columns of the events, too, which the
-    product's baselines read. A baseline whose scores all lie in [0, 1] counts as a probability, else it only ranks; null
-    means that it has no prediction for the row.
+    training_set: rows with `split`; constant and logistic regression see its train (and validation) rows only, and
+    the logistic regression the candidate's features. test_rows: the test rows with the columns of the events, too,
+    which the product's baselines read. A baseline whose scores all lie in [0, 1] counts as a probability, else it
+    only ranks; null means that it has no prediction for the row.
     """
     label, seed = product.spec.label.column, product.spec.training.seed
     logistic = fit_logistic(training_set, feature_names=candidate.feature_names, label=label, seed=seed)

@@ -66,7 +66,9 @@ class TimeSplit(Section):
     validation_days: Annotated[int, Field(ge=1)] = 7
     test_days: Annotated[int, Field(ge=1)] = 7
     gap_days: Annotated[int, Field(ge=0)] = 7
-    """Days between one split's end and the next one's start, and between the test's end and the as-of time; at least the label delay."""
+    """Days between a split's end and the next one's start, and from the test's end to the as-of time; at least the
+    label delay.
+    """
 
 
 class StratifiedSplit(Section):
@@ -126,7 +128,7 @@ class Tuning(Section):
 
     trials: Annotated[int, Field(ge=1)] = 20
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
-    """The search stops after this many seconds even if trials are left; a search cut by time is not reproducible, and says so."""
+    """The search stops after so many seconds even if trials are left; it is then not reproducible, and says so."""
     search_space: dict[str, SearchRange] = {}
 
 

@@ -1,6 +1,6 @@
 """The environment variables of the platform, read here and nowhere else.
 
-Secrets (object store keys) are not read at all: deltalake takes AWS_*, GOOGLE_* and AZURE_* from the environment itself.
+Secrets of object stores are not read at all: deltalake takes AWS_*, GOOGLE_* and AZURE_* from the environment.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ VARIABLES: dict[str, str] = {
     "MLOPS_HOME": "folder for everything that is stored; default: .mlops beside workspace.yaml, else ~/.mlops",
     "MLOPS_TABLES_URI": "root of the Delta tables, a folder or s3://, gs://, az:// URI; default: $MLOPS_HOME/tables",
     "MLFLOW_TRACKING_URI": "MLflow tracking and registry; default: sqlite:///$MLOPS_HOME/mlflow.db",
-    "MLOPS_MLFLOW_ARTIFACTS_URI": "root of MLflow artifacts for experiments created here; default: $MLOPS_HOME/mlartifacts",
+    "MLOPS_MLFLOW_ARTIFACTS_URI": "root of the artifacts of new MLflow experiments; default: $MLOPS_HOME/mlartifacts",
     "MLOPS_MLFLOW_UI_URL": "base URL of MLflow's UI, for links; default: http://127.0.0.1:5000",
     "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
     "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",

@@ -60,10 +60,14 @@ def percentile_interval(
     """Percentile interval at `confidence` from resampled values.
 
     Resamples in which the metric is undefined (NaN: a class is missing) are left out and counted; when they
-    are more than 1 - confidence of all, no interval is claimed. `is_folded`: the metric is a sum of absolute
-    values or a maximum of differences, which resampling raises because it adds noise to noise; the interval
-    is then moved back by the bootstrap's own estimate of that bias (mean of the resamples minus `value`,
-    Efron & Tibshirani 1993, ch. 10).
+    are more than 1 - confidence of all, no interval is claimed.
+
+    `is_folded`: the metric is a sum of absolute values or a maximum of differences, so noise can only raise
+    it: the sample's noise has raised `value`, and resampling adds noise to noise. The upper end is then moved
+    back by the bootstrap's own estimate of that bias (mean of the resamples minus `value`, Efron & Tibshirani
+    1993, ch. 10), and the lower end is the reflected one where that is lower (basic bootstrap interval,
+    Davison & Hinkley 1997, §5.2). For a true value near zero the upper end stays too high rather than too
+    low.
     """
     defined = samples[~np.isnan(samples)]
     degenerate = len(samples) - len(defined)
@@ -71,5 +75,7 @@ def percentile_interval(
         return Interval(low=None, high=None, degenerate=degenerate)
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
-    bias = float(np.mean(defined)) - value if is_folded else 0.0
-    return Interval(low=float(low) - bias, high=float(high) - bias, degenerate=degenerate)
+    if is_folded:
+        bias = float(np.mean(defined)) - value
+        low, high = min(low - bias, 2 * value - high), high - bias
+    return Interval(low=float(low), high=float(high), degenerate=degenerate)

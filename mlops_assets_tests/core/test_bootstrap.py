@@ -75,11 +75,34 @@ def test_many_undefined_resamples_leave_no_interval():
 
 def test_a_folded_metric_is_moved_back_by_the_noise_that_resampling_added():
     values = np.linspace(0.04, 0.08, 101)
-    plain = percentile_interval(values, value=0.03, confidence=0.95)
-    folded = percentile_interval(values, value=0.03, confidence=0.95, is_folded=True)
+    plain = percentile_interval(values, value=0.03, confidence=0.9)
+    folded = percentile_interval(values, value=0.03, confidence=0.9, is_folded=True)
     assert plain.low > 0.03  # without the shift the value lies outside of its own interval
-    assert folded.low < 0.03 < folded.high
-    assert folded.high - folded.low == pytest.approx(plain.high - plain.low)
+    assert folded.low == pytest.approx(2 * 0.03 - plain.high)
+    assert folded.high == pytest.approx(plain.high - (0.06 - 0.03))
+
+
+def test_a_folded_metric_that_resampling_does_not_raise_has_the_plain_interval():
+    values = np.linspace(0.04, 0.08, 101)
+    plain = percentile_interval(values, value=0.06, confidence=0.9)
+    folded = percentile_interval(values, value=0.06, confidence=0.9, is_folded=True)
+    assert (folded.low, folded.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_the_calibration_error_of_a_calibrated_model_is_not_shown_to_be_above_nothing():
+    generator = np.random.default_rng(0)
+    above = {True: 0, False: 0}
+    for seed in range(40):
+        probabilities = generator.beta(2, 4, 800)
+        labels = (generator.random(800) < probabilities).astype(np.int8)
+        metrics = ProbabilityMetrics(labels, probabilities)
+        value = metrics(np.ones((800, 1)))["calibration_error"][0]
+        samples = metrics(drawn(rows=800, samples=200, seed=seed))["calibration_error"]
+        for is_folded in above:
+            found = percentile_interval(samples, value=value, confidence=0.95, is_folded=is_folded)
+            above[is_folded] += found.low > 0.01
+    assert above[False] == 40  # what a plain percentile interval would claim
+    assert above[True] <= 8
 
 
 def test_a_paired_difference_covers_the_truth_about_as_often_as_stated():

@@ -135,6 +135,17 @@ def test_slices_are_compared_only_with_the_contenders_of_gates_on_slices(rows, r
     assert found["value"] == pytest.approx(expected)
 
 
+def test_a_slice_is_compared_on_its_rows_that_both_predict(rows):
+    physicians = simulated_contenders(rows)[3]
+    gate = IN_SLICES.model_copy(update={"against": "physicians"})
+    found = one(evaluated(rows, gates=[gate]).slice_differences, slice="sex", group="male", metric="auc")
+    is_both = (rows["sex"] == "male").to_numpy() & ~np.isnan(physicians.scores)
+    assert found["rows"] == is_both.sum()
+    part = rows.filter(is_both)
+    other = roc_auc_score(part["died"], physicians.scores[is_both])
+    assert found["value"] == pytest.approx(roc_auc_score(part["died"], part["probability"]) - other)
+
+
 def test_small_groups_are_marked_and_enter_no_gap(rows, result):
     fairness = result.fairness
     assert fairness.filter(~pl.col("is_enough"))["group"].to_list() == ["other"]

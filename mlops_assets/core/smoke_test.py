@@ -84,14 +84,16 @@ def smoke_test(bento: BuiltBento, golden: GoldenRequests, *, timeout_seconds: fl
     """
     with served(bento, timeout_seconds=timeout_seconds) as server:
         answers = _ask(golden, server, timeout_seconds=timeout_seconds)
-    differences = [abs(a - b) for a, b in zip(answers, golden.scores, strict=True)]
-    worst = max(range(len(differences)), key=differences.__getitem__)
-    if differences[worst] > 0:
+    wrong = [
+        index for index, pair in enumerate(zip(answers, golden.scores, strict=True)) if pair[0] != pair[1]
+    ]
+    if wrong:  # not by subtraction: an answer may be null
         raise PackagingError(
-            f"bento {bento.tag} answers {answers[worst]!r} to golden request {worst}, offline it is "
-            f"{golden.scores[worst]!r}; {sum(d > 0 for d in differences)} of {len(differences)} differ"
+            f"bento {bento.tag} answers {answers[wrong[0]]!r} to golden request {wrong[0]}, offline it is "
+            f"{golden.scores[wrong[0]]!r}; {len(wrong)} of {len(answers)} differ"
         )
-    return SmokeResult(len(answers), server.seconds_to_ready, differences[worst])
+    largest = max(abs(answer - score) for answer, score in zip(answers, golden.scores, strict=True))
+    return SmokeResult(len(answers), server.seconds_to_ready, largest)
 
 
 @contextlib.contextmanager

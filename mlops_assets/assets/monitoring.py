@@ -96,8 +96,8 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
         """One row is a column of a window of predictions, compared with the champion's reference rows.
 
         Made from `predictions` and their `features`: features and score of the trailing window against rows of the
-        champion's training set that it was not fitted on. Evidently's report is linked; the verdict is stable, drift or inconclusive. Read by the sensor
-        `retrain_on_drift`.
+        champion's training set that it was not fitted on. Evidently's report is linked; the verdict is stable, drift or
+        inconclusive. Read by the sensor `retrain_on_drift`.
         """
         champion = load_champion(tracking, product)
         reference = reference_rows(lakehouse, product, champion)

@@ -45,7 +45,9 @@ class ReadFrame(Protocol):
 
     def __call__(
         self, context: SourceContext, *, start: datetime | None, end: datetime | None
-    ) -> pl.DataFrame: ...
+    ) -> pl.DataFrame:
+        """Read the rows of [start, end)."""
+        ...
 
 
 @dataclass(frozen=True)

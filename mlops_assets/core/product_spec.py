@@ -177,7 +177,7 @@ class Gate(Section):
         "selection_rate_gap",
     ]
     against: Name | Literal["absolute"] = "absolute"
-    """`absolute`, or a contender of the evaluation: constant, logistic_regression, champion or a baseline of the product."""
+    """`absolute`, or a contender: constant, logistic_regression, champion or a baseline of the product."""
     minimum: float | None = None
     """absolute: the whole interval must lie at or above this."""
     maximum: float | None = None

@@ -1,0 +1,62 @@
+# Everything sets itself up in .venv: Python 3.11, make and git are enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+export MLOPS_HOME ?= $(CURDIR)/.mlops
+export MLFLOW_DISABLE_TELEMETRY ?= true
+export DO_NOT_TRACK ?= 1
+
+LOCK := deploy/requirements.lock
+READY := .venv/.ready
+CHECKED := mlops_assets serving benchmarks mlops_assets_tests
+
+.PHONY: help setup demo dev test check lint format types imports lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Make .venv with the locked packages
+
+# uv installs in seconds what pip installs in minutes; where its index is not reachable, pip's own configuration is used.
+$(READY): $(LOCK) pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make needs $(PYTHON); set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/bootstrap.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK) \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Materialize both products end to end; safe to run again
+	$(BIN)/mlops demo
+
+dev: setup ## Dagster's UI on 127.0.0.1:3000 and MLflow's on :5000; Ctrl-C stops both
+	$(BIN)/mlops dev
+
+test: setup ## All tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: lint types imports test ## Lint, types, import contracts, tests: the same in pre-commit and in CI
+
+lint: setup ## ruff: format and rules
+	$(BIN)/ruff format --check --quiet $(CHECKED)
+	$(BIN)/ruff check --quiet $(CHECKED)
+
+format: setup ## Let ruff format and mend what it can
+	$(BIN)/ruff format --quiet $(CHECKED)
+	$(BIN)/ruff check --quiet --fix $(CHECKED)
+
+types: setup ## Static types
+	$(BIN)/basedpyright --level error
+
+imports: setup ## Import contracts
+	$(BIN)/lint-imports
+
+lock: setup ## Resolve pyproject.toml again into deploy/requirements.lock, with hashes and without a registry's name
+	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--python-version 3.11 pyproject.toml -o $(LOCK)
+	grep -A100 '^uv==' $(LOCK) | awk 'NR==1 || /^ /{print; next} {exit}' > deploy/bootstrap.lock
+
+clean: ## Remove the environment and everything that was stored below $(MLOPS_HOME)
+	rm -rf .venv "$(MLOPS_HOME)"

@@ -87,7 +87,8 @@ class Expression:
                 f"{self}: no column {', '.join(missing)}; the frame has {', '.join(frame.columns)}"
             )
         _check_columns(self, "number" if self.dtype == pl.Float64 else "any", frame)
-        return self.series(frame.with_columns(cs.float().fill_nan(None))).cast(self.dtype)
+        read = pl.col(self.columns()) if self.columns() else pl.first()
+        return self.series(frame.select(read).with_columns(cs.float().fill_nan(None))).cast(self.dtype)
 
     def series(self, frame: pl.DataFrame) -> pl.Series:
         """The values as another operation takes them: those of a column as they stand in the frame."""

@@ -93,7 +93,7 @@ def _execute(
     task = progress.add_task(f"{product}: {run.title}", total=None)
     stop = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(instance, run_id, progress, task, product, run.title, stop)
+        target=_watch, args=(instance, run_id, progress, task, f"{product}: {run.title}", stop)
     )
     watcher.start()
     try:

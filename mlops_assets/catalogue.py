@@ -28,6 +28,18 @@ def product_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in PRODUCTS_FOLDER.glob("*/defs.yaml")))
 
 
+def chosen_products(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the named products in the order given, each once; all of them when none is named.
+
+    Raises: ProductSpecError for a name without a folder, before anything is loaded.
+    """
+    known = product_names()
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise ProductSpecError(f"no product {', '.join(unknown)}: the products are {', '.join(known)}")
+    return tuple(dict.fromkeys(names or known))
+
+
 @cache
 def load_product(name: str) -> Product:
     """Load one product by its folder's name.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import track
 
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.settings import Settings, load_settings
@@ -73,6 +74,34 @@ def status(products: Products = None, as_json: Json = False) -> None:
         print(json.dumps({"products": [entry.to_json() for entry in statuses]}))
     else:
         print_status(statuses, console=Console())
+
+
+@app.command()
+def gc(
+    products: Products = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is changed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what the retention policies let go of tables, reports, bentos and runs; delete it with --apply.
+
+    The policy is the section `retention` of a product's defs.yaml. What a registered version, a candidate or the
+    release plan points to is always kept.
+    """
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.gc import plan_gc
+    from mlops_assets.commands.gc_table import print_removals
+
+    names = chosen_products(products)
+    settings, now = _settings(), datetime.now(UTC)
+    with Console(stderr=True).status("looking for what may go"):
+        removals = plan_gc(settings, names, now=now)
+    if apply:
+        for removal in track(removals, "deleting", console=Console(stderr=True), transient=True):
+            removal.delete()
+    if as_json:
+        print(json.dumps({"applied": apply, "removals": [removal.to_json() for removal in removals]}))
+    else:
+        print_removals(removals, is_applied=apply, settings=settings, console=Console())
 
 
 @app.command()

@@ -32,6 +32,8 @@ class TableRetention:
     files: tuple[str, ...]
     """Data files that no kept version needs."""
     bytes: int
+    oldest: datetime | None
+    """When the first of the files was written, by the storage's clock; None without files."""
 
 
 def plan_table_retention(
@@ -140,6 +142,7 @@ def _plan(
         orphan_hours=keep_days * 24,
         files=tuple(info.path for info in found),
         bytes=sum(info.size or 0 for info in found),
+        oldest=min((info.mtime for info in found), default=None),
     )
 
 

@@ -92,11 +92,13 @@ class Training(Section):
 
     seed: int = 0
     num_boost_round: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Most boosting rounds; early stopping ends before."""
     early_stopping_rounds: Annotated[int, Field(ge=1)] = 50
     """Rounds without improvement of the validation metric before boosting stops."""
     metric: Literal["average_precision", "auc", "binary_logloss"] = "binary_logloss"
     """Validation metric of early stopping."""
     class_imbalance: Literal["none", "scale_pos_weight"] = "none"
+    """scale_pos_weight weighs positives by the ratio of negatives to positives among the train rows."""
     calibration: Literal["none", "sigmoid", "isotonic", "auto"] = "auto"
     """Probability calibrator fitted on validation rows; auto takes the best cross-fitted Brier score on them."""
     monotone_constraints: dict[Name, Literal[-1, 1]] = {}
@@ -113,7 +115,9 @@ class SearchRange(Section):
     low: float | None = None
     high: float | None = None
     log: bool = False
+    """Draw on a logarithmic scale."""
     integer: bool = False
+    """Draw whole numbers."""
     choices: tuple[Scalar, ...] | None = None
 
     @model_validator(mode="after")
@@ -127,9 +131,11 @@ class Tuning(Section):
     """The budget and space of the hyperparameter search; validation rows judge, test rows are never seen."""
 
     trials: Annotated[int, Field(ge=1)] = 20
+    """Settings to try; the first is `training.parameters` as declared."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     """The search stops after so many seconds even if trials are left; it is then not reproducible, and says so."""
     search_space: dict[str, SearchRange] = {}
+    """LightGBM parameter name to the range that is searched."""
 
 
 class Cost(Section):
@@ -138,6 +144,7 @@ class Cost(Section):
     false_positive: Annotated[float, Field(ge=0)] = 1.0
     false_negative: Annotated[float, Field(ge=0)] = 1.0
     unit: str = "1"
+    """Unit of both costs, for plots."""
 
 
 class Slice(Section):
@@ -154,14 +161,18 @@ class Evaluation(Section):
     """How a candidate is judged on the test rows."""
 
     primary_metric: Literal["auc", "average_precision", "brier"] = "auc"
+    """Shown first by `mlops status`, and watched by the performance report."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
+    """Resamples of the test rows behind every interval."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Coverage of every interval."""
     seed: int = 0
     group_column: Name | None = None
     """Entity whose rows are resampled together, since they are not independent; null resamples rows."""
     cost: Cost = Cost()
     slices: tuple[Slice, ...] = ()
     minimum_slice_rows: Annotated[int, Field(ge=1)] = 200
+    """Slices with fewer rows are drawn grey, and no gate judges them."""
 
 
 class Gate(Section):
@@ -187,8 +198,9 @@ class Gate(Section):
     slices: bool = False
     """Judge every slice with enough rows too; the worst verdict counts."""
     minimum_rows: Annotated[int, Field(ge=1)] = 200
+    """With fewer rows the verdict is inconclusive."""
     minimum_positives: Annotated[int, Field(ge=0)] = 20
-    """With fewer rows or positives the verdict is inconclusive."""
+    """With fewer positives the verdict is inconclusive."""
 
     @model_validator(mode="after")
     def _limits_fit_the_kind(self) -> Self:
@@ -248,15 +260,20 @@ class Schedules(Section):
     """Cron lines, UTC; the schedules are created switched off."""
 
     daily: str | None = "0 6 * * *"
+    """Ingests, scores and monitors the day that is over; null for no such schedule."""
     retrain: str | None = "0 7 * * 1"
+    """Retrains as of the tick's day; null for no such schedule."""
 
 
 class Retention(Section):
     """How long `mlops gc` keeps what is no longer in use; what a registered version points to is always kept."""
 
     table_history_days: Annotated[int, Field(ge=7)] = 30
+    """Table versions of so many days stay readable."""
     report_days: Annotated[int, Field(ge=1)] = 180
+    """Age after which an Evidently report is deleted."""
     unregistered_run_days: Annotated[int, Field(ge=1)] = 30
+    """Age after which an MLflow run without a registered version is deleted."""
     bentos: Annotated[int, Field(ge=1)] = 3
     """Newest bentos that are kept beside the released one."""
 
@@ -265,15 +282,20 @@ class ProductSpec(Section):
     """A whole model product as its `defs.yaml` declares it."""
 
     name: Name
+    """The folder's name, the first part of every asset key, and the name in the model registry."""
     title: str
+    """Name for people."""
     description: str
+    """What is scored, when, and from what."""
     domain: str
+    """Business domain; a tag of every asset."""
     owners: tuple[str, ...]
     """Dagster owners: e-mail addresses or team:name."""
     pii: bool = False
     """Whether rows describe persons; tags every data asset."""
     task: Literal["binary"] = "binary"
     id_column: Name
+    """Identifies an event (or a member of a cohort) in every table."""
     entities: tuple[Name, ...] = ()
     """Key columns of whom or what the events are about."""
     time: TimeAxis | None = None
@@ -288,6 +310,7 @@ class ProductSpec(Section):
     tuning: Tuning = Tuning()
     evaluation: Evaluation = Evaluation()
     gates: tuple[Gate, ...]
+    """At least one; a version whose gates did not all pass is released by an override only."""
     release: Release = Release()
     monitoring: Monitoring = Monitoring()
     schedules: Schedules = Schedules()

@@ -45,14 +45,18 @@ class ModelProduct(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build every stage of the product's story and its automation."""
-        product = self.product
-        assets = [
-            *data_assets(product),
-            *feature_assets(product),
-            *training_assets(product),
-            *evaluation_assets(product),
-            *release_assets(product),
-            *operation_assets(product),
-            *monitoring_assets(product),
-        ]
-        return dg.Definitions.merge(dg.Definitions(assets=assets), product_automation(product.spec))
+        return product_definitions(self.product)
+
+
+def product_definitions(product: Product) -> dg.Definitions:
+    """Build the assets, checks, jobs, schedules and sensors of one product; resources are bound by the code location."""
+    assets = [
+        *data_assets(product),
+        *feature_assets(product),
+        *training_assets(product),
+        *evaluation_assets(product),
+        *release_assets(product),
+        *operation_assets(product),
+        *monitoring_assets(product),
+    ]
+    return dg.Definitions.merge(dg.Definitions(assets=assets), product_automation(product.spec))

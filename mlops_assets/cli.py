@@ -77,6 +77,21 @@ def status(products: Products = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check the installation, the configuration and every connection, and say what to do; exit code 1 if one failed."""
+    from mlops_assets.commands.doctor import doctor_json, has_failed, print_checks, run_doctor
+
+    let_waiting_threads_sleep()
+    checks = run_doctor(dict(os.environ), working_directory=Path.cwd(), console=Console(stderr=True))
+    if as_json:
+        print(json.dumps(doctor_json(checks)))
+    else:
+        print_checks(checks, console=Console())
+    if has_failed(checks):
+        raise typer.Exit(1)
+
+
+@app.command()
 def gc(
     products: Products = None,
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is changed.")] = False,

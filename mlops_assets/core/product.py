@@ -13,6 +13,7 @@ from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.expressions import Expression
 from mlops_assets.core.feature_view import FeatureView
 from mlops_assets.core.product_spec import ProductSpec, Source
+from mlops_assets.core.wheel_source import WheelFile
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Reader:
 
     events: ReadFrame
     labels: ReadFrame
+    fetches: tuple[WheelFile, ...] = ()
+    """Files that are fetched into the cache when they are first read."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +94,23 @@ class Product:
         self, *, cache: Path, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """Read raw events of the declared source."""
-        return self._reader().events(self._context(cache), start=start, end=end)
+        return self.reader.events(self._context(cache), start=start, end=end)
 
     def read_labels(
         self, *, cache: Path, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """Read labels of the declared source, by the time at which they became known."""
-        return self._reader().labels(self._context(cache), start=start, end=end)
+        return self.reader.labels(self._context(cache), start=start, end=end)
 
     def _context(self, cache: Path) -> SourceContext:
         return SourceContext(source=self.spec.source, folder=self.folder, cache=cache)
 
-    def _reader(self) -> Reader:
+    @property
+    def reader(self) -> Reader:
+        """The reader of the declared source.
+
+        Raises: ProductSpecError when dataset.py has none of that kind.
+        """
         kind = self.spec.source.kind
         if kind not in self.readers:
             raise ProductSpecError(

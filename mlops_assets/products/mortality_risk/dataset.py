@@ -118,7 +118,7 @@ def csv_labels(context: SourceContext, *, start: datetime | None, end: datetime 
 
 
 SOURCES: Mapping[str, Reader] = {
-    "support2": Reader(events=support2_events, labels=support2_labels),
+    "support2": Reader(events=support2_events, labels=support2_labels, fetches=(SUPPORT2,)),
     "csv": Reader(events=csv_events, labels=csv_labels),
 }
 

@@ -18,7 +18,7 @@ from mlops_assets.core.contracts import (
     with_known_date,
 )
 from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.plots import rows_per_day
+from mlops_assets.core.plots import rejection_reasons, rows_per_day
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
@@ -131,7 +131,11 @@ def _events(product: Product) -> dg.AssetsDefinition:
         )
         yield dg.MaterializeResult(
             asset_key=rejected_key,
-            metadata={**rejected.metadata(), "reasons": table(summary)},
+            metadata={
+                **rejected.metadata(),
+                "reasons": table(summary),
+                **_reasons_plot(summary, accepted.rows + rejected.rows),
+            },
             data_version=rejected.data_version,
         )
 
@@ -188,6 +192,15 @@ def _day_plot(lakehouse: LakehouseResource, product: Product, noun: str) -> dict
         return {}
     counts = lakehouse.tables.day_counts(product.name, noun, "event_date")
     return {"rows_per_day": picture(rows_per_day(counts), caption=f"{noun} per day")}
+
+
+def _reasons_plot(summary: pl.DataFrame, judged: int) -> dict[str, dg.MetadataValue]:
+    if summary.is_empty():
+        return {}
+    reasons = summary.group_by(pl.format("{}: {}", "column", "check").alias("reason")).agg(
+        pl.col("rows").sum()
+    )
+    return {"rejected_by_reason": picture(rejection_reasons(reasons, rows=judged), caption="reasons")}
 
 
 def _rejected_share(

@@ -20,11 +20,14 @@ from mlops_assets.core.evaluation_plots import (
     precision_recall_curves,
     reliability_diagram,
     roc_curves,
+    scores_by_label,
     slices_forest,
 )
 from mlops_assets.core.evaluation_result import EvaluationResult
-from mlops_assets.core.gates import judge, verdict_table
+from mlops_assets.core.explanation import top_contributions
+from mlops_assets.core.gates import judge, overall, verdict_table
 from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.model_version import ModelVersion
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_contenders import contender_columns, product_contenders
 from mlops_assets.core.registry import ModelRegistry
@@ -64,7 +67,8 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         """
         candidate = read_candidate(lakehouse, product)
         variants = {v.name: read_candidate(lakehouse, product, variant=v.name) for v in spec.variants}
-        champion = ModelRegistry(tracking.tracking_uri).champion(product.name)
+        registry = ModelRegistry(tracking.tracking_uri)
+        champion = _rival(registry, product, candidate.digest)
         inputs = digest_of(
             EVALUATION_CODE_VERSION,
             candidate,
@@ -82,11 +86,10 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
             candidate=model,
             training_set_version=candidate.training_set_version,
             variants={name: variant.load(tracking) for name, variant in variants.items()},
-            champion=ModelRegistry(tracking.tracking_uri).load(product.name, champion.version)
-            if champion
-            else None,
+            champion=registry.load(product.name, champion.version) if champion else None,
         )
-        verdicts = verdict_table(judge(spec.gates, result))
+        judged = judge(spec.gates, result)
+        verdicts = verdict_table(judged)
         TableWrites(context, lakehouse, product, "gate_verdicts", inputs=inputs).write(
             verdicts.with_columns(
                 model_digest=pl.lit(candidate.digest), threshold=pl.lit(result.threshold.value)
@@ -103,8 +106,10 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
                 **writes.metadata(),
                 "mlflow_run": dg.MetadataValue.url(tracking.run_url(candidate.run_id)),
                 "metrics": table(_side_by_side(result), rows=20),
+                "verdict": overall(judged),
                 "gates": table(verdicts.select("name", "verdict", "reason")),
-                "fairness": table(result.fairness),
+                **({"fairness": table(result.fairness)} if result.fairness.height else {}),
+                "highest_score_explained": table(_explained(model, test_rows)),
                 "decision_threshold": result.threshold.value,
                 **{name: picture(png, caption=name) for name, png in pictures.items()},
             },
@@ -112,6 +117,19 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         )
 
     return evaluation
+
+
+def _rival(registry: ModelRegistry, product: Product, digest: str) -> ModelVersion | None:
+    """Return the champion that the candidate would replace, or has replaced: with itself it is not compared.
+
+    So a release changes nothing about the evaluation that it rests on, and running it again keeps it.
+    """
+    champion = registry.champion(product.name)
+    if champion is None or champion.digest != digest:
+        return champion
+    plan = registry.release_plan(product.name)
+    previous = plan.previous_champion if plan else None
+    return None if previous is None else registry.version(product.name, previous)
 
 
 def _evaluate(
@@ -163,10 +181,19 @@ def evaluation_pictures(
         "roc": roc_curves(result),
         "calibration": reliability_diagram(result),
         "differences": differences_forest(result),
+        "scores_by_outcome": scores_by_label(
+            test_rows[product.spec.label.column].to_numpy(), model.predict(test_rows)
+        ),
         "slices": slices_forest(result),
         "cost_by_threshold": cost_by_threshold(result),
         "contributions": contribution_summary(contributions, sample.select(model.feature_names)),
     }
+
+
+def _explained(model: TrainedModel, test_rows: pl.DataFrame) -> pl.DataFrame:
+    """What made the highest score of the test rows: its largest contributions, in log-odds."""
+    highest = test_rows[[int(model.predict(test_rows).argmax())]]
+    return top_contributions(model.contributions(highest), highest.select(model.feature_names), row=0)
 
 
 def _side_by_side(result: EvaluationResult) -> pl.DataFrame:

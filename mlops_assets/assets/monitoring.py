@@ -19,7 +19,7 @@ from mlops_assets.core.drift import drift_report as compare_with_reference
 from mlops_assets.core.outcomes import newest_outcomes
 from mlops_assets.core.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.performance import performance_report as measure_outcomes
-from mlops_assets.core.plots import drift_scores
+from mlops_assets.core.plots import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_contenders import CANDIDATE
 from mlops_assets.core.reports import report_path
@@ -195,8 +195,11 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             )
             if _are_test_rows(lakehouse, product, champion, outcomes):
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
-            writes.write(_stamped(report.to_frame(), window, champion, report.verdict), window.partition)
+            rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
+            writes.write(_stamped(rows, window, champion, report.verdict), window.partition)
             _describe(context, window, _performance_metadata(report, champion, window))
+        if window.end_day is not None:
+            context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return dg.MaterializeResult(
             metadata=writes.metadata(),
             data_version=writes.data_version,
@@ -301,6 +304,19 @@ def _performance_metadata(
         "rows_in_window": report.rows,
         "positives_in_window": report.positives,
     }
+
+
+def _over_time(lakehouse: LakehouseResource, product: Product) -> dict[str, dg.MetadataValue]:
+    """Draw the primary metric of every window that was reported so far."""
+    metric = product.spec.evaluation.primary_metric
+    windows = lakehouse.tables.read(product.name, "performance_report").filter(pl.col("metric") == metric)
+    if windows.is_empty():
+        return {}
+    newest = windows.sort("event_date").row(-1, named=True)
+    png = metric_over_time(
+        windows.sort("event_date"), metric=metric, reference=newest["reference_value"], limit=newest["limit"]
+    )
+    return {"over_time": picture(png, caption="over time")}
 
 
 def _check(name: str, verdict: str, alarm: str, reason: str) -> dg.AssetCheckResult:

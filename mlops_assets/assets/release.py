@@ -18,6 +18,7 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model_version import ModelVersion, RecordedVerdict, release_readiness
 from mlops_assets.core.packaging import build_bento
 from mlops_assets.core.product import Product
+from mlops_assets.core.product_spec import Gate
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.smoke_test import golden_requests, smoke_test
 from mlops_assets.core.table_write import CommitInfo
@@ -59,9 +60,7 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         code_version="1",
         deps=[upstream(product, "evaluation"), upstream(product, "model")],
         check_specs=[
-            dg.AssetCheckSpec(
-                f"gate_{gate.name}", asset=key, description=f"{gate.metric} against {gate.against}"
-            )
+            dg.AssetCheckSpec(f"gate_{gate.name}", asset=key, description=_gate_text(gate))
             for gate in product.spec.gates
         ],
     )
@@ -114,6 +113,25 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
     return model_version
 
 
+def _gate_text(gate: Gate) -> str:
+    if gate.against != "absolute":
+        return f"{gate.metric}: at most {gate.margin:g} worse than {gate.against}, whole interval"
+    limits = [
+        f"at least {gate.minimum:g}" if gate.minimum is not None else "",
+        f"at most {gate.maximum:g}" if gate.maximum is not None else "",
+    ]
+    return f"{gate.metric}: {' and '.join(filter(None, limits))}, whole interval"
+
+
+def _newest_version(registry: ModelRegistry, product: Product) -> ModelVersion:
+    versions = registry.versions(product.name)
+    if not versions:
+        raise RegistryError(
+            f"{product.name} has no registered version: materialize {product.name}/model_version first"
+        )
+    return versions[-1]
+
+
 def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
     numbers: dict[str, Any] = {
         name: row[name] for name in ("value", "low", "high", "limit", "rows") if row[name] is not None
@@ -148,7 +166,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         offline scores to the last bit, or this fails and the previous release goes on. Used by `release`.
         """
         registry = ModelRegistry(tracking.tracking_uri)
-        version = registry.versions(product.name)[-1]
+        version = _newest_version(registry, product)
         model = registry.load(product.name, version.version)
         built = build_bento(
             product=product.name,
@@ -218,7 +236,7 @@ def _release(product: Product) -> dg.AssetsDefinition:
         The table is append-only. Used by `predictions` and by serving.
         """
         registry = ModelRegistry(tracking.tracking_uri)
-        newest = registry.versions(product.name)[-1]
+        newest = _newest_version(registry, product)
         readiness = release_readiness(newest, approval=product.spec.release.approval)
         reasons = list(readiness.reasons)
         bento = lakehouse.tables.read(product.name, "bento").row(0, named=True)

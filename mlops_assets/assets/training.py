@@ -19,13 +19,14 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Scalar
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.training import fit
-from mlops_assets.core.training_plots import tuning_trials, validation_curve
+from mlops_assets.core.training_plots import importance_bars, tuning_trials, validation_curve
 from mlops_assets.core.training_set import build_training_set, covered_days
 from mlops_assets.core.tuning import TrialRecord, tune
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 
 TRAINING_CODE_VERSION = "1"
+EXPLAINED_ROWS = 2_000
 
 
 class TrainingSetConfig(dg.Config):
@@ -242,7 +243,10 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         writes = TableWrites(context, lakehouse, product, noun, inputs=inputs)
         writes.write(candidate.to_frame(), None)
         return dg.MaterializeResult(
-            metadata={**writes.metadata(), **_model_metadata(fitted, tracking, candidate)},
+            metadata={
+                **writes.metadata(),
+                **_model_metadata(fitted, _sample(training_rows), tracking, candidate),
+            },
             data_version=writes.data_version,
         )
 
@@ -268,8 +272,13 @@ def _log_fit(
     )
 
 
+def _sample(training_rows: pl.DataFrame) -> pl.DataFrame:
+    validation = training_rows.filter(pl.col("split") == "validation")
+    return validation.sample(min(validation.height, EXPLAINED_ROWS), seed=0)
+
+
 def _model_metadata(
-    fitted: TrainedModel, tracking: TrackingResource, candidate: Candidate
+    fitted: TrainedModel, sample: pl.DataFrame, tracking: TrackingResource, candidate: Candidate
 ) -> dict[str, dg.MetadataValue | float | int | str]:
     curve = validation_curve(
         fitted.validation_curve, best_iteration=fitted.best_iteration, metric=fitted.validation_metric
@@ -279,6 +288,6 @@ def _model_metadata(
         "model_digest": fitted.digest,
         "best_iteration": fitted.best_iteration,
         "calibrator": fitted.calibrator.kind,
-        "importance": table(fitted.importance(), rows=20),
+        "importance": picture(importance_bars(fitted.contributions(sample)), caption="importance"),
         "validation_curve": picture(curve, caption="validation curve"),
     }

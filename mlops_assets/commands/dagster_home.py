@@ -11,6 +11,8 @@ INSTANCE_YAML = """\
 # Made when this folder was empty; yours to change. `mlops doctor` checks it.
 telemetry:
   enabled: false
+nux:
+  enabled: false # no sign-up dialogue in the web UI
 run_monitoring:
   enabled: true # a run whose process was killed is marked as failed
 concurrency:

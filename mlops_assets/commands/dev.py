@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -13,30 +15,39 @@ from rich.console import Console
 
 from mlops_assets.commands.dagster_home import ensure_dagster_home
 from mlops_assets.core.errors import PlatformError
+from mlops_assets.core.masking import masked
 from mlops_assets.core.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 15.0
+# MLflow's server would start seven processes that run jobs, of which the platform has none.
+_SWITCHES = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def run_dev(settings: Settings, *, dagster_port: int, mlflow_port: int, console: Console) -> None:
     """Start both UIs on loopback and wait until one ends or the process is interrupted; then stop both.
 
-    Raises: PlatformError when a UI ends by itself, for example because its port is taken.
+    With a tracking server elsewhere (MLFLOW_TRACKING_URI is http) only Dagster is started: that server has its own UI.
+    Raises: PlatformError when a port is taken, or a UI ends by itself.
     """
+    _require_free(dagster_port, option="--dagster-port")
     ensure_dagster_home(settings)
-    commands = {
-        "Dagster": _dagster_command(dagster_port),
-        "MLflow": _mlflow_command(settings, mlflow_port),
-    }
-    console.print(
-        f"Dagster http://{LOOPBACK}:{dagster_port}   MLflow http://{LOOPBACK}:{mlflow_port}   Ctrl-C stops both"
-    )
-    signal.signal(signal.SIGTERM, _interrupt)
+    commands = {"Dagster": _dagster_command(dagster_port)}
+    mlflow_address = masked(settings.tracking_uri)
+    if not settings.tracking_uri.startswith(("http://", "https://")):
+        _require_free(mlflow_port, option="--mlflow-port")
+        commands["MLflow"] = _mlflow_command(settings, mlflow_port)
+        mlflow_address = f"http://{LOOPBACK}:{mlflow_port}"
+    console.print(f"Dagster http://{LOOPBACK}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them")
+    for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts a background job with SIGINT ignored
+        signal.signal(asked, _interrupt)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in commands.items():
-            processes[name] = subprocess.Popen(command, start_new_session=True, env=os.environ.copy())
+            processes[name] = subprocess.Popen(
+                command, start_new_session=True, env={**_SWITCHES, **os.environ}
+            )
         _wait(processes)
     except KeyboardInterrupt:
         console.print("stopping")
@@ -78,23 +89,40 @@ def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
         for name, process in processes.items():
             if process.poll() is not None:
                 raise PlatformError(
-                    f"{name} ended with exit code {process.returncode}; is its port taken? See its log above"
+                    f"{name} ended with exit code {process.returncode}; its log above says why"
                 )
         time.sleep(0.5)
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Interrupt each process group, and kill what has not ended in time."""
+    """Interrupt each process group; what has not ended in time, or at a second Ctrl-C, is killed: nothing is left."""
     for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
+        _signal_group(process, signal.SIGINT)
     deadline = time.monotonic() + STOP_SECONDS
-    for process in processes:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    try:
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+    finally:
+        for process in processes:
+            _signal_group(process, signal.SIGKILL)  # also what outlived the process that had started it
             process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], signal_number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal_number)
+
+
+def _require_free(port: int, *, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PlatformError(
+                f"port {port} is taken, perhaps by another `mlops dev`: stop that, or choose another with {option}"
+            ) from error
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ class ModelProduct(dg.Component):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        """The declaration that `attributes` must follow; Dagster names file and line of what does not."""
+        """The declaration that `attributes` must follow."""
         return ProductSpec
 
     @classmethod

@@ -5,11 +5,9 @@ that a row's sum is its log-odds (Lundberg et al. 2020, TreeSHAP). What must not
 contributions (model.py).
 """
 
-import numpy as np
 import polars as pl
 
 from mlops_assets.core.errors import EvaluationError
-from mlops_assets.core.metrics import Floats, equal_mass_bins
 
 BIAS = "bias"
 """Column of the contributions that belongs to no feature: the model's mean log-odds."""
@@ -51,34 +49,3 @@ def top_contributions(
         schema={"feature": pl.String, "value": pl.Float64, "contribution": pl.Float64},
     )
     return frame.sort(pl.col("contribution").abs(), descending=True, maintain_order=True).head(count)
-
-
-def dependence(
-    contributions: pl.DataFrame, features: pl.DataFrame, *, feature: str, bins: int = 20
-) -> pl.DataFrame:
-    """How a feature's contribution moves with its value, one row per equal-mass bin of the value.
-
-    Columns: low and high (values in the bin), mean, p10 and p90 of the contribution (log-odds), rows. Missing
-    values are one last row with null low and high. Equal values share a bin.
-    """
-    frame = pl.DataFrame(
-        {"value": features[feature].cast(pl.Float64), "contribution": contributions[feature]}
-    )
-    known = frame.filter(pl.col("value").is_not_null())
-    values: Floats = known["value"].to_numpy().astype(np.float64)
-    binned = known.with_columns(pl.Series("bin", equal_mass_bins(values, bins=bins), dtype=pl.Int64))
-    missing = frame.filter(pl.col("value").is_null()).with_columns(pl.lit(None, pl.Int64).alias("bin"))
-    return (
-        pl.concat([binned, missing])
-        .group_by("bin")
-        .agg(
-            pl.col("value").min().alias("low"),
-            pl.col("value").max().alias("high"),
-            pl.col("contribution").mean().alias("mean"),
-            pl.col("contribution").quantile(0.1).alias("p10"),
-            pl.col("contribution").quantile(0.9).alias("p90"),
-            pl.len().cast(pl.Int64).alias("rows"),
-        )
-        .sort("bin", nulls_last=True)
-        .drop("bin")
-    )

@@ -211,13 +211,6 @@ def brier(labels: Labels, probabilities: Floats) -> float:
     return float(np.mean((probabilities - labels) ** 2)) if len(labels) else float("nan")
 
 
-def recall_at_precision(labels: Labels, scores: Floats, *, precision: float) -> float:
-    """Largest recall of any threshold whose precision is at least the given one; 0 when there is none."""
-    curve = threshold_curve(labels, scores)
-    reached = curve.recall[curve.precision >= precision]
-    return float(reached.max()) if len(reached) else 0.0
-
-
 @dataclass(frozen=True)
 class ThresholdCurve:
     """Rates at every distinct score as threshold, highest first; `score >= threshold` is flagged."""

@@ -41,11 +41,7 @@ def product_contenders(
         Contender("logistic_regression", logistic.predict(test_rows)),
     ]
     for name, expression in product.baselines.items():
-        scores = (
-            test_rows.select(expression.to_polars().cast(pl.Float64).fill_null(float("nan")))
-            .to_series()
-            .to_numpy()
-        )
+        scores = expression.over(test_rows).cast(pl.Float64).fill_null(float("nan")).to_numpy()
         known = scores[~np.isnan(scores)]
         contenders.append(Contender(name, scores, is_probability=bool(((known >= 0) & (known <= 1)).all())))
     contenders += [Contender(name, model.predict(test_rows)) for name, model in variants.items()]

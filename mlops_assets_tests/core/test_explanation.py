@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.errors import EvaluationError
-from mlops_assets.core.explanation import contribution_importance, dependence, top_contributions
+from mlops_assets.core.explanation import contribution_importance, top_contributions
 
 CONTRIBUTIONS = pl.DataFrame(
     {"amount": [1.0, -3.0], "is_night": [0.5, 0.5], "count_7d": [0.0, -0.5], "bias": [-4.0, -4.0]}
@@ -36,24 +36,6 @@ def test_the_largest_contributions_of_a_row_come_first_with_the_values_behind_th
     found = top_contributions(CONTRIBUTIONS, FEATURES, row=1, count=2)
     assert found.rows() == [("amount", 3.0, -3.0), ("is_night", 0.0, 0.5)]
     assert top_contributions(CONTRIBUTIONS, FEATURES, row=0).rows()[2] == ("count_7d", None, 0.0)
-
-
-def test_dependence_shows_the_mean_contribution_along_the_value_and_of_missing_values():
-    values = [float(v) for v in range(100)]
-    features = pl.DataFrame({"amount": [*values, None, None]})
-    contributions = pl.DataFrame({"amount": [*(0.1 * v for v in values), -2.0, -4.0], "bias": [0.0] * 102})
-    found = dependence(contributions, features, feature="amount", bins=4)
-    assert found["rows"].to_list() == [25, 25, 25, 25, 2]
-    assert found["low"].to_list() == [0.0, 25.0, 50.0, 75.0, None]
-    assert found["high"].to_list() == [24.0, 49.0, 74.0, 99.0, None]
-    assert found["mean"].to_list() == pytest.approx([1.2, 3.7, 6.2, 8.7, -3.0])
-    assert (found["p10"] <= found["p90"]).all()
-
-
-def test_dependence_of_a_feature_that_is_always_missing_is_one_row():
-    features = pl.DataFrame({"amount": pl.Series([None, None], dtype=pl.Float64)})
-    found = dependence(CONTRIBUTIONS, features, feature="amount")
-    assert found.select("low", "mean", "rows").rows() == [(None, -1.0, 2)]
 
 
 def test_contributions_of_a_real_model_explain_its_score():

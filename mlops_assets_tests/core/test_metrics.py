@@ -20,7 +20,6 @@ from mlops_assets.core.metrics import (
     average_precision,
     brier,
     equal_mass_bins,
-    recall_at_precision,
     threshold_curve,
 )
 from mlops_assets.core.product_spec import Cost
@@ -194,14 +193,6 @@ def test_the_threshold_curve_has_scikit_learns_points(case):
     assert curve.threshold[::-1].tolist() == thresholds.tolist()
     assert curve.precision[::-1] == pytest.approx(precision[:-1])
     assert curve.recall[::-1] == pytest.approx(recall[:-1])
-
-
-def test_recall_at_precision_takes_the_best_threshold_that_is_precise_enough():
-    labels = np.array([1, 0, 1, 1, 0, 0], dtype=np.int8)
-    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    assert recall_at_precision(labels, scores, precision=0.75) == 1.0
-    assert recall_at_precision(labels, scores, precision=0.9) == pytest.approx(1 / 3)
-    assert recall_at_precision(1 - labels, scores, precision=0.9) == 0.0
 
 
 def test_brier_of_no_rows_is_undefined():

@@ -40,7 +40,6 @@ def run_dev(settings: Settings, *, dagster_port: int, mlflow_port: int, console:
         mlflow_address = f"http://{LOOPBACK}:{mlflow_port}"
     console.print(f"Dagster http://{LOOPBACK}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them")
     for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
-        for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts a background job with SIGINT ignored
         signal.signal(asked, _interrupt)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:

@@ -46,15 +46,16 @@ def _settings() -> Settings:
 @app.command()
 def demo(products: Products = None, as_json: Json = False) -> None:
     """Materialize the products end to end, then show what stands; safe to run again, and then quick."""
-    from mlops_assets.catalogue import product_names
+    from mlops_assets.catalogue import chosen_products
     from mlops_assets.commands.demo import run_demo
     from mlops_assets.commands.product_status import product_status
     from mlops_assets.commands.status_table import print_status
 
+    names = chosen_products(products)
     settings = _settings()
     console = Console(stderr=as_json)
-    seconds = run_demo(settings, console=console, products=products)
-    statuses = [product_status(settings, name) for name in products or product_names()]
+    seconds = run_demo(settings, console=console, products=names)
+    statuses = [product_status(settings, name, now=datetime.now(UTC)) for name in names]
     if as_json:
         print(json.dumps({"seconds": seconds, "products": [status.to_json() for status in statuses]}))
         return
@@ -65,11 +66,13 @@ def demo(products: Products = None, as_json: Json = False) -> None:
 @app.command()
 def status(products: Products = None, as_json: Json = False) -> None:
     """Show per product: data, champion, last verdicts, freshness."""
-    from mlops_assets.catalogue import product_names
+    from mlops_assets.catalogue import chosen_products
     from mlops_assets.commands.product_status import product_status
     from mlops_assets.commands.status_table import print_status
 
-    statuses = [product_status(_settings(), name) for name in products or product_names()]
+    names = chosen_products(products)
+    settings, now = _settings(), datetime.now(UTC)
+    statuses = [product_status(settings, name, now=now) for name in names]
     if as_json:
         print(json.dumps({"products": [entry.to_json() for entry in statuses]}))
     else:
@@ -149,10 +152,12 @@ def override(product: str, version: int, by: By, reason: Reason) -> None:
 
 
 def _decide(verb: str, product: str, version: int, *, by: str, reason: str) -> None:
+    from mlops_assets.catalogue import chosen_products
     from mlops_assets.core.registry import ModelRegistry
 
+    (name,) = chosen_products([product])
     registry = ModelRegistry(_settings().tracking_uri)
-    decision = getattr(registry, verb)(product, version, by=by, reason=reason, at=datetime.now(UTC))
+    decision = getattr(registry, verb)(name, version, by=by, reason=reason, at=datetime.now(UTC))
     Console().print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
 
 

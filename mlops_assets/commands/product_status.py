@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from mlops_assets.catalogue import load_product
+from mlops_assets.core.masking import masked
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_contenders import CANDIDATE, CHAMPION
+from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.settings import Settings
 from mlops_assets.core.tables import DeltaTables
@@ -34,12 +36,18 @@ class ProductStatus:
     rejected_rows: int | None
     newest_event: str | None
     """UTC time of the newest event; None for a cohort."""
+    newest_label: str | None
+    """UTC time at which the newest outcome became known; None for a cohort."""
+    days_behind: int | None
+    """Whole UTC days after the newest event that are over; at most to the data's declared end. None for a cohort."""
     primary_metric: str
     metrics: tuple[Estimate, ...]
     gates: Mapping[str, str]
     newest_version: int | None
     released_version: int | None
     released_at: str | None
+    trained_at: str | None
+    """When the released version was registered, UTC."""
     model_as_of: str | None
     drift: str | None
     """Verdict and window of the newest drift report."""
@@ -51,25 +59,31 @@ class ProductStatus:
         return asdict(self)
 
 
-def product_status(settings: Settings, name: str) -> ProductStatus:
-    """Read the status of one product; nothing is written, and what was never materialized is None."""
+def product_status(settings: Settings, name: str, *, now: datetime) -> ProductStatus:
+    """Read the status of one product at `now`; nothing is written, and what was never materialized is None."""
     product = load_product(name)
     tables = DeltaTables(settings.tables_uri)
     registry = ModelRegistry(settings.tracking_uri)
     versions = registry.versions(name)
     champion = registry.champion(name)
     plan = registry.release_plan(name)
+    time = product.spec.time
+    newest_event = _newest(tables, product, "events", "event_timestamp") if time else None
+    newest_label = _newest(tables, product, "labels", "known_at") if time else None
     return ProductStatus(
         product=name,
         rows=_row_count(tables, name, "events"),
         rejected_rows=_row_count(tables, name, "rejected_events"),
-        newest_event=_newest_event(tables, product),
+        newest_event=_shown(newest_event),
+        newest_label=_shown(newest_label),
+        days_behind=days_behind(time, newest_event, now=now) if time and newest_event else None,
         primary_metric=product.spec.evaluation.primary_metric,
         metrics=_estimates(tables, product),
         gates={v.gate: v.verdict for v in versions[-1].verdicts} if versions else {},
         newest_version=versions[-1].version if versions else None,
         released_version=champion.version if champion else None,
-        released_at=plan.since.isoformat(timespec="seconds") if plan else None,
+        released_at=_shown(plan.since) if plan else None,
+        trained_at=_shown(champion.created_at) if champion else None,
         model_as_of=champion.tags.get("mlops/as_of") if champion else None,
         drift=_newest_verdict(tables, name, "drift_report"),
         performance=_newest_verdict(tables, name, "performance_report"),
@@ -83,13 +97,20 @@ def _row_count(tables: DeltaTables, product: str, table: str) -> int | None:
     return tables.scan(product, table).select(pl.len()).collect().item()
 
 
-def _newest_event(tables: DeltaTables, product: Product) -> str | None:
-    if product.spec.time is None or not tables.exists(product.name, "events"):
+def _newest(tables: DeltaTables, product: Product, table: str, column: str) -> datetime | None:
+    if not tables.exists(product.name, table):
         return None
-    newest: datetime | None = (
-        tables.scan(product.name, "events").select(pl.col("event_timestamp").max()).collect().item()
-    )
-    return newest.isoformat(timespec="seconds") if newest else None
+    return tables.scan(product.name, table).select(pl.col(column).max()).collect().item()
+
+
+def _shown(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None
+
+
+def days_behind(time: TimeAxis, newest_event: datetime, *, now: datetime) -> int:
+    """Count the whole UTC days after the newest event's day that are over, at most to the data's declared end."""
+    due = min(now.date(), time.end_date) if time.end_date else now.date()
+    return max(0, (due - newest_event.date() - timedelta(days=1)).days)
 
 
 def _estimates(tables: DeltaTables, product: Product) -> tuple[Estimate, ...]:
@@ -118,7 +139,10 @@ def _newest_verdict(tables: DeltaTables, product: str, table: str) -> str | None
 
 
 def _places(settings: Settings, tables: DeltaTables, product: str) -> dict[str, str]:
-    places = {"tables": f"{settings.tables_uri}/{product}", "runs and versions": settings.tracking_uri}
+    places = {
+        "tables": f"{settings.tables_uri}/{product}",
+        "runs and versions": masked(settings.tracking_uri),
+    }
     if tables.exists(product, "bento"):
         places["bento"] = str(tables.read(product, "bento")["path"][0])
     reports = sorted((settings.reports / product).glob("*/*.html"))

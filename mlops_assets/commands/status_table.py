@@ -21,7 +21,8 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
     """Print one column per product, one row per fact."""
     table = Table("", *(status.product for status in statuses), show_lines=True)
     table.add_row("rows, rejected", *(f"{_number(s.rows)}, {_number(s.rejected_rows)}" for s in statuses))
-    table.add_row("newest event", *(s.newest_event or "–" for s in statuses))
+    table.add_row("newest event", *(_newest_event(s) for s in statuses))
+    table.add_row("newest label", *(s.newest_label or "–" for s in statuses))
     table.add_row("metric", *(_metrics(s) for s in statuses))
     table.add_row("gates", *(_gates(s) for s in statuses))
     table.add_row("newest version", *(_number(s.newest_version) for s in statuses))
@@ -36,6 +37,15 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
 
 def _number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
+
+
+def _newest_event(status: ProductStatus) -> str:
+    if status.newest_event is None:
+        return "–"
+    lag = "[green]up to date[/]"
+    if status.days_behind:
+        lag = f"[yellow]behind by {status.days_behind} days[/]"
+    return f"{status.newest_event}\n{lag}"
 
 
 def _metrics(status: ProductStatus) -> str:
@@ -55,8 +65,9 @@ def _gates(status: ProductStatus) -> str:
 def _released(status: ProductStatus) -> str:
     if status.released_version is None:
         return "none"
+    trained = f"\ntrained at {status.trained_at}" if status.trained_at else ""
     as_of = f"\nknows data until {status.model_as_of}" if status.model_as_of else ""
-    return f"{status.released_version}, since {status.released_at}{as_of}"
+    return f"{status.released_version}, since {status.released_at}{trained}{as_of}"
 
 
 def _verdict(text: str | None) -> str:

@@ -39,7 +39,8 @@ def purge_hint(settings: Settings) -> str:
     uri = settings.tracking_uri
     if uri.startswith(("http://", "https://")):
         return "deleted runs can be restored until `mlflow gc` is run on the tracking server; it frees their files"
-    return f"deleted runs can be restored until this frees their files: mlflow gc --backend-store-uri {masked(uri)}"
+    store = f"--backend-store-uri {masked(uri)} --tracking-uri {masked(uri)}"
+    return f"deleted runs can be restored until this frees their files: mlflow gc {store}"
 
 
 def readable_size(size_bytes: int) -> str:

@@ -197,9 +197,7 @@ def _day_plot(lakehouse: LakehouseResource, product: Product, noun: str) -> dict
 def _reasons_plot(summary: pl.DataFrame, judged: int) -> dict[str, dg.MetadataValue]:
     if summary.is_empty():
         return {}
-    reasons = summary.group_by(pl.format("{}: {}", "column", "check").alias("reason")).agg(
-        pl.col("rows").sum()
-    )
+    reasons = summary.group_by("column", "check").agg(pl.col("rows").sum())
     return {"rejected_by_reason": picture(rejection_reasons(reasons, rows=judged), caption="reasons")}
 
 

@@ -49,7 +49,7 @@ class ModelProduct(dg.Component):
 
 
 def product_definitions(product: Product) -> dg.Definitions:
-    """Build the assets, checks, jobs, schedules and sensors of one product; resources are bound by the code location."""
+    """Build assets, checks, jobs, schedules and sensors of one product; the code location binds the resources."""
     assets = [
         *data_assets(product),
         *feature_assets(product),

@@ -1,5 +1,6 @@
 """One finding of `mlops doctor`, and how an exception becomes one."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,8 @@ from mlops_assets.core.masking import masked
 
 Status = Literal["ok", "warning", "failed"]
 _LONGEST_MESSAGE = 600
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ARROW = re.compile(r"\s*↳\s*")  # deltalake draws the causes of an error as a coloured tree
 
 
 @dataclass(frozen=True)
@@ -47,5 +50,5 @@ def _message(error: Exception) -> str:
     cause: BaseException = error
     while not isinstance(cause, PlatformError) and cause.__cause__ is not None:
         cause = cause.__cause__
-    text = f"{type(cause).__name__}: {str(cause).strip()}"
+    text = f"{type(cause).__name__}: {_ARROW.sub(': ', _COLOUR.sub('', str(cause))).strip()}"
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"

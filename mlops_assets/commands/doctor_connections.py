@@ -26,6 +26,8 @@ SCARCE_BYTES = 2 * 1024**3
 """A run of `mlops demo` leaves about 0.6 GiB, and builds need room beside it."""
 EXHAUSTED_BYTES = 100 * 1024**2
 PROBE_PRODUCT = "doctor_probe"
+# An object store is asked for three minutes by default before an error is shown.
+_IMPATIENT = {"max_retries": "1", "retry_timeout": "10s", "connect_timeout": "5s", "timeout": "10s"}
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -51,7 +53,7 @@ def disk_check(free_bytes: int, *, where: Path) -> Check:
 
 def table_checks(settings: Settings) -> Iterator[Check]:
     """Write a small Delta table below the tables' root, read it back and remove it."""
-    tables = DeltaTables(settings.tables_uri)
+    tables = DeltaTables(settings.tables_uri, _IMPATIENT if "://" in settings.tables_uri else None)
     table = f"probe_{uuid.uuid4().hex}"
     rows = pl.DataFrame({"number": [1, 2, 3]})
     try:

@@ -18,11 +18,15 @@ _ORCHESTRATION, _PRODUCTS, _SERVING = "orchestration", "products", "serving"
 
 def instance_checks(settings: Settings) -> Iterator[Check]:
     """Open the Dagster instance, which is made when it is missing, and look for a daemon's heartbeat."""
-    instance = dagster_instance(settings)
-    home = Path(instance.root_directory)
-    runs = instance.get_runs_count()
-    yield Check(_ORCHESTRATION, "DAGSTER_HOME", "ok", f"{home} has dagster.yaml and {runs:,} runs")
-    alive = sorted(name for name, status in instance.get_daemon_statuses().items() if status.healthy)
+    with dagster_instance(settings) as instance:
+        runs = instance.get_runs_count()
+        yield Check(
+            _ORCHESTRATION,
+            "DAGSTER_HOME",
+            "ok",
+            f"{instance.root_directory} has dagster.yaml and {runs:,} runs",
+        )
+        alive = sorted(name for name, status in instance.get_daemon_statuses().items() if status.healthy)
     shown = f"running: {', '.join(name.lower() for name in alive)}" if alive else "not running"
     yield Check(
         _ORCHESTRATION, "daemon", "ok", f"{shown}; `mlops dev` starts it, schedules and sensors need it"
@@ -54,8 +58,16 @@ def serving_checks() -> Iterator[Check]:
 
     yield Check(_SERVING, "BentoML", "ok", f"version {bentoml.__version__}")
     for port, user in PORTS.items():
-        state = "in use: perhaps it runs already; else choose another port" if _answers(port) else "free"
-        yield Check(_SERVING, f"port {port}", "ok", f"{state} (for {user})")
+        yield port_check(port, user=user)
+
+
+def port_check(port: int, *, user: str) -> Check:
+    """Say whether something listens on the port already; that may be what it is for."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        is_used = probe.connect_ex(("127.0.0.1", port)) == 0
+    state = "in use: perhaps it runs already; else choose another port" if is_used else "free"
+    return Check(_SERVING, f"port {port}", "ok", f"{state} (for {user})")
 
 
 def _product_checks(settings: Settings, name: str) -> Callable[[], Iterator[Check]]:
@@ -87,9 +99,3 @@ def source_check(product: Product, *, cache: Path) -> Check:
     if product.reader.fetches:
         return Check(_PRODUCTS, name, "ok", f"{source.kind}: cached in {cache}")
     return Check(_PRODUCTS, name, "ok", f"{source.kind}: {source.path or 'computed, nothing to fetch'}")
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

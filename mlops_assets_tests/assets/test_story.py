@@ -96,9 +96,9 @@ def test_a_single_partition_replaces_just_its_day(ingested_home: SmallHome, tmp_
 
 def test_a_backfill_equals_its_days_one_by_one(ingested_home: SmallHome, tmp_path: Path) -> None:
     home = SmallHome(tmp_path / "home", ingested_home.product)
-    for number in range(4):
+    for number in range(2):
         home.materialize(*INGEST, days=FIRST_DAY + timedelta(days=number))
-    is_first = pl.col("event_date") < FIRST_DAY + timedelta(days=4)
+    is_first = pl.col("event_date") < FIRST_DAY + timedelta(days=2)
     for noun in ("events", "features"):
         stored, whole = (one.read(noun).sort("transaction_id") for one in (home, ingested_home))
         assert_frame_equal(stored, whole.filter(is_first))

@@ -126,11 +126,18 @@ def gc(
 def dev(
     dagster_port: Annotated[int, typer.Option(help="Port of Dagster's web UI.")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's UI.")] = 5000,
+    reports_port: Annotated[int, typer.Option(help="Port of the HTML reports.")] = 3002,
 ) -> None:
-    """Start Dagster's web UI with its daemon and MLflow's UI on loopback; Ctrl-C stops both."""
+    """Start Dagster's web UI with its daemon, MLflow's UI and the HTML reports on loopback; Ctrl-C stops all."""
     from mlops_assets.commands.dev import run_dev
 
-    run_dev(_settings(), dagster_port=dagster_port, mlflow_port=mlflow_port, console=Console())
+    run_dev(
+        _settings(),
+        dagster_port=dagster_port,
+        mlflow_port=mlflow_port,
+        reports_port=reports_port,
+        console=Console(),
+    )
 
 
 @app.command()

@@ -31,7 +31,7 @@ def platform_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]
             reports_folder=str(settings.reports),
             bentos_folder=str(settings.bentos),
             cache_folder=str(settings.cache),
-            dagster_ui_url=settings.dagster_ui_url,
+            reports_url=settings.reports_url,
         ),
     }
 

@@ -24,6 +24,7 @@ from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.commands.dagster_home import dagster_instance
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.settings import Settings
 
 MONITORED_DAYS = 28
@@ -75,12 +76,18 @@ def run_demo(settings: Settings, *, console: Console, products: Sequence[str] | 
     started = time.monotonic()
     instance = dagster_instance(settings)
     definitions = defs()
+    registry = ModelRegistry(settings.tracking_uri)
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console,
     ) as progress:  # fmt: skip
         for name in products or product_names():
             for run in demo_runs(load_product(name).spec):
+                if run.job == "monitor" and registry.champion(name) is None:
+                    progress.console.print(
+                        f"{name}: nothing is released, so that there is nothing to {run.title}"
+                    )
+                    continue
                 _execute(definitions, instance, name, run, progress)
     return time.monotonic() - started
 

@@ -1,4 +1,4 @@
-"""`mlops dev`: Dagster's web UI with its daemon, and MLflow's UI, as one command that Ctrl-C stops cleanly."""
+"""`mlops dev`: Dagster's web UI with its daemon, MLflow's UI and the HTML reports, as one command that Ctrl-C stops."""
 
 import os
 import signal
@@ -24,20 +24,29 @@ STOP_SECONDS = 15.0
 _SWITCHES = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def run_dev(settings: Settings, *, dagster_port: int, mlflow_port: int, console: Console) -> None:
-    """Start both UIs on loopback and wait until one ends or the process is interrupted; then stop both.
+def run_dev(
+    settings: Settings, *, dagster_port: int, mlflow_port: int, reports_port: int, console: Console
+) -> None:
+    """Serve both UIs and the reports on loopback until one ends or the process is interrupted; then stop all.
 
     With a tracking server elsewhere (MLFLOW_TRACKING_URI is http) only Dagster is started: that server has its own UI.
     Raises: PlatformError when a port is taken, or a UI ends by itself.
     """
     _require_free(dagster_port, option="--dagster-port")
+    _require_free(reports_port, option="--reports-port")
     ensure_dagster_home(settings)
-    commands = {"Dagster": _dagster_command(dagster_port)}
+    commands = {
+        "Dagster": _dagster_command(dagster_port),
+        "Reports": _reports_command(settings.reports, reports_port),
+    }
+    os.environ.setdefault("MLOPS_REPORTS_URL", f"http://{LOOPBACK}:{reports_port}")
+    os.environ.setdefault("MLOPS_DAGSTER_UI_URL", f"http://{LOOPBACK}:{dagster_port}")
     mlflow_address = masked(settings.tracking_uri)
     if not settings.tracking_uri.startswith(("http://", "https://")):
         _require_free(mlflow_port, option="--mlflow-port")
         commands["MLflow"] = _mlflow_command(settings, mlflow_port)
         mlflow_address = f"http://{LOOPBACK}:{mlflow_port}"
+        os.environ.setdefault("MLOPS_MLFLOW_UI_URL", mlflow_address)
     console.print(f"Dagster http://{LOOPBACK}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them")
     for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
         signal.signal(asked, _interrupt)
@@ -58,6 +67,12 @@ def _dagster_command(port: int) -> list[str]:
     workspace = Path(__file__).parents[2] / "workspace.yaml"
     location = ["-w", str(workspace)] if workspace.is_file() else ["-m", "mlops_assets.definitions"]
     return [sys.executable, "-m", "dagster", "dev", *location, "--host", LOOPBACK, "--port", str(port)]
+
+
+def _reports_command(folder: Path, port: int) -> list[str]:
+    # A browser does not follow a link from a page of http:// to a file.
+    folder.mkdir(parents=True, exist_ok=True)
+    return [sys.executable, "-m", "http.server", str(port), "--bind", LOOPBACK, "--directory", str(folder)]
 
 
 def _mlflow_command(settings: Settings, port: int) -> list[str]:

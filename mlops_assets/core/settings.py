@@ -15,6 +15,7 @@ VARIABLES: dict[str, str] = {
     "MLFLOW_TRACKING_URI": "MLflow tracking and registry; default: sqlite:///$MLOPS_HOME/mlflow.db",
     "MLOPS_MLFLOW_ARTIFACTS_URI": "root of the artifacts of new MLflow experiments; default: $MLOPS_HOME/mlartifacts",
     "MLOPS_MLFLOW_UI_URL": "base URL of MLflow's UI, for links; default: http://127.0.0.1:5000",
+    "MLOPS_REPORTS_URL": "base URL of the HTML reports, for links; default: http://127.0.0.1:3002",
     "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
     "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",
     "MLOPS_ALERT_WEBHOOK": "http(s) address that gets a JSON POST per alert; default: none",
@@ -31,6 +32,7 @@ class Settings:
     mlflow_artifacts_uri: str
     mlflow_ui_url: str
     dagster_ui_url: str
+    reports_url: str
     cache: Path
     alert_webhook: str | None = field(default=None, repr=False)
     """May hold a token, so it is never shown."""
@@ -64,6 +66,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         tracking_uri=environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
         mlflow_artifacts_uri=environ.get("MLOPS_MLFLOW_ARTIFACTS_URI") or (home / "mlartifacts").as_uri(),
         mlflow_ui_url=(environ.get("MLOPS_MLFLOW_UI_URL") or "http://127.0.0.1:5000").rstrip("/"),
+        reports_url=(environ.get("MLOPS_REPORTS_URL") or "http://127.0.0.1:3002").rstrip("/"),
         dagster_ui_url=(environ.get("MLOPS_DAGSTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/"),
         cache=Path(environ.get("MLOPS_CACHE") or home / "cache").expanduser().resolve(),
         alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),

@@ -1,0 +1,222 @@
+"""Retention over real tables, runs and folders: what anything still points to survives any age."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from mlops_assets.assets.candidate import Candidate
+from mlops_assets.assets.champion import EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.catalogue import load_product
+from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
+from mlops_assets.commands.gc_table import print_removals, purge_hint, readable_size
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.mlflow_client import mlflow_client
+from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.release_plan import Arm, ReleasePlan
+from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets.core.table_write import CommitInfo
+from mlops_assets.core.tables import DeltaTables
+from mlops_assets_tests.core.small_model import small_model
+
+PRODUCT = "fraud_detection"
+COMMIT = CommitInfo(run_id="run-1", code_version="1")
+BENTO_TAG = "v1-aaaaaaaaaaaa"
+
+
+@dataclass(frozen=True)
+class GrownHome:
+    """A product after five retrainings: each wrote its tables again, logged a run, and built a bento.
+
+    Registered are the candidates 1 and 3; 1 is released and 3 waits; 4, the newest, is a candidate only.
+    """
+
+    settings: Settings
+    run_ids: tuple[str, ...]
+    """By candidate, 0 to 4."""
+
+    @property
+    def tables(self) -> DeltaTables:
+        return DeltaTables(self.settings.tables_uri)
+
+    @property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry(self.settings.tracking_uri)
+
+    def removals(self, *, days_later: int = 400) -> dict[str, Removal]:
+        planned = plan_gc(self.settings, [PRODUCT], now=datetime.now(UTC) + timedelta(days=days_later))
+        return {removal.kind: removal for removal in planned}
+
+    def readable(self, table: str) -> set[int]:
+        """Versions of a table whose rows can still be read."""
+        found = set()
+        for version in range(self.tables.delta(PRODUCT, table).version() + 1):
+            try:
+                assert self.tables.read(PRODUCT, table, version=version)["candidate"].item() == version
+            except FileNotFoundError:
+                continue
+            except AssertionError:
+                break  # versions that a vacuum itself committed
+            found.add(version)
+        return found
+
+
+def grow(folder: Path, model: TrainedModel) -> GrownHome:
+    settings = load_settings({"MLOPS_HOME": str(folder)}, working_directory=folder)
+    tables, registry = DeltaTables(settings.tables_uri), ModelRegistry(settings.tracking_uri)
+    client = mlflow_client(settings.tracking_uri)
+    experiment = client.create_experiment(PRODUCT, artifact_location=(folder / "mlartifacts").as_uri())
+    run_ids = []
+    for number in range(5):
+        for table in ("training_set", "evaluation", "features"):
+            rows = pl.DataFrame({"candidate": [number]})
+            tables.write(PRODUCT, table, rows, days=None, commit=COMMIT)
+        run_id = client.create_run(experiment).info.run_id
+        client.log_text(run_id, "evidence", "evaluation.json")
+        client.set_terminated(run_id)
+        run_ids.append(run_id)
+        candidate = Candidate(run_id, f"models:/m-{number}", "digest", number, None)
+        tables.write(PRODUCT, "model", candidate.to_frame(), days=None, commit=COMMIT)
+        if number in (1, 3):
+            tags = {TRAINING_SET_TAG: str(number), EVALUATION_TAG: str(number)}
+            registry.register(
+                PRODUCT, registry.log_model(run_id, model), run_id, digest=model.digest, tags=tags
+            )
+    registry.write_release_plan(PRODUCT, plan_of(1, evidence={"bento": f"{PRODUCT}:{BENTO_TAG}"}))
+    for second, name in enumerate(
+        (BENTO_TAG, "v1-bbbbbbbbbbbb", *(f"v{n}-cccccccccccc" for n in range(2, 8)))
+    ):
+        bento = settings.bentos / "bentos" / PRODUCT / name
+        bento.mkdir(parents=True)
+        (bento / "bento.yaml").write_text("service: x")
+        os.utime(bento, (second, second))
+    for age in (100, 200):
+        report = settings.reports / PRODUCT / "drift_report" / f"{age}.html"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text("<html>")
+        at = (datetime.now(UTC) - timedelta(days=age)).timestamp()
+        os.utime(report, (at, at))
+    return GrownHome(settings, tuple(run_ids))
+
+
+def plan_of(version: int, *, evidence: dict[str, str], previous: int | None = None) -> ReleasePlan:
+    return ReleasePlan(
+        mode="blue_green",
+        arms=(Arm(version, 100, "champion"),),
+        since=datetime(2026, 1, 1, tzinfo=UTC),
+        by="a test",
+        reason="every gate passed",
+        evidence=evidence,
+        sequence=1,
+        previous_champion=previous,
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> TrainedModel:
+    return small_model()
+
+
+@pytest.fixture
+def home(tmp_path: Path, model: TrainedModel) -> GrownHome:
+    return grow(tmp_path, model)
+
+
+def apply(removals: dict[str, Removal]) -> None:
+    for removal in removals.values():
+        removal.delete()
+
+
+def test_what_versions_candidates_and_the_plan_point_to_survives_any_age(home: GrownHome) -> None:
+    removals = home.removals()
+    assert set(removals["runs"].names) == {home.run_ids[0], home.run_ids[2]}
+    assert (
+        len(removals["bentos"].names) == 8 - 1 - 1 - 3
+    )  # named by the plan; newest of version 1; newest three
+    apply(removals)
+    assert home.readable("training_set") == {1, 3, 4}
+    assert home.readable("evaluation") == {1, 3, 4}
+    assert home.readable("features") == {4}
+    names = {path.name for path in (home.settings.bentos / "bentos" / PRODUCT).iterdir()}
+    assert names == {BENTO_TAG, "v1-bbbbbbbbbbbb", "v5-cccccccccccc", "v6-cccccccccccc", "v7-cccccccccccc"}
+    for version in home.registry.versions(PRODUCT):
+        assert home.registry.load(PRODUCT, version.version) is not None
+    assert not list((home.settings.reports / PRODUCT).rglob("*.html"))
+
+
+def test_showing_deletes_nothing_and_a_second_deletion_finds_nothing(home: GrownHome) -> None:
+    before = {path: path.stat().st_mtime for path in home.settings.home.rglob("*") if path.suffix != ".db"}
+    removals = home.removals()
+    assert {
+        path: path.stat().st_mtime for path in home.settings.home.rglob("*") if path.suffix != ".db"
+    } == before
+    apply(removals)
+    again = home.removals()
+    assert [(removal.names, removal.size_bytes, removal.oldest) for removal in again.values()] == [
+        ((), 0, None)
+    ] * 4
+    apply(again)
+    apply({kind: removal for kind, removal in removals.items() if kind != "runs"})
+
+
+def test_today_only_what_is_old_today_goes(home: GrownHome) -> None:
+    removals = home.removals(days_later=0)
+    assert removals["reports"].names == ("drift_report/200.html",)
+    assert removals["table files"].names == removals["runs"].names == ()
+
+
+def test_counts_bytes_and_ages_are_those_of_the_files(home: GrownHome) -> None:
+    removal = home.removals()["table files"]
+    files = [Path(home.settings.tables_uri) / PRODUCT / name for name in removal.names]
+    assert removal.size_bytes == sum(file.stat().st_size for file in files)
+    assert removal.oldest is not None
+    assert abs(removal.oldest.timestamp() - min(file.stat().st_mtime for file in files)) < 0.001
+    assert home.removals()["runs"].size_bytes == 2 * len("evidence")
+    assert removal.to_json()["count"] == len(files) == 2 + 2 + 4 + 4
+
+
+def test_the_version_to_which_a_rollback_would_return_keeps_its_bento(home: GrownHome) -> None:
+    product = load_product(PRODUCT)
+    versions = home.registry.versions(PRODUCT)
+    plan = plan_of(2, evidence={}, previous=1)
+    assert things_in_use(home.tables, product, versions=versions, plan=plan).bento_versions == {1, 2}
+    assert things_in_use(home.tables, product, versions=versions, plan=None).bento_versions == set()
+
+
+def test_a_version_that_does_not_say_what_it_needs_stops_everything(home: GrownHome) -> None:
+    home.registry.set_version_tags(PRODUCT, 2, {TRAINING_SET_TAG: "None"})
+    with pytest.raises(RegistryError, match=r"version 2: tag mlops/training_set_version is 'None'"):
+        home.removals()
+
+
+def test_an_empty_home_has_nothing_to_delete(tmp_path: Path) -> None:
+    settings = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
+    removals = plan_gc(settings, [PRODUCT], now=datetime.now(UTC))
+    assert [len(removal.names) for removal in removals] == [0, 0, 0, 0]
+
+
+def test_people_read_how_much_why_and_how_to_go_on(home: GrownHome) -> None:
+    screen = StringIO()
+    console = Console(file=screen, width=250)
+    removals = list(home.removals().values())
+    print_removals(removals, is_applied=False, settings=home.settings, console=console)
+    assert "nothing was deleted; to delete them: mlops gc --apply" in screen.getvalue()
+    assert "ended more than 30 days ago" in screen.getvalue()
+    print_removals(removals, is_applied=True, settings=home.settings, console=console)
+    assert f"mlflow gc --backend-store-uri {home.settings.tracking_uri}" in screen.getvalue()
+    server = load_settings({"MLFLOW_TRACKING_URI": "http://host"}, working_directory=Path("/"))
+    assert "on the tracking server" in purge_hint(server)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (3 * 1024**3, "3.0 GiB"), (2**60, "1,048,576.0 TiB")],
+)
+def test_sizes_are_readable(size: int, text: str) -> None:
+    assert readable_size(size) == text

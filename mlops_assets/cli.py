@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Products = Annotated[list[str] | None, typer.Argument(help="Products; none means all.", show_default=False)]
+Product = Annotated[str, typer.Argument(help="The product.", show_default=False)]
+Version = Annotated[int, typer.Argument(help="Number of the version in the registry.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; shown forever with the version.")]
 
@@ -141,19 +143,19 @@ def dev(
 
 
 @app.command()
-def approve(product: str, version: int, by: By, reason: Reason) -> None:
+def approve(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""
     _decide("approve", product, version, by=by, reason=reason)
 
 
 @app.command()
-def reject(product: str, version: int, by: By, reason: Reason) -> None:
+def reject(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Reject a version: it is not released, whatever its verdicts, until a later decision."""
     _decide("reject", product, version, by=by, reason=reason)
 
 
 @app.command()
-def override(product: str, version: int, by: By, reason: Reason) -> None:
+def override(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Let a version pass in spite of gates that did not; who and why are shown forever."""
     _decide("override", product, version, by=by, reason=reason)
 

@@ -1,0 +1,121 @@
+"""`mlops dev` for real: both UIs answer, Ctrl-C ends everything, a taken port is said at once."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+START_SECONDS = 150
+STOP_SECONDS = 30
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    dagster_port, mlflow_port = free_ports(2)
+    return dagster_port, mlflow_port
+
+
+@pytest.fixture
+def dev(tmp_path: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
+    """The command in a process of its own, on a fresh home."""
+    environment = {**os.environ, "MLOPS_HOME": str(tmp_path / "home"), "DAGSTER_HOME": ""}
+    options = ["--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlops_assets.cli", "dev", *options],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        yield process
+        for left in [*descendants(process.pid), process]:
+            left.kill()
+        process.wait()
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> httpx.Response:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            answer = httpx.get(url, timeout=5)
+            if answer.status_code == 200:
+                return answer
+        except httpx.TransportError:
+            time.sleep(0.3)
+    raise AssertionError(f"{url} does not answer; the log ends with {log.read_text()[-2000:]}")
+
+
+def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
+    dev: subprocess.Popen[bytes], ports: tuple[int, int], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    assert "dagster_version" in wait_for(f"http://127.0.0.1:{ports[0]}/server_info", dev, log).json()
+    assert wait_for(f"http://127.0.0.1:{ports[1]}/health", dev, log).text == "OK"
+    assert (tmp_path / "home" / "dagster" / "dagster.yaml").is_file()
+    started = descendants(dev.pid)
+    assert len(started) >= 4
+    dev.send_signal(signal.SIGINT)
+    assert dev.wait(STOP_SECONDS) == 0
+    psutil.wait_procs(started, timeout=1)
+    assert [process.pid for process in started if is_alive(process)] == []
+    assert free_again(ports)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A zombie is dead: what outlives its parent is collected by init, and a container's may take its time."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def free_again(ports: tuple[int, int]) -> bool:
+    for port in ports:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_taken_port_is_said_before_anything_starts(
+    which: int, tmp_path: Path, ports: tuple[int, int]
+) -> None:
+    option = ("--dagster-port", "--mlflow-port")[which]
+    options = ["--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    environment = {**os.environ, "MLOPS_HOME": str(tmp_path), "DAGSTER_HOME": ""}
+    with socket.create_server(("127.0.0.1", ports[which])):
+        ended = subprocess.run(
+            [sys.executable, "-m", "mlops_assets.cli", "dev", *options],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert ended.returncode == 1
+    assert f"port {ports[which]} is taken" in ended.stderr
+    assert option in ended.stderr
+    assert "Traceback" not in ended.stderr

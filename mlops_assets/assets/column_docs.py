@@ -44,8 +44,46 @@ PLATFORM_COLUMNS = {
 }
 
 
-def column_schema(product: Product, schema: Mapping[str, pl.DataType]) -> dg.TableSchema:
-    """Describe a table's columns in the words of the contract, the feature view and the platform."""
+_REPORT_COLUMNS = {
+    "event_date": "last UTC day of the window; the table's partition",
+    "rows": "outcomes in the window",
+}
+TABLE_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "drift_report": {
+        **_REPORT_COLUMNS,
+        "column": "feature, or the score",
+        "role": "feature or score",
+        "verdict": "stable, drift, or not judged",
+        "threshold": "index above which the column counts as drifted",
+        "missing_share_reference": "share of missing values in the reference",
+        "missing_share_current": "share of missing values in the window",
+        "mean_reference": "mean in the reference",
+        "mean_current": "mean in the window",
+        "reason": "what the verdict rests on",
+    },
+    "performance_report": {
+        **_REPORT_COLUMNS,
+        "title": "the metric's name for people",
+        "reference_value": "the champion's value on its own test rows",
+        "reference_low": "lower end of that value's interval",
+        "reference_high": "upper end of that value's interval",
+        "limit": "value beyond which the window is degraded; primary metric only",
+    },
+    "hyperparameters": {
+        "trial": "number of the trial; 0 is the declared setting",
+        "value": "validation metric at the best round; null unless complete",
+        "rounds": "best boosting round",
+        "seconds": "duration of the trial",
+        "state": "complete, failed or cut by the timeout",
+        "is_best": "whether this setting was chosen",
+        "parameters": "the chosen setting as JSON, the same in every row",
+    },
+}
+"""Columns that mean something else, or something more, in one table."""
+
+
+def column_schema(product: Product, noun: str, schema: Mapping[str, pl.DataType]) -> dg.TableSchema:
+    """Describe the columns of the table `noun` in the words of the contract, the feature view and the platform."""
     label = product.spec.label
     words = {**PLATFORM_COLUMNS, label.column: label.description}
     for column in describe_columns(product.event_schema):
@@ -58,6 +96,7 @@ def column_schema(product: Product, schema: Mapping[str, pl.DataType]) -> dg.Tab
                 [doc.description, doc.unit and f"[{doc.unit}]", doc.null_means and f"Null: {doc.null_means}"],
             )
         )
+    words.update(TABLE_COLUMNS.get(noun, {}))
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, str(dtype), description=words.get(name)) for name, dtype in schema.items()

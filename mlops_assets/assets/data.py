@@ -11,7 +11,6 @@ from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.contracts import (
     apply_contract,
-    check_schema,
     conform,
     event_columns,
     with_event_date,
@@ -55,9 +54,8 @@ def _raw_events(product: Product) -> dg.AssetsDefinition:
             frame = product.read_events(
                 cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
             )
-            check_schema(frame, product.event_schema, subject=subject)
             writes.write(_dated(conform(frame, product.event_schema, subject=subject), days), days)
-        return dg.MaterializeResult(metadata=writes.metadata(), data_version=writes.data_version)
+        return writes.result()
 
     return raw_events
 
@@ -75,7 +73,7 @@ def _events(product: Product) -> dg.AssetsDefinition:
         for noun in ("events", "rejected_events")
     ]
     limit = product.spec.contract.max_rejected_share
-    events_key, rejected_key = (option["key"] for option in options)
+    events_key = options[0]["key"]
     descriptions = (
         "One row is an event that meets the contract of `schemas.py`, without the columns that know the outcome.\n\n"
         "Made from `raw_events`; used by `features`, by every slice and by every join that needs who and when.",
@@ -123,20 +121,12 @@ def _events(product: Product) -> dg.AssetsDefinition:
             rejected.write(_dated(result.rejected, days), days)
             summaries.append(result.summary)
         summary = pl.concat(summaries)
-        yield dg.MaterializeResult(
-            asset_key=events_key,
-            metadata=accepted.metadata() | _day_plot(lakehouse, product, "events"),
-            data_version=accepted.data_version,
+        yield accepted.result(
+            _day_plot(lakehouse, product, "events"),
             check_results=[_rejected_share(accepted.rows, rejected.rows, limit=limit, summary=summary)],
         )
-        yield dg.MaterializeResult(
-            asset_key=rejected_key,
-            metadata={
-                **rejected.metadata(),
-                "reasons": table(summary),
-                **_reasons_plot(summary, accepted.rows + rejected.rows),
-            },
-            data_version=rejected.data_version,
+        yield rejected.result(
+            {"reasons": table(summary), **_reasons_plot(summary, accepted.rows + rejected.rows)}
         )
 
     return events
@@ -172,12 +162,10 @@ def _labels(product: Product) -> dg.AssetsDefinition:
             )
             positives += int(frame[label.column].sum())
             writes.write(frame if days is None else with_known_date(frame), days)
-        share = positives / writes.rows if writes.rows else None
-        metadata = {**writes.metadata(), "positives": positives}
-        return dg.MaterializeResult(
-            metadata=metadata if share is None else metadata | {"positive_share": share},
-            data_version=writes.data_version,
-        )
+        shown: dict[str, float] = {"positives": positives}
+        if writes.rows:
+            shown["positive_share"] = positives / writes.rows
+        return writes.result(shown)
 
     return labels
 

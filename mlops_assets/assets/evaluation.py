@@ -101,9 +101,8 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         pictures = evaluation_pictures(product, result, model, test_rows)
         with tracking.resume(context, candidate.run_id) as run:
             _log(run, result, verdicts, pictures)
-        return dg.MaterializeResult(
-            metadata={
-                **writes.metadata(),
+        return writes.result(
+            {
                 "mlflow_run": dg.MetadataValue.url(tracking.run_url(candidate.run_id)),
                 "metrics": table(_side_by_side(result), rows=20),
                 "verdict": overall(judged),
@@ -112,8 +111,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
                 "highest_score_explained": table(_explained(model, test_rows)),
                 "decision_threshold": result.threshold.value,
                 **{name: picture(png, caption=name) for name, png in pictures.items()},
-            },
-            data_version=writes.data_version,
+            }
         )
 
     return evaluation

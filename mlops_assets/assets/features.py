@@ -48,13 +48,11 @@ def _features(product: Product) -> dg.AssetsDefinition:
             frame = _compute(lakehouse, product, days)
             writes.write(frame, days)
         plotted = frame.sample(min(frame.height, PLOTTED_ROWS), seed=0).select(view.feature_names)
-        return dg.MaterializeResult(
-            metadata={
-                **writes.metadata(),
+        return writes.result(
+            {
                 "dagster/column_lineage": column_lineage(product),
                 "distributions": picture(feature_histograms(plotted), caption="features"),
-            },
-            data_version=writes.data_version,
+            }
         )
 
     return features

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -117,12 +116,8 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
                 ),
             )
             writes.write(_stamped(report.to_frame(), window, champion, report.verdict), window.partition)
-            _describe(context, window, _drift_metadata(report, champion, window))
-        return dg.MaterializeResult(
-            metadata=writes.metadata(),
-            data_version=writes.data_version,
-            check_results=[_check("no_drift", report.verdict, "drift", report.reason)],
-        )
+            _describe(context, window, _drift_metadata(report, champion, window, platform))
+        return writes.result(check_results=[_check("no_drift", report.verdict, "drift", report.reason)])
 
     return drift_report
 
@@ -197,13 +192,11 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
             writes.write(_stamped(rows, window, champion, report.verdict), window.partition)
-            _describe(context, window, _performance_metadata(report, champion, window))
+            _describe(context, window, _performance_metadata(report, champion, window, platform))
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
-        return dg.MaterializeResult(
-            metadata=writes.metadata(),
-            data_version=writes.data_version,
-            check_results=[_check("performance_holds", report.verdict, "degraded", report.reason)],
+        return writes.result(
+            check_results=[_check("performance_holds", report.verdict, "degraded", report.reason)]
         )
 
     return performance_report
@@ -270,7 +263,10 @@ def _describe(
 
 
 def _shared_metadata(
-    report: DriftReport | PerformanceReport, champion: Champion, window: ReportWindow
+    report: DriftReport | PerformanceReport,
+    champion: Champion,
+    window: ReportWindow,
+    platform: PlatformResource,
 ) -> dict[str, object]:
     metadata: dict[str, object] = {
         "verdict": report.verdict,
@@ -281,15 +277,17 @@ def _shared_metadata(
     if window.end_day is not None:
         metadata["window_end"] = window.end_day.isoformat()
     if report.html is not None:
-        metadata["evidently_report"] = dg.MetadataValue.url(Path(report.html).as_uri())
+        metadata["evidently_report"] = dg.MetadataValue.url(platform.report_url(report.html))
     return metadata
 
 
-def _drift_metadata(report: DriftReport, champion: Champion, window: ReportWindow) -> dict[str, object]:
+def _drift_metadata(
+    report: DriftReport, champion: Champion, window: ReportWindow, platform: PlatformResource
+) -> dict[str, object]:
     threshold = report.score.threshold
     bars = drift_scores(report.to_frame(), threshold=threshold, rows=report.rows_current)
     return {
-        **_shared_metadata(report, champion, window),
+        **_shared_metadata(report, champion, window, platform),
         "alarmed_columns": dg.MetadataValue.json(list(report.alarmed_columns)),
         "rows_in_window": report.rows_current,
         "drift": picture(bars, caption="drift"),
@@ -297,10 +295,10 @@ def _drift_metadata(report: DriftReport, champion: Champion, window: ReportWindo
 
 
 def _performance_metadata(
-    report: PerformanceReport, champion: Champion, window: ReportWindow
+    report: PerformanceReport, champion: Champion, window: ReportWindow, platform: PlatformResource
 ) -> dict[str, object]:
     return {
-        **_shared_metadata(report, champion, window),
+        **_shared_metadata(report, champion, window, platform),
         "rows_in_window": report.rows,
         "positives_in_window": report.positives,
     }

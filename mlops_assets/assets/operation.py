@@ -58,17 +58,10 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
             )
             writes.write(scored, days)
         shown = scored.sample(min(scored.height, PLOTTED_ROWS), seed=0)
-        return dg.MaterializeResult(
-            metadata={
-                **writes.metadata(),
-                "model_version": champion.version,
-                "decision_threshold": champion.threshold,
-                "scores": picture(
-                    score_distribution(reference_rows(lakehouse, product, champion)["score"], shown["score"]),
-                    caption="scores",
-                ),
-            },
-            data_version=writes.data_version,
+        reference = reference_rows(lakehouse, product, champion)["score"]
+        return writes.result(
+            {"scores": picture(score_distribution(reference, shown["score"]), caption="scores")},
+            each={"model_version": champion.version, "decision_threshold": champion.threshold},
         )
 
     return predictions
@@ -110,7 +103,7 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(context, lakehouse, product, "outcomes")
         for days in day_blocks(context, "known_date"):
             writes.write(_joined(lakehouse, product, days), days)
-        return dg.MaterializeResult(metadata=writes.metadata(), data_version=writes.data_version)
+        return writes.result()
 
     return outcomes
 

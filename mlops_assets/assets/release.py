@@ -184,9 +184,8 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
         writes = TableWrites(context, lakehouse, product, "bento", inputs=built.tag)
         writes.write(answered, None)
-        return dg.MaterializeResult(
-            metadata={
-                **writes.metadata(),
+        return writes.result(
+            {
                 "tag": built.tag,
                 "path": dg.MetadataValue.path(str(built.path)),
                 "golden_requests": result.requests,
@@ -195,8 +194,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
                 "serve_it": dg.MetadataValue.text(
                     f"BENTOML_HOME={platform.bentos} bentoml serve {built.tag}"
                 ),
-            },
-            data_version=writes.data_version,
+            }
         )
 
     return bento

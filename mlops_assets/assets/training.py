@@ -68,10 +68,10 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
         splits = rows.group_by("split").agg(
             rows=pl.len(), positives=pl.col(label).sum(), positive_share=pl.col(label).mean()
         )
-        metadata = {**writes.metadata(), "splits": table(splits.sort("split"))}
+        shown = {"splits": table(splits.sort("split"))}
         if as_of is not None:
-            metadata["as_of"] = dg.MetadataValue.text(as_of.isoformat())
-        return dg.MaterializeResult(metadata=metadata, data_version=writes.data_version)
+            shown["as_of"] = dg.MetadataValue.text(as_of.isoformat())
+        return writes.result(shown)
 
     return training_set
 
@@ -163,9 +163,8 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
         )
         writes = TableWrites(context, lakehouse, product, "hyperparameters", inputs=inputs)
         writes.write(result.trials.with_columns(parameters=pl.lit(json.dumps(dict(result.parameters)))), None)
-        return dg.MaterializeResult(
-            metadata={
-                **writes.metadata(),
+        return writes.result(
+            {
                 "best": dg.MetadataValue.json(dict(result.parameters)),
                 f"validation_{spec.training.metric}": result.value,
                 "stopped_by": result.stopped_by,
@@ -177,8 +176,7 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
                     ),
                     caption="trials",
                 ),
-            },
-            data_version=writes.data_version,
+            }
         )
 
     return hyperparameters
@@ -242,12 +240,10 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
             fitted = candidate.load(tracking)
         writes = TableWrites(context, lakehouse, product, noun, inputs=inputs)
         writes.write(candidate.to_frame(), None)
-        return dg.MaterializeResult(
-            metadata={
-                **writes.metadata(),
+        return writes.result(
+            {
                 **_model_metadata(fitted, _sample(training_rows), tracking, candidate),
-            },
-            data_version=writes.data_version,
+            }
         )
 
     return model

@@ -60,3 +60,10 @@ class DayRange:
     def __str__(self) -> str:
         """`event_date [first, end)`."""
         return f"{self.column} [{self.first}, {self.end})"
+
+
+def rows_by_day(frame: pl.DataFrame, days: DayRange) -> dict[date, int]:
+    """Rows of every day of the range, in order; a day without rows has 0."""
+    counts = dict(frame.group_by(days.column).len().iter_rows())
+    every = (days.first + timedelta(days=number) for number in range((days.end - days.first).days))
+    return {day: counts.get(day, 0) for day in every}

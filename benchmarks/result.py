@@ -21,7 +21,9 @@ def print_json(result: Mapping[str, object]) -> None:
     print(json.dumps(dict(result)), flush=True)
 
 
-def ratio_with_spread(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, list[float]]:
+def ratio_with_spread(
+    numerators: Sequence[float], denominators: Sequence[float]
+) -> tuple[float, list[float]]:
     """Return the median of the pairwise ratios and their [minimum, maximum]; the pairs ran next to each other."""
     ratios = [a / b for a, b in zip(numerators, denominators, strict=True)]
     return statistics.median(ratios), [min(ratios), max(ratios)]

@@ -87,6 +87,19 @@ def event_columns(schema: type[pa.DataFrameModel]) -> tuple[str, ...]:
     return tuple(column.name for column in describe_columns(schema) if not column.is_outcome)
 
 
+def column_type(schema: type[pa.DataFrameModel], name: str) -> pl.DataType | None:
+    """Type that the contract gives a column; None when it leaves the type open.
+
+    Raises: ContractError when the contract has no such column.
+    """
+    columns = schema.to_schema().columns
+    if name not in columns:
+        raise ContractError(
+            f"the contract {schema.__name__} has no column {name}; it has {', '.join(columns)}"
+        )
+    return _expected_type(columns[name])
+
+
 def with_event_date(frame: pl.DataFrame, *, undated: date | None = None) -> pl.DataFrame:
     """Add `event_date`, the UTC day of `event_timestamp`; rows without a timestamp get the day `undated`.
 

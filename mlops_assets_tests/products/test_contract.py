@@ -12,6 +12,7 @@ from mlops_assets.catalogue import PRODUCTS_FOLDER, load_product, product_names
 from mlops_assets.core.bento_manifest import ServedFeature
 from mlops_assets.core.contracts import apply_contract, describe_columns, event_columns
 from mlops_assets.core.feature_offline import compute_features
+from mlops_assets.core.label_contract import check_labels
 from mlops_assets.core.model import TrainedModel
 from mlops_assets.core.packaging import build_bento
 from mlops_assets.core.product import Product, RawData
@@ -91,7 +92,16 @@ def test_the_sample_meets_the_contract_and_is_seeded(sampled: Sampled, seed: int
 def test_labels_carry_the_declared_columns_and_both_outcomes(sampled: Sampled) -> None:
     spec, labels = sampled.product.spec, sampled.raw.labels
     times = ["event_timestamp", "known_at"] if spec.time else []
-    assert set(labels.columns) == {spec.id_column, spec.label.column, *times}
+    checked = check_labels(
+        labels,
+        id_column=spec.id_column,
+        label=spec.label.column,
+        has_times=spec.time is not None,
+        events=sampled.product.event_schema,
+        subject=spec.name,
+    )
+    assert checked.height == labels.height
+    assert set(checked.columns) == {spec.id_column, spec.label.column, *times}
     assert labels[spec.label.column].unique().sort().to_list() == [0, 1]
     if spec.time:
         assert (

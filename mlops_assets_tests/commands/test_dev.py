@@ -76,11 +76,15 @@ def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
     assert (tmp_path / "home" / "dagster" / "dagster.yaml").is_file()
     started = descendants(dev.pid)
     assert len(started) >= 4
-    dev.send_signal(signal.SIGINT)
-    assert dev.wait(STOP_SECONDS) == 0
-    psutil.wait_procs(started, timeout=1)
-    assert [process.pid for process in started if is_alive(process)] == []
-    assert free_again(ports)
+    try:
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(STOP_SECONDS) == 0
+        psutil.wait_procs(started, timeout=1)
+        assert [process.pid for process in started if is_alive(process)] == []
+        assert free_again(ports)
+    finally:
+        for process in filter(is_alive, started):
+            process.kill()
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -34,7 +34,8 @@ BENTO_TAG = "v1-aaaaaaaaaaaa"
 class GrownHome:
     """A product after five retrainings: each wrote its tables again, logged a run, and built a bento.
 
-    Registered are the candidates 1 and 3; 1 is released and 3 waits; 4, the newest, is a candidate only.
+    Registered are the candidates 1 and 3; 1 is released and 3 waits; 4 is the newest candidate, and a training set was
+    made since.
     """
 
     settings: Settings
@@ -88,6 +89,7 @@ def grow(folder: Path, model: TrainedModel) -> GrownHome:
             registry.register(
                 PRODUCT, registry.log_model(run_id, model), run_id, digest=model.digest, tags=tags
             )
+    tables.write(PRODUCT, "training_set", pl.DataFrame({"candidate": [5]}), days=None, commit=COMMIT)
     registry.write_release_plan(PRODUCT, plan_of(1, evidence={"bento": f"{PRODUCT}:{BENTO_TAG}"}))
     for second, name in enumerate(
         (BENTO_TAG, "v1-bbbbbbbbbbbb", *(f"v{n}-cccccccccccc" for n in range(2, 8)))
@@ -140,7 +142,7 @@ def test_what_versions_candidates_and_the_plan_point_to_survives_any_age(home: G
         len(removals["bentos"].names) == 8 - 1 - 1 - 3
     )  # named by the plan; newest of version 1; newest three
     apply(removals)
-    assert home.readable("training_set") == {1, 3, 4}
+    assert home.readable("training_set") == {1, 3, 4, 5}
     assert home.readable("evaluation") == {1, 3, 4}
     assert home.readable("features") == {4}
     names = {path.name for path in (home.settings.bentos / "bentos" / PRODUCT).iterdir()}
@@ -187,6 +189,12 @@ def test_the_version_to_which_a_rollback_would_return_keeps_its_bento(home: Grow
     plan = plan_of(2, evidence={}, previous=1)
     assert things_in_use(home.tables, product, versions=versions, plan=plan).bento_versions == {1, 2}
     assert things_in_use(home.tables, product, versions=versions, plan=None).bento_versions == set()
+
+
+def test_a_version_keeps_its_run_even_when_its_model_is_elsewhere(home: GrownHome) -> None:
+    versions = home.registry.versions(PRODUCT)
+    in_use = things_in_use(home.tables, load_product(PRODUCT), versions=versions, plan=None)
+    assert {home.run_ids[1], home.run_ids[3], home.run_ids[4], "models:/m-4"} <= in_use.runs_and_models
 
 
 def test_a_version_that_does_not_say_what_it_needs_stops_everything(home: GrownHome) -> None:

@@ -112,7 +112,12 @@ class SmallHome:
         return dg.AssetKey([self.product.name, noun])
 
     def materialize(
-        self, *nouns: str, days: Days | None = None, as_of: date | None = None, raises: bool = True
+        self,
+        *nouns: str,
+        days: Days | None = None,
+        as_of: date | None = None,
+        config: Mapping[str, Any] | None = None,
+        raises: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Materialize the assets in one run: of one partition, of a range of them, or unpartitioned."""
         tags = {}
@@ -121,7 +126,7 @@ class SmallHome:
                 "dagster/asset_partition_range_start": days[0].isoformat(),
                 "dagster/asset_partition_range_end": days[1].isoformat(),
             }
-        config = dict(retrain_config(self.product.spec, as_of)) if as_of else {}
+        config = config or (retrain_config(self.product.spec, as_of) if as_of else {})
         with self.instance() as instance:
             return dg.materialize(
                 list(product_definitions(self.product).assets or ()),  # pyright: ignore[reportArgumentType]

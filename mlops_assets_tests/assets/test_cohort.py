@@ -1,0 +1,85 @@
+"""A product without a time axis tells the same story, unpartitioned, with its variant beside it."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+import pytest
+
+from mlops_assets.catalogue import load_product
+from mlops_assets.core.contracts import describe_columns
+from mlops_assets.core.errors import TrainingError
+from mlops_assets.core.product import Product, Reader, SourceContext
+from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets_tests.assets.small_home import CANDIDATE, INGEST, SmallHome
+
+RETRAIN = (*CANDIDATE[:2], "model", "model_with_physicians", "evaluation", "model_version")
+
+
+def small_cohort() -> Product:
+    """Mortality risk on its synthetic sample of 600 patients, with few trees."""
+    product = load_product("mortality_risk")
+    sample = product.sample(0)
+
+    def events(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+        assert start is end is None
+        return sample.events
+
+    def labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
+        assert start is end is None
+        return sample.labels
+
+    content = product.spec.model_dump(mode="json")
+    content["training"] |= {"num_boost_round": 30}
+    content["tuning"] |= {"trials": 1}
+    content["evaluation"] |= {"bootstrap_samples": 100}
+    spec = ProductSpec.model_validate(content)
+    return replace(product, spec=spec, readers={spec.source.kind: Reader(events, labels)})
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
+    home = SmallHome(tmp_path_factory.mktemp("cohort") / "home", small_cohort())
+    home.materialize(*INGEST)
+    home.materialize(*RETRAIN)
+    return home
+
+
+def test_columns_that_know_the_outcome_stay_in_the_raw_events(home: SmallHome) -> None:
+    outcomes = {column.name for column in describe_columns(home.product.event_schema) if column.is_outcome}
+    assert outcomes <= set(home.read("raw_events").columns)
+    for noun in ("events", "features", "training_set"):
+        assert not outcomes & set(home.read(noun).columns), noun
+
+
+def test_the_splits_are_disjoint_and_stratified(home: SmallHome) -> None:
+    rows = home.read("training_set")
+    assert rows["patient_id"].is_unique().all()
+    assert rows.height == home.read("labels").height
+    shares = rows.group_by("split").agg(pl.col("died_within_2_months").mean().alias("share"))["share"]
+    assert shares.max() - shares.min() < 0.02
+
+
+def test_the_variant_is_evaluated_beside_the_model_but_only_the_model_is_registered(home: SmallHome) -> None:
+    contenders = set(home.read("evaluation")["contender"])
+    assert {"candidate", "with_physicians", "support_model", "physicians", "constant"} <= contenders
+    (version,) = home.registry.versions("mortality_risk")
+    assert (
+        version.digest == home.read("model")["digest"][0] != home.read("model_with_physicians")["digest"][0]
+    )
+    assert {verdict.gate for verdict in version.verdicts} == {gate.name for gate in home.product.spec.gates}
+
+
+def test_running_the_cohort_again_changes_nothing(home: SmallHome) -> None:
+    tables, runs = home.table_versions(), home.mlflow_runs()
+    home.materialize(*INGEST)
+    home.materialize(*RETRAIN)
+    assert (home.table_versions(), home.mlflow_runs()) == (tables, runs)
+
+
+def test_a_cohort_takes_no_as_of_day(home: SmallHome) -> None:
+    config = {"ops": {"mortality_risk__training_set": {"config": {"as_of": "1994-01-01"}}}}
+    with pytest.raises(
+        TrainingError, match="mortality_risk has no time axis: its training set takes no as_of"
+    ):
+        home.materialize("training_set", config=config)

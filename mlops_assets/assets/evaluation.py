@@ -9,6 +9,7 @@ import polars as pl
 
 from mlops_assets.assets.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.candidate import model_noun, read_candidate
+from mlops_assets.assets.day_blocks import event_days
 from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.reuse import earlier_result
 from mlops_assets.assets.table_writes import TableWrites
@@ -26,6 +27,7 @@ from mlops_assets.core.evaluation_plots import (
 from mlops_assets.core.evaluation_result import EvaluationResult
 from mlops_assets.core.explanation import top_contributions
 from mlops_assets.core.gates import judge, overall, verdict_table
+from mlops_assets.core.metrics import Floats
 from mlops_assets.core.model import TrainedModel
 from mlops_assets.core.model_version import ModelVersion
 from mlops_assets.core.product import Product
@@ -80,7 +82,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         if earlier := earlier_result(context, lakehouse, product, "evaluation", inputs=inputs):
             return earlier
         model = candidate.load(tracking)
-        result, test_rows = _evaluate(
+        result, test_rows, scores = _evaluate(
             lakehouse,
             product,
             candidate=model,
@@ -98,7 +100,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         )
         writes = TableWrites(context, lakehouse, product, "evaluation", inputs=inputs)
         writes.write(result.estimates, None)
-        pictures = evaluation_pictures(product, result, model, test_rows)
+        pictures = evaluation_pictures(product, result, model, test_rows, scores)
         with tracking.resume(context, candidate.run_id) as run:
             _log(run, result, verdicts, pictures)
         return writes.result(
@@ -108,7 +110,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
                 "verdict": overall(judged),
                 "gates": table(verdicts.select("name", "verdict", "reason")),
                 **({"fairness": table(result.fairness)} if result.fairness.height else {}),
-                "highest_score_explained": table(_explained(model, test_rows)),
+                "highest_score_explained": table(_explained(model, test_rows, scores)),
                 "decision_threshold": result.threshold.value,
                 **{name: picture(png, caption=name) for name, png in pictures.items()},
             }
@@ -138,13 +140,18 @@ def _evaluate(
     training_set_version: int,
     variants: Mapping[str, TrainedModel],
     champion: TrainedModel | None,
-) -> tuple[EvaluationResult, pl.DataFrame]:
+) -> tuple[EvaluationResult, pl.DataFrame, Floats]:
+    """Return the evaluation, the rows that it rests on and the candidate's scores of them."""
     spec = product.spec
     label = spec.label.column
     training_set = lakehouse.tables.read(product.name, "training_set", version=training_set_version)
     validation, test = (training_set.filter(pl.col("split") == name) for name in ("validation", "test"))
     columns = [spec.id_column, *(c for c in contender_columns(product) if c not in test.columns)]
-    events = lakehouse.tables.scan(product.name, "events").select(columns).collect()
+    events = (
+        lakehouse.tables.scan(product.name, "events", days=event_days(product, test))
+        .select(columns)
+        .collect()
+    )
     test_rows = test.join(events, on=spec.id_column, how="left", maintain_order="left")
     threshold = choose_threshold(
         validation[label].to_numpy(), candidate.predict(validation), cost=spec.evaluation.cost
@@ -165,13 +172,17 @@ def _evaluate(
         threshold=threshold,
         gates=spec.gates,
     )
-    return result, test_rows
+    return result, test_rows, contenders[0].scores
 
 
 def evaluation_pictures(
-    product: Product, result: EvaluationResult, model: TrainedModel, test_rows: pl.DataFrame
+    product: Product,
+    result: EvaluationResult,
+    model: TrainedModel,
+    test_rows: pl.DataFrame,
+    scores: Floats,
 ) -> dict[str, bytes]:
-    """Draw what a person would rather look at, by name."""
+    """Draw what a person would rather look at, by name; `scores` are the model's of the test rows."""
     sample = test_rows.sample(min(test_rows.height, EXPLAINED_ROWS), seed=product.spec.evaluation.seed)
     contributions = model.contributions(sample)
     return {
@@ -179,18 +190,16 @@ def evaluation_pictures(
         "roc": roc_curves(result),
         "calibration": reliability_diagram(result),
         "differences": differences_forest(result),
-        "scores_by_outcome": scores_by_label(
-            test_rows[product.spec.label.column].to_numpy(), model.predict(test_rows)
-        ),
+        "scores_by_outcome": scores_by_label(test_rows[product.spec.label.column].to_numpy(), scores),
         "slices": slices_forest(result),
         "cost_by_threshold": cost_by_threshold(result),
         "contributions": contribution_summary(contributions, sample.select(model.feature_names)),
     }
 
 
-def _explained(model: TrainedModel, test_rows: pl.DataFrame) -> pl.DataFrame:
+def _explained(model: TrainedModel, test_rows: pl.DataFrame, scores: Floats) -> pl.DataFrame:
     """What made the highest score of the test rows: its largest contributions, in log-odds."""
-    highest = test_rows[[int(model.predict(test_rows).argmax())]]
+    highest = test_rows[[int(scores.argmax())]]
     return top_contributions(model.contributions(highest), highest.select(model.feature_names), row=0)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.champion import Champion, load_champion, reference_rows
-from mlops_assets.assets.day_blocks import day_blocks
+from mlops_assets.assets.day_blocks import day_blocks, event_days
 from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.day_range import DayColumn, DayRange
@@ -218,7 +218,8 @@ def _unseen_outcomes(
     group = spec.evaluation.group_column
     if group is None or group in outcomes.columns:
         return outcomes
-    groups = lakehouse.tables.scan(product.name, "events").select(spec.id_column, group).collect()
+    days = event_days(product, outcomes)
+    groups = lakehouse.tables.scan(product.name, "events", days=days).select(spec.id_column, group).collect()
     return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
 
 

@@ -240,11 +240,7 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
             fitted = candidate.load(tracking)
         writes = TableWrites(context, lakehouse, product, noun, inputs=inputs)
         writes.write(candidate.to_frame(), None)
-        return writes.result(
-            {
-                **_model_metadata(fitted, _sample(training_rows), tracking, candidate),
-            }
-        )
+        return writes.result(_model_metadata(fitted, _sample(training_rows), tracking, candidate))
 
     return model
 

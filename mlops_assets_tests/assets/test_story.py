@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -180,8 +179,8 @@ def test_each_window_of_a_report_has_its_own_verdict(released_home: SmallHome) -
             assert metadata["verdict"] in verdicts
             assert metadata["champion_version"] == 1
             assert metadata["reason"]
-            html = Path(str(metadata["evidently_report"]).removeprefix("file://"))
-            assert html.stat().st_size > 10_000
+            served = str(metadata["evidently_report"]).removeprefix(f"{released_home.settings.reports_url}/")
+            assert (released_home.settings.reports / served).stat().st_size > 10_000
         stored = released_home.read(noun)
         assert stored["event_date"].unique().sort().to_list() == [LAST_DAY - timedelta(days=1), LAST_DAY]
         assert stored["champion_version"].unique().to_list() == [1]

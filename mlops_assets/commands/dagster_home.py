@@ -13,9 +13,6 @@ telemetry:
   enabled: false
 nux:
   enabled: false # no sign-up dialogue in the web UI
-event_log_storage: # as the default, but a run over many days stores its events some at a time
-  module: mlops_assets.resources.event_log
-  class: BatchedSqliteEventLog
 run_monitoring:
   enabled: true # a run whose process was killed is marked as failed
 concurrency:
@@ -25,14 +22,12 @@ concurrency:
     granularity: op
     default_limit: 1 # the pool `release`: releases run one at a time
 """
-EVENTS_PER_TRANSACTION = 250
 
 
 def ensure_dagster_home(settings: Settings) -> Path:
     """Return the folder of DAGSTER_HOME, or `$MLOPS_HOME/dagster` when it is unset, with a dagster.yaml in it.
 
-    Sets DAGSTER_HOME, MLOPS_HOME, how many events Dagster stores at a time and MLflow's quiet switches, for this
-    process and the ones it starts.
+    Sets DAGSTER_HOME, MLOPS_HOME and MLflow's quiet switches for this process and the ones it starts.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
@@ -41,7 +36,6 @@ def ensure_dagster_home(settings: Settings) -> Path:
         configuration.write_text(INSTANCE_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["MLOPS_HOME"] = str(settings.home)
-    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENTS_PER_TRANSACTION))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     return home

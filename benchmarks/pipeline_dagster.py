@@ -18,7 +18,7 @@ from benchmarks.pipeline_workload import Answer, answer_in_process, covered, dig
 from mlops_assets.assets.candidate import read_candidate
 from mlops_assets.automation.jobs import RETRAIN, retrain_config
 from mlops_assets.commands.dagster_home import dagster_instance
-from mlops_assets.components.model_product import ModelProduct
+from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.product import Product
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.tables import DeltaTables
@@ -41,7 +41,7 @@ def run(product: Product, path: Path) -> Answer:
     os.environ.pop("DAGSTER_HOME", None)
     instance = dagster_instance(settings)
     definitions = dg.Definitions.merge(
-        dg.build_defs_for_component(ModelProduct(product)),
+        product_definitions(product),
         dg.Definitions(resources=platform_resources(settings), executor=dg.in_process_executor),
     )
     first, end = covered(product)

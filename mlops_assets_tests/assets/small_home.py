@@ -21,7 +21,7 @@ from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.tables import DeltaTables
 from mlops_assets.definitions import platform_resources
-from mlops_assets.products.fraud_detection.features import PUBLISHED_FEATURES
+from mlops_assets.products.fraud_detection.features import PUBLISHED
 
 FRAUD = "fraud_detection"
 FIRST_DAY, END_DAY = date(2018, 4, 1), date(2018, 6, 1)
@@ -59,7 +59,6 @@ def small_spec(**sections: Mapping[str, Any] | list[dict[str, Any]]) -> ProductS
         },
         "split": {"train_days": 14},
         "training": {"num_boost_round": 40, "parameters": {"learning_rate": 0.2, "min_data_in_leaf": 10}},
-        "model_features": list(PUBLISHED_FEATURES),
         "tuning": {"trials": 2, "timeout_seconds": 600},
         "evaluation": {"bootstrap_samples": 100, "minimum_slice_rows": 50},
         "gates": [PASSING_GATE],
@@ -75,8 +74,10 @@ def small_spec(**sections: Mapping[str, Any] | list[dict[str, Any]]) -> ProductS
 
 
 def small_product(**sections: Any) -> Product:
-    """Fraud detection with the small declaration."""
-    return replace(load_product(FRAUD), spec=small_spec(**sections))
+    """Fraud detection with the small declaration and its published features, a third of them all."""
+    product = load_product(FRAUD)
+    view = replace(product.view, features=PUBLISHED)
+    return replace(product, spec=small_spec(**sections), view=view)
 
 
 @dataclass(frozen=True)

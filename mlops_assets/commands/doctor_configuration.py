@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlops_assets.commands.doctor_check import Check
 from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.masking import masked
 from mlops_assets.core.settings import VARIABLES, Settings, load_settings
 
 AREA = "configuration"
@@ -43,6 +44,9 @@ def variable_checks(settings: Settings, environ: Mapping[str, str]) -> Iterator[
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MLOPS_MLFLOW_ARTIFACTS_URI": settings.mlflow_artifacts_uri,
         "MLOPS_MLFLOW_UI_URL": settings.mlflow_ui_url,
+        "MLOPS_ONLINE_STORE": masked(settings.online_store),
+        "MLOPS_SERVING_HOME": str(settings.serving_home),
+        "MLOPS_CAPTURE_POLICY": settings.capture_policy,
         "MLOPS_DAGSTER_UI_URL": settings.dagster_ui_url,
         "MLOPS_CACHE": str(settings.cache),
         WEBHOOK: "***" if settings.alert_webhook else "none",

@@ -14,6 +14,9 @@ PlatformError
 ├── RegistryError               the registry, or an alias or version in it
 │   └── ReleaseRefusedError     a gate, an approval or a smoke test stands in the way
 ├── PackagingError              a bento that does not build or does not answer right
+├── ServingError                a request that cannot be served as asked
+│   ├── InvalidEventError       the request's fault: names the field; answered with 4xx
+│   └── OnlineStoreError        the online store does not answer, is full, or is not of this format
 └── MonitoringError             a report that these rows cannot carry
 
 A message says what failed, where (product, asset, column, rows, an example) and what to do.
@@ -74,6 +77,22 @@ class ReleaseRefusedError(RegistryError):
 
 class PackagingError(PlatformError):
     """A bento did not build, did not start, or did not answer its golden request with the offline score."""
+
+
+class ServingError(PlatformError):
+    """A request, or what serving it needs, is not as it must be."""
+
+
+class InvalidEventError(ServingError):
+    """An event cannot be scored as it was sent; `field` names what is wrong with it."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class OnlineStoreError(ServingError):
+    """The online store does not answer, is full, or holds another format."""
 
 
 class MonitoringError(PlatformError):

@@ -6,9 +6,11 @@ Secrets of object stores are not read at all: deltalake takes AWS_*, GOOGLE_* an
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from mlops_assets.core.errors import ConfigurationError
 
+CapturePolicy = Literal["refuse", "score"]
 VARIABLES: dict[str, str] = {
     "MLOPS_HOME": "folder for everything that is stored; default: .mlops beside workspace.yaml, else ~/.mlops",
     "MLOPS_TABLES_URI": "root of the Delta tables, a folder or s3://, gs://, az:// URI; default: $MLOPS_HOME/tables",
@@ -18,6 +20,12 @@ VARIABLES: dict[str, str] = {
     "MLOPS_REPORTS_URL": "base URL of the HTML reports, for links; default: http://127.0.0.1:3002",
     "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
     "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",
+    "MLOPS_ONLINE_STORE": "state of entities and captured predictions: a folder of SQLite files, or a redis:// or "
+    "rediss:// URL; default: $MLOPS_HOME/online",
+    "MLOPS_SERVING_HOME": "folder in which services keep the last good release plan and its models; default: "
+    "$MLOPS_HOME/serving",
+    "MLOPS_CAPTURE_POLICY": "when a prediction cannot be captured: refuse (503) or score (answer without a record, "
+    "counted); default: refuse",
     "MLOPS_ALERT_WEBHOOK": "http(s) address that gets a JSON POST per alert; default: none",
 }
 
@@ -34,6 +42,10 @@ class Settings:
     dagster_ui_url: str
     reports_url: str
     cache: Path
+    serving_home: Path
+    capture_policy: CapturePolicy
+    online_store: str = field(repr=False)
+    """May hold a password, so it is never shown."""
     alert_webhook: str | None = field(default=None, repr=False)
     """May hold a token, so it is never shown."""
 
@@ -69,7 +81,19 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         reports_url=(environ.get("MLOPS_REPORTS_URL") or "http://127.0.0.1:3002").rstrip("/"),
         dagster_ui_url=(environ.get("MLOPS_DAGSTER_UI_URL") or "http://127.0.0.1:3000").rstrip("/"),
         cache=Path(environ.get("MLOPS_CACHE") or home / "cache").expanduser().resolve(),
+        serving_home=Path(environ.get("MLOPS_SERVING_HOME") or home / "serving").expanduser().resolve(),
+        capture_policy=_capture_policy(environ.get("MLOPS_CAPTURE_POLICY") or "refuse"),
+        online_store=environ.get("MLOPS_ONLINE_STORE") or str(home / "online"),
         alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
+    )
+
+
+def _capture_policy(value: str) -> CapturePolicy:
+    for policy in get_args(CapturePolicy):
+        if value == policy:
+            return policy
+    raise ConfigurationError(
+        f"MLOPS_CAPTURE_POLICY is {value!r}; it takes {' or '.join(get_args(CapturePolicy))}"
     )
 
 

@@ -1,0 +1,82 @@
+"""What an online store is: the state of each entity, and the predictions that were captured with it.
+
+One store belongs to one product. A state is opaque bytes under a key with a version number; a captured record is
+opaque bytes in the order of its commit. Both change in one atomic step, so that a process that is killed leaves a
+request either wholly done (state updated, prediction captured) or not begun.
+
+What must not live here: what a state means (`online_features`), what a record means (`prediction_record`), and the
+stores themselves (`online_store_sqlite`, `online_store_redis`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+ABSENT = 0
+"""Version of a key that was never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """The state of one entity as it was read; an absent one has version ABSENT and no content."""
+
+    version: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """One entity's next state, to be written if its version is still the one that it was made from."""
+
+    key: str
+    expected_version: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedRecord:
+    """One captured prediction, at its place in the order of commits."""
+
+    position: str
+    """Opaque; positions of later commits sort after it as text."""
+    content: bytes
+
+
+class OnlineStore(Protocol):
+    """The states and captured predictions of one product.
+
+    Every method raises OnlineStoreError when the store does not answer, is full, or is not of this format; nothing was
+    changed then. Safe to use from several processes; one object belongs to one thread.
+    """
+
+    def read(self, keys: Sequence[str]) -> list[StoredState]:
+        """Read the states of `keys`, in their order."""
+        ...
+
+    def commit(self, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
+        """Write all changes and append all records in one atomic step; return False, and do neither, when a key has
+        another version than expected.
+
+        When it returns True, states and records outlive the death of this process.
+        """
+        ...
+
+    def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
+        """Return the oldest records whose position sorts after `after`."""
+        ...
+
+    def forget_captured(self, *, until: str) -> None:
+        """Delete the records up to and with position `until`, once they lie safely elsewhere."""
+        ...
+
+    def captured_count(self) -> int:
+        """Count the records that were not forgotten yet."""
+        ...
+
+    def clear(self) -> None:
+        """Delete all states; captured records stay."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,73 @@
+"""A served prediction as it is captured: one record per scored event and arm, and its bytes.
+
+What must not live here: where records are kept (`online_store`), and tables of them (`captured_predictions`).
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from mlops_assets.core.errors import ServingError
+
+ServedRole = Literal["champion", "challenger", "shadow"]
+Value = int | float | str | bool | None
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked, seen, answered, by whom and when. All times are microseconds since the epoch, UTC."""
+
+    prediction_id: str
+    """See `prediction_id`: the same request to the same version has the same id, however often it is sent."""
+    event_id: int | str
+    request: dict[str, Value]
+    """The event as it was asked, by column; times as microseconds. Everything that the feature view reads."""
+    event_timestamp: int | None
+    """The event's own time; None for a cohort."""
+    known_at: int | None
+    """From when on later events may see this one: what was asked or the time of arrival, moved on to the newest time at
+    which one of its entities was already scored. None for a cohort.
+    """
+    received_at: int
+    """The server's clock when the request arrived."""
+    version: int
+    role: ServedRole
+    plan_sequence: int
+    """The release plan under which it was answered; 0 for a bento that serves without a plan."""
+    features: tuple[float | None, ...] = ()
+    """In the order of the version's own feature names; None is null. Empty when `error` is set."""
+    score: float | None = None
+    """Calibrated probability of outcome 1; None when `error` is set."""
+    threshold: float | None = None
+    decision: int | None = None
+    """1 when score >= threshold, else 0; None when `error` is set."""
+    latency_seconds: float = 0.0
+    """From the request's arrival to just before the record was written; shared by the events of one request."""
+    error: str | None = None
+    """Why this arm gave no score; such a request was answered by the champion, or with a 5xx."""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(PredictionRecord)
+
+
+def encode_record(record: PredictionRecord) -> bytes:
+    """Return the record as JSON; every float reads back to the same bits."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(content: bytes) -> PredictionRecord:
+    """Read what `encode_record` wrote.
+
+    Raises: ServingError when it is none of ours.
+    """
+    try:
+        return _DECODER.decode(content)
+    except msgspec.MsgspecError as error:
+        raise ServingError(f"captured record cannot be read: {error} in {content[:200]!r}") from error
+
+
+def prediction_id(event_id: int | str, request: dict[str, Value], *, version: int) -> str:
+    """Return `v<version>-<event id>-<8 digits>`, the digits being of SHA-256 over the request."""
+    digest = hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()[:8]
+    return f"v{version}-{event_id}-{digest}"

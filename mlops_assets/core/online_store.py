@@ -46,8 +46,13 @@ class OnlineStore(Protocol):
     """The states and captured predictions of one product.
 
     Every method raises OnlineStoreError when the store does not answer, is full, or is not of this format; nothing was
-    changed then. Safe to use from several processes; one object belongs to one thread.
+    changed then, save that a store over a network which did not answer a commit in time may have done it: read again,
+    and the versions tell. Safe to use from several processes; one object belongs to one thread.
     """
+
+    def identity(self) -> str:
+        """Return the store's own name, made when it was created; positions compare within one identity only."""
+        ...
 
     def read(self, keys: Sequence[str]) -> list[StoredState]:
         """Read the states of `keys`, in their order."""

@@ -1,0 +1,215 @@
+"""The online store as one SQLite file per product, for the processes of one machine.
+
+A commit survives the death of every process at once. Of a power loss the file comes back whole, without the commits
+since the last checkpoint: a commit does not wait for the disk. The file belongs on a local disk, since several
+processes share the memory beside it.
+
+What must not live here: what a state or a record means.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from mlops_assets.core.errors import OnlineStoreError
+from mlops_assets.core.online_store import ABSENT, CapturedRecord, StateChange, StoredState
+
+FORMAT = 1
+BUSY_SECONDS = 2.0
+"""How long a commit waits for the commits of other processes."""
+POSITION_DIGITS = 20
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+CREATE TABLE store (identity TEXT NOT NULL, newest_cleared_version INTEGER NOT NULL);
+CREATE TABLE state (key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, content BLOB NOT NULL);
+CREATE TABLE captured (position INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL);
+INSERT INTO store VALUES (lower(hex(randomblob(16))), {ABSENT});
+PRAGMA user_version = {FORMAT};
+"""  # noqa: S608 - two numbers of our own
+_INSERT = (
+    # A version is never given twice to one key: what was read before a clear must not fit what was written after it.
+    "INSERT INTO state SELECT ?, newest_cleared_version + 1, ? FROM store WHERE true ON CONFLICT (key) DO NOTHING"
+)
+_UPDATE = "UPDATE state SET content = ?, version = version + 1 WHERE key = ? AND version = ?"
+_CAPTURE = "INSERT INTO captured (content) VALUES (?)"
+_ADVICE = {
+    "SQLITE_FULL": "free space on its disk; it goes on by itself then",
+    "SQLITE_IOERR": "free space on its disk, or look for a failing one; it goes on by itself then",
+    "SQLITE_BUSY": f"another process held it for more than {BUSY_SECONDS:.0f} s; look for one that hangs",
+    "SQLITE_READONLY": "let this user write the file and its folder",
+    "SQLITE_CANTOPEN": "let this user write the file and its folder",
+    "SQLITE_NOTADB": "it is no online store: move it away, and materialize online_features",
+    "SQLITE_CORRUPT": "move it away, and materialize online_features; records that were not collected are in it",
+}
+_Answer = TypeVar("_Answer")
+
+
+class SqliteOnlineStore:
+    """States and captured predictions of one product in `file`, which is created with its folder when it is missing.
+
+    An object opens the file at its first use, and again when it was replaced or had failed.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def identity(self) -> str:
+        """See OnlineStore."""
+        return self._ask(lambda connection: connection.execute("SELECT identity FROM store").fetchone()[0])
+
+    def read(self, keys: Sequence[str]) -> list[StoredState]:
+        """See OnlineStore."""
+        marks = ", ".join("?" * len(keys))
+        rows = self._ask(
+            lambda connection: connection.execute(
+                f"SELECT key, version, content FROM state WHERE key IN ({marks})",  # noqa: S608 - only marks
+                keys,
+            ).fetchall()
+        )
+        found = {key: StoredState(version, content) for key, version, content in rows}
+        return [found.get(key, _NO_STATE) for key in keys]
+
+    def commit(self, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
+        """See OnlineStore."""
+        return self._ask(lambda connection: _commit(connection, changes, records))
+
+    def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
+        """See OnlineStore; a position is a row number of twenty digits."""
+        rows = self._ask(
+            lambda connection: connection.execute(
+                "SELECT position, content FROM captured WHERE position > ? ORDER BY position LIMIT ?",
+                (int(after or 0), limit),
+            ).fetchall()
+        )
+        return [CapturedRecord(f"{position:0{POSITION_DIGITS}d}", content) for position, content in rows]
+
+    def forget_captured(self, *, until: str) -> None:
+        """See OnlineStore; the freed space is used again, and the file does not shrink."""
+        self._ask(
+            lambda connection: connection.execute("DELETE FROM captured WHERE position <= ?", (int(until),))
+        )
+
+    def captured_count(self) -> int:
+        """See OnlineStore."""
+        return self._ask(lambda connection: connection.execute("SELECT count(*) FROM captured").fetchone()[0])
+
+    def clear(self) -> None:
+        """See OnlineStore."""
+        self._ask(_clear)
+
+    def close(self) -> None:
+        """See OnlineStore; a later call opens the file again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        try:
+            return question(self._opened())
+        except (sqlite3.DatabaseError, OSError) as error:
+            self._fail(error)
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the connection to the file that has the name now.
+
+        SQLite goes on with a file that was moved or deleted, and everything written to it would be lost unnoticed.
+        """
+        if self._connection is not None:
+            try:
+                if os.stat(self._file).st_ino == self._inode:  # noqa: PTH116 - half the time of Path.stat
+                    return self._connection
+            except FileNotFoundError:
+                pass
+            self.close()
+        if not self._file.exists():
+            _create(self._file)
+        self._inode = self._file.stat().st_ino
+        self._connection = _connect(self._file)
+        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if found != FORMAT:
+            self.close()
+            raise OnlineStoreError(
+                f"{self._file} is an online store of format {found}, and this version reads format {FORMAT}: collect "
+                "its records with the version that wrote it, move it away, and materialize online_features"
+            )
+        return self._connection
+
+    def _fail(self, error: sqlite3.DatabaseError | OSError) -> NoReturn:
+        self.close()
+        name = getattr(error, "sqlite_errorname", "SQLITE_CANTOPEN")
+        advice = next(
+            (text for code, text in _ADVICE.items() if name.startswith(code)), "see SQLite's message"
+        )
+        raise OnlineStoreError(
+            f"online store {self._file}: {error} ({name}); nothing was changed: {advice}"
+        ) from error
+
+
+_NO_STATE = StoredState(ABSENT, b"")
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA mmap_size = {1 << 30}")
+    return connection
+
+
+def _create(file: Path) -> None:
+    """Make the file under another name and link it into place, so that no process ever finds half a store."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)  # SQLite gives the files beside it the same rights
+    connection = sqlite3.connect(draft, isolation_level=None)
+    try:
+        connection.executescript(_SCHEMA)
+    finally:
+        connection.close()
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass  # another process was quicker
+    finally:
+        draft.unlink()
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # SQLite ends it by itself when the disk is full
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _commit(connection: sqlite3.Connection, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
+    with _transaction(connection):
+        for change in changes:
+            if change.expected_version == ABSENT:
+                written = connection.execute(_INSERT, (change.key, change.content))
+            else:
+                written = connection.execute(_UPDATE, (change.content, change.key, change.expected_version))
+            if written.rowcount != 1:
+                connection.execute("ROLLBACK")
+                return False
+        connection.executemany(_CAPTURE, ((record,) for record in records))
+        connection.execute("COMMIT")
+    return True
+
+
+def _clear(connection: sqlite3.Connection) -> None:
+    with _transaction(connection):
+        connection.execute(
+            "UPDATE store SET newest_cleared_version = max(newest_cleared_version, "
+            "(SELECT coalesce(max(version), 0) FROM state))"
+        )
+        connection.execute("DELETE FROM state")
+        connection.execute("COMMIT")

@@ -185,22 +185,27 @@ def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDA
         raise FeatureError(
             f"feature column missing: {', '.join(missing)}; the frame has {', '.join(frame.columns)}"
         )
-    matrix = np.empty((frame.height, len(feature_names)), dtype=np.float64)
-    for position, name in enumerate(feature_names):
-        column = frame.get_column(name)
-        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+    for name in feature_names:
+        dtype = frame.schema[name]
+        if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
             raise FeatureError(
-                f"feature {name} has type {column.dtype}, but a model reads numbers: encode it in the view"
+                f"feature {name} has type {dtype}, but a model reads numbers: encode it in the view"
             )
-        wrong = ~column.is_finite() if column.dtype.is_float() else pl.Series([False])
-        if wrong.any():
-            row = wrong.to_list().index(True)
-            raise FeatureError(
-                f"feature {name} is {column[row]} in {wrong.sum()} of {frame.height} rows, first in row "
-                f"{row}; a missing value is null, and a ratio needs its zero denominator handled in the view"
-            )
-        matrix[:, position] = column.cast(pl.Float64).to_numpy()
-    return matrix
+    columns = frame.select(pl.col(name).cast(pl.Float64) for name in feature_names)
+    finite = columns.select(pl.all().is_finite().all())
+    for name, is_finite in finite.row(0, named=True).items():
+        if not is_finite:
+            _refuse_infinite(columns[name])
+    return columns.to_numpy(order="c")
+
+
+def _refuse_infinite(values: pl.Series) -> None:
+    wrong = ~values.is_finite()
+    row = wrong.fill_null(value=False).arg_true()[0]
+    raise FeatureError(
+        f"feature {values.name} is {values[row]} in {wrong.sum()} of {values.len()} rows, first in row "
+        f"{row}; a missing value is null, and a ratio needs its zero denominator handled in the view"
+    )
 
 
 def _from_document(booster_text: str, document: Mapping[str, Any]) -> TrainedModel:

@@ -157,11 +157,13 @@ class RedisOnlineStore:
 
     def _greeted(self, client: Any) -> str:
         """Return the identity, made now when there is none; a store of another format is refused."""
-        greeting = client.pipeline(transaction=True)
-        greeting.hsetnx(self._store, "format", FORMAT)
-        greeting.hsetnx(self._store, "identity", uuid.uuid4().hex)
-        greeting.hmget(self._store, ("format", "identity"))
-        found, identity = greeting.execute()[-1]
+        found, identity = client.hmget(self._store, ("format", "identity"))
+        if identity is None:  # written only then: a Redis without memory can still be read
+            greeting = client.pipeline(transaction=True)
+            greeting.hsetnx(self._store, "format", FORMAT)
+            greeting.hsetnx(self._store, "identity", uuid.uuid4().hex)
+            greeting.hmget(self._store, ("format", "identity"))
+            found, identity = greeting.execute()[-1]
         if int(found) != FORMAT:
             raise OnlineStoreError(
                 f"online store {masked(self._url)}: {self._store} is of format {int(found)}, and this version reads "
@@ -171,7 +173,6 @@ class RedisOnlineStore:
         return identity.decode()
 
     def _fail(self, error: redis.RedisError) -> NoReturn:
-        self.close()
         raise OnlineStoreError(
             f"online store {masked(self._url)}: {masked(str(error))}; {_advice(error)}"
         ) from error
@@ -182,7 +183,7 @@ def _advice(error: redis.RedisError) -> str:
         return "set the user and password in MLOPS_ONLINE_STORE"
     if isinstance(error, redis.TimeoutError):
         return "it does not answer in time: look at its load; what was asked may have been done"
-    if isinstance(error, redis.OutOfMemoryError):
+    if isinstance(error, redis.OutOfMemoryError) or "OOM " in str(error):  # the latter in a script
         return "nothing was changed: raise its maxmemory, or collect the captured predictions"
     if isinstance(error, redis.ConnectionError):
         return "start it, or correct MLOPS_ONLINE_STORE; it goes on by itself when Redis is back"

@@ -10,7 +10,7 @@ What must not live here: what a state or a record means.
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -25,7 +25,7 @@ _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 CREATE TABLE store (identity TEXT NOT NULL, newest_cleared_version INTEGER NOT NULL);
 CREATE TABLE state (key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, content BLOB NOT NULL);
-CREATE TABLE captured (position INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL);
+CREATE TABLE captured (position INTEGER PRIMARY KEY, content BLOB);
 INSERT INTO store VALUES (lower(hex(randomblob(16))), {ABSENT});
 PRAGMA user_version = {FORMAT};
 """  # noqa: S608 - two numbers of our own
@@ -35,6 +35,12 @@ _INSERT = (
 )
 _UPDATE = "UPDATE state SET content = ?, version = version + 1 WHERE key = ? AND version = ?"
 _CAPTURE = "INSERT INTO captured (content) VALUES (?)"
+# The row of the last position stays, without content, so that SQLite never gives a position twice. AUTOINCREMENT would
+# do the same for one more page in every commit, a quarter of what is written.
+_FORGET = (
+    "DELETE FROM captured WHERE position <= ?1 AND position < (SELECT max(position) FROM captured)",
+    "UPDATE captured SET content = NULL WHERE position <= ?1",
+)
 _ADVICE = {
     "SQLITE_FULL": "free space on its disk; it goes on by itself then",
     "SQLITE_IOERR": "free space on its disk, or look for a failing one; it goes on by itself then",
@@ -50,7 +56,7 @@ _Answer = TypeVar("_Answer")
 class SqliteOnlineStore:
     """States and captured predictions of one product in `file`, which is created with its folder when it is missing.
 
-    An object opens the file at its first use, and again when it was replaced or had failed.
+    An object opens the file at its first use, and again after a failure.
     """
 
     def __init__(self, file: Path) -> None:
@@ -82,7 +88,8 @@ class SqliteOnlineStore:
         """See OnlineStore; a position is a row number of twenty digits."""
         rows = self._ask(
             lambda connection: connection.execute(
-                "SELECT position, content FROM captured WHERE position > ? ORDER BY position LIMIT ?",
+                "SELECT position, content FROM captured WHERE position > ? AND content IS NOT NULL "
+                "ORDER BY position LIMIT ?",
                 (int(after or 0), limit),
             ).fetchall()
         )
@@ -90,13 +97,12 @@ class SqliteOnlineStore:
 
     def forget_captured(self, *, until: str) -> None:
         """See OnlineStore; the freed space is used again, and the file does not shrink."""
-        self._ask(
-            lambda connection: connection.execute("DELETE FROM captured WHERE position <= ?", (int(until),))
-        )
+        self._ask(lambda connection: _forget(connection, int(until)))
 
     def captured_count(self) -> int:
         """See OnlineStore."""
-        return self._ask(lambda connection: connection.execute("SELECT count(*) FROM captured").fetchone()[0])
+        count = "SELECT count(content) FROM captured"
+        return self._ask(lambda connection: connection.execute(count).fetchone()[0])
 
     def clear(self) -> None:
         """See OnlineStore."""
@@ -115,29 +121,37 @@ class SqliteOnlineStore:
             self._fail(error)
 
     def _opened(self) -> sqlite3.Connection:
-        """Return the connection to the file that has the name now.
+        """Return the connection, opened now if there is none.
 
-        SQLite goes on with a file that was moved or deleted, and everything written to it would be lost unnoticed.
+        SQLite goes on with a file that was moved or deleted: everything written to it would be lost unnoticed, and
+        closing it would delete the log of whatever has its name by then. So a store refuses until the file is back.
         """
-        if self._connection is not None:
-            try:
-                if os.stat(self._file).st_ino == self._inode:  # noqa: PTH116 - half the time of Path.stat
-                    return self._connection
-            except FileNotFoundError:
-                pass
-            self.close()
+        if self._connection is None:
+            self._connection = self._connected()
+            self._inode = self._file.stat().st_ino
+            return self._connection
+        try:
+            if os.stat(self._file).st_ino == self._inode:  # noqa: PTH116 - half the time of Path.stat
+                return self._connection
+        except FileNotFoundError:
+            pass
+        raise OnlineStoreError(
+            f"online store {self._file} was moved or deleted while it was in use: put it back; or stop every process "
+            "that uses it, move away what is left beside it, and start again with an empty one"
+        )
+
+    def _connected(self) -> sqlite3.Connection:
         if not self._file.exists():
             _create(self._file)
-        self._inode = self._file.stat().st_ino
-        self._connection = _connect(self._file)
-        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if found != FORMAT:
-            self.close()
-            raise OnlineStoreError(
-                f"{self._file} is an online store of format {found}, and this version reads format {FORMAT}: collect "
-                "its records with the version that wrote it, move it away, and materialize online_features"
-            )
-        return self._connection
+        connection = _connect(self._file)
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if found == FORMAT:
+            return connection
+        connection.close()
+        raise OnlineStoreError(
+            f"{self._file} is an online store of format {found}, and this version reads format {FORMAT}: collect "
+            "its records with the version that wrote it, move it away, and materialize online_features"
+        )
 
     def _fail(self, error: sqlite3.DatabaseError | OSError) -> NoReturn:
         self.close()
@@ -161,22 +175,28 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _create(file: Path) -> None:
-    """Make the file under another name and link it into place, so that no process ever finds half a store."""
+    """Make the file under another name and link it into place, so that no process ever finds half a store.
+
+    Raises: OnlineStoreError for a log without its file, which SQLite would take for the new file's own.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists():
+        raise OnlineStoreError(
+            f"online store {file} is missing, and {log.name}, which holds its newest commits, is there: put the file "
+            "back, or move the log away too to start with an empty store"
+        )
     draft = file.with_name(f"{file.name}.{os.getpid()}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)  # SQLite gives the files beside it the same rights
-    connection = sqlite3.connect(draft, isolation_level=None)
     try:
-        connection.executescript(_SCHEMA)
-    finally:
-        connection.close()
-    try:
+        draft.touch(mode=0o600)  # SQLite gives the files beside it the same rights
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            connection.executescript(_SCHEMA)
         os.link(draft, file)
     except FileExistsError:
         pass  # another process was quicker
     finally:
-        draft.unlink()
+        for left in file.parent.glob(f"{draft.name}*"):
+            left.unlink()
 
 
 @contextmanager
@@ -203,6 +223,13 @@ def _commit(connection: sqlite3.Connection, changes: Sequence[StateChange], reco
         connection.executemany(_CAPTURE, ((record,) for record in records))
         connection.execute("COMMIT")
     return True
+
+
+def _forget(connection: sqlite3.Connection, until: int) -> None:
+    with _transaction(connection):
+        for statement in _FORGET:
+            connection.execute(statement, (until,))
+        connection.execute("COMMIT")
 
 
 def _clear(connection: sqlite3.Connection) -> None:

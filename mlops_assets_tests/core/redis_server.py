@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 PROGRAM = Path(sys.executable).with_name("redis-server")
 START_SECONDS = 20.0
+LARGEST_PORT = 55_535
+"""A node of a cluster listens at its port + 10,000 too."""
 
 
 @dataclass
@@ -23,9 +27,10 @@ class RedisServer:
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", self.port))
-            self.port = probe.getsockname()[1]
+        while not 0 < self.port <= LARGEST_PORT:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -54,7 +59,7 @@ class RedisServer:
             self._process = None
 
     def _answers(self) -> bool:
-        with redis.Redis(port=self.port) as client:
+        with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.ping())
             except redis.AuthenticationError:

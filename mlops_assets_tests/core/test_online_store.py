@@ -17,9 +17,9 @@ from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets_tests.core.online_store_process import COUNTERS, PADDING, PRODUCT, write_number
 from mlops_assets_tests.core.redis_server import RedisServer
 
-KILLS = 8
+KILLS = 5
 PROCESSES = 4
-TURNS = 150
+TURNS = 100
 BYTES = bytes(range(256))
 
 

@@ -11,6 +11,7 @@ from mlops_assets.core.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from mlops_assets_tests.assets.small_home import SmallHome
+    from mlops_assets_tests.core.small_registry import SmallRegistry
 
 # Read once, when the native libraries are loaded: before any test module imports them.
 let_waiting_threads_sleep()
@@ -46,3 +47,11 @@ def released_home(ingested_home: "SmallHome", tmp_path_factory: pytest.TempPathF
     home.materialize(*small_home.SCORE, days=(small_home.AS_OF, small_home.LAST_DAY))
     home.materialize(*small_home.REPORTS, days=(small_home.LAST_DAY - timedelta(days=1), small_home.LAST_DAY))
     return home
+
+
+@pytest.fixture(scope="session")
+def original_registry(tmp_path_factory: pytest.TempPathFactory) -> "SmallRegistry":
+    """A registry with four versions and no plan; only to be read or copied."""
+    from mlops_assets_tests.core.small_registry import make_small_registry
+
+    return make_small_registry(tmp_path_factory.mktemp("small_registry") / "mlflow")

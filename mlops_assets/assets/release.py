@@ -8,14 +8,22 @@ import polars as pl
 
 from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.candidate import read_candidate
-from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG, VIEW_TAG
+from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG, TRAINING_SET_TAG
 from mlops_assets.assets.pictures import table
 from mlops_assets.assets.reuse import earlier_result
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core import release_plan
 from mlops_assets.core.bento_manifest import ServedFeature
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.model_version import ModelVersion, RecordedVerdict, release_readiness
+from mlops_assets.core.model_version import (
+    BENTO_TAG,
+    LIBRARIES_TAG,
+    THRESHOLD_TAG,
+    VIEW_TAG,
+    ModelVersion,
+    RecordedVerdict,
+    release_readiness,
+)
 from mlops_assets.core.packaging import build_bento
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
@@ -85,6 +93,7 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
             TRAINING_SET_TAG: str(candidate.training_set_version),
             EVALUATION_TAG: str(lakehouse.tables.version(product.name, "evaluation")),
             VIEW_TAG: product.view.digest,
+            **_recorded_libraries(registry, candidate.run_id),
             **({AS_OF_TAG: candidate.as_of.isoformat()} if candidate.as_of else {}),
         }
         version = registry.register(
@@ -111,6 +120,12 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         )
 
     return model_version
+
+
+def _recorded_libraries(registry: ModelRegistry, run_id: str) -> dict[str, str]:
+    """The libraries that the run was trained with; empty for a run of before they were recorded."""
+    tags = registry.run_tags(run_id)
+    return {LIBRARIES_TAG: tags[LIBRARIES_TAG]} if LIBRARIES_TAG in tags else {}
 
 
 def _gate_text(gate: Gate) -> str:
@@ -176,7 +191,9 @@ def _bento(product: Product) -> dg.AssetsDefinition:
             features=[_served_feature(product, name) for name in model.feature_names],
             bentoml_home=platform.bentos,
         )
+        answered_right = {BENTO_TAG: built.tag}
         if earlier := earlier_result(context, lakehouse, product, "bento", inputs=built.tag):
+            registry.set_version_tags(product.name, version.version, answered_right)
             return earlier
         rows = lakehouse.tables.scan(product.name, "training_set").filter(pl.col("split") == "test")
         golden = golden_requests(model, rows.head(GOLDEN_ROWS).collect())
@@ -184,6 +201,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
         writes = TableWrites(context, lakehouse, product, "bento", inputs=built.tag)
         writes.write(answered, None)
+        registry.set_version_tags(product.name, version.version, answered_right)
         return writes.result(
             {
                 "tag": built.tag,

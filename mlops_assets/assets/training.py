@@ -15,10 +15,12 @@ from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.day_range import DayRange
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.model_version import LIBRARIES_TAG
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Scalar
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.training import fit
+from mlops_assets.core.training_libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.training_plots import importance_bars, tuning_trials, validation_curve
 from mlops_assets.core.training_set import build_training_set, covered_days
 from mlops_assets.core.tuning import TrialRecord, tune
@@ -262,6 +264,7 @@ def _log_fit(
             f"validation_{fitted.validation_metric}": fitted.validation_curve[fitted.best_iteration - 1],
         }
     )
+    run.set_tags({LIBRARIES_TAG: libraries_to_json(installed_libraries())})
 
 
 def _sample(training_rows: pl.DataFrame) -> pl.DataFrame:

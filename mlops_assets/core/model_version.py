@@ -18,6 +18,13 @@ DecisionKind = Literal["approved", "rejected", "overridden"]
 
 DIGEST_TAG = "mlops/digest"
 VERDICTS_TAG = "mlops/verdicts"
+THRESHOLD_TAG = "mlops/threshold"
+VIEW_TAG = "mlops/feature_view"
+"""Digest of the feature view that the version was trained with."""
+LIBRARIES_TAG = "mlops/libraries"
+"""JSON object: name to version of the libraries at training time; of the run, and from there of the version."""
+BENTO_TAG = "mlops/bento"
+"""Tag of the bento of this version that answered its golden requests right."""
 DECISION_TAG = "mlops/decision"
 """Prefix; one tag per decision, so that a later one never replaces an earlier one."""
 

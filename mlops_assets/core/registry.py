@@ -26,6 +26,7 @@ from mlops_assets.core.model_version import (
     verdicts_from_tags,
     verdicts_to_json,
 )
+from mlops_assets.core.release_control import PLAN_TAG, ReleaseControl
 from mlops_assets.core.release_plan import ReleasePlan
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
 
 Alias = Literal["champion", "challenger"]
-PLAN_TAG = "mlops/release_plan"
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,10 @@ class ModelRegistry:
         """Record that `by` lets the version pass in spite of its verdicts; this is shown forever."""
         return self._decide(product, version, "overridden", by=by, reason=reason, at=at)
 
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Return the tags of a run."""
+        return dict(self._client().get_run(run_id).data.tags)
+
     def set_version_tags(self, product: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version, one after the other.
 
@@ -179,27 +183,10 @@ class ModelRegistry:
         return None
 
     def write_release_plan(self, product: str, plan: ReleasePlan) -> None:
-        """Put `plan` in the place of the one before it, in one step; the same plan again changes nothing.
-
-        MLflow has no compare-and-set: the sequence number catches a writer that worked from an old plan, but
-        not two that write within the same few milliseconds. Releases of a product run one at a time (a
-        Dagster pool).
-
-        Raises: RegistryError when the plan does not follow the one that stands, or names a version that is
-        unknown.
-        """
-        standing = self.release_plan(product)
-        if plan == standing:
-            return
-        expected = standing.sequence + 1 if standing is not None else 1
-        if plan.sequence != expected:
-            raise RegistryError(
-                f"{product}: the release plan was changed meanwhile: this is plan {plan.sequence}, but "
-                f"{expected} comes next; read the plan and decide again"
-            )
-        for arm in plan.arms:
-            self.version(product, arm.version)
-        self._client().set_registered_model_tag(product, PLAN_TAG, plan.to_json())
+        """Put `plan` in the place of the one before it, with its aliases; see `ReleaseControl.write`."""
+        control = ReleaseControl.at(self.tracking_uri)
+        standing = control.standing(product)
+        control.write(product, plan, standing=standing)
 
     def _client(self) -> "MlflowClient":
         return mlflow_client(self.tracking_uri)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 
 from mlops_assets.core.errors import RegistryError
@@ -15,6 +16,8 @@ from mlops_assets.core.errors import RegistryError
 Mode = Literal["blue_green", "canary", "shadow", "rollback"]
 Role = Literal["champion", "challenger", "shadow"]
 FORMAT_VERSION = 1
+DEFAULT_RAMP = (1, 5, 25, 50, 100)
+"""Percentages of a canary, one after the other; at 100 it is the champion."""
 _ROLES: Mapping[Mode, Sequence[Role]] = {
     "blue_green": ("champion",),
     "rollback": ("champion",),
@@ -53,6 +56,8 @@ class ReleasePlan:
     """1 for a product's first plan, then one more for each."""
     previous_champion: int | None
     """The version to which a rollback returns; None when there is none."""
+    ramp: tuple[int, ...] = DEFAULT_RAMP
+    """Percentages that the challenger goes through; those of the plan's own canary, or of the one after a shadow."""
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -72,9 +77,11 @@ class ReleasePlan:
         return next((arm for arm in self.arms if arm.role != "champion"), None)
 
     def to_json(self) -> str:
-        """Return the whole plan as canonical JSON; times in UTC."""
+        """Return the whole plan as canonical JSON; times in UTC, the default ramp left out."""
         since = self.since.astimezone(UTC).isoformat()
         content = {**asdict(self), "since": since, "format_version": FORMAT_VERSION}
+        if self.ramp == DEFAULT_RAMP:
+            del content["ramp"]
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -90,7 +97,8 @@ class ReleasePlan:
                     f"release plan of format {found} cannot be read; readable is {FORMAT_VERSION}"
                 )
             arms = tuple(Arm(**arm) for arm in content.pop("arms"))
-            return cls(arms=arms, since=datetime.fromisoformat(content.pop("since")), **content)
+            ramp = tuple(content.pop("ramp", DEFAULT_RAMP))
+            return cls(arms=arms, since=datetime.fromisoformat(content.pop("since")), ramp=ramp, **content)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RegistryError(f"stored release plan cannot be read: {error!r} in {text[:200]!r}") from error
 
@@ -118,6 +126,100 @@ def release(
         evidence=dict(evidence),
         sequence=_next_sequence(standing),
         previous_champion=_champion_before(standing, version),
+    )
+
+
+def start_canary(
+    standing: ReleasePlan | None,
+    *,
+    version: int,
+    since: datetime,
+    by: str,
+    reason: str,
+    evidence: Mapping[str, str],
+    percent: int | None = None,
+    ramp: tuple[int, ...] = DEFAULT_RAMP,
+) -> ReleasePlan:
+    """Return the plan in which `version` answers `percent` of the entities (by default the ramp's first step) beside
+    the champion; the standing plan if it says so already.
+
+    A challenger that is on trial already gets the new share; another one's trial ends.
+
+    Raises: RegistryError when there is no champion yet, or it is `version` itself.
+    """
+    champion = _champion_of(standing, version)
+    share = ramp[0] if percent is None else percent
+    if share >= 100:
+        raise RegistryError(
+            f"a canary answers 1 to 99 per cent, not {share}: for all of them release {version}"
+        )
+    arms = (Arm(champion.version, 100 - share, "champion"), Arm(version, share, "challenger"))
+    trial = ReleasePlan(
+        mode="canary",
+        arms=arms,
+        since=since,
+        by=by,
+        reason=reason,
+        evidence=dict(evidence),
+        sequence=_next_sequence(standing),
+        previous_champion=standing.previous_champion if standing is not None else None,
+        ramp=ramp,
+    )
+    return _unless_standing(trial, standing)
+
+
+def start_shadow(
+    standing: ReleasePlan | None,
+    *,
+    version: int,
+    since: datetime,
+    by: str,
+    reason: str,
+    evidence: Mapping[str, str],
+    ramp: tuple[int, ...] = DEFAULT_RAMP,
+) -> ReleasePlan:
+    """Return the plan in which `version` scores silently beside the champion; the standing plan if it says so already.
+
+    Raises: RegistryError when there is no champion yet, or it is `version` itself.
+    """
+    champion = _champion_of(standing, version)
+    trial = ReleasePlan(
+        mode="shadow",
+        arms=(Arm(champion.version, 100, "champion"), Arm(version, 0, "shadow")),
+        since=since,
+        by=by,
+        reason=reason,
+        evidence=dict(evidence),
+        sequence=_next_sequence(standing),
+        previous_champion=standing.previous_champion if standing is not None else None,
+        ramp=ramp,
+    )
+    return _unless_standing(trial, standing)
+
+
+def advance(
+    standing: ReleasePlan | None, *, since: datetime, by: str, reason: str, evidence: Mapping[str, str]
+) -> ReleasePlan:
+    """Return the next step of the trial: a shadow begins its ramp, a canary takes the ramp's next percentage, and at
+    100 the challenger is the champion.
+
+    Raises: RegistryError when no version is on trial.
+    """
+    if standing is None or standing.other is None:
+        raise RegistryError("no version is on trial: start a canary or a shadow first")
+    trial = standing.other
+    following = next(step for step in standing.ramp if step > trial.percent)
+    if following == 100:
+        return release(standing, version=trial.version, since=since, by=by, reason=reason, evidence=evidence)
+    return start_canary(
+        standing,
+        version=trial.version,
+        percent=following,
+        ramp=standing.ramp,
+        since=since,
+        by=by,
+        reason=reason,
+        evidence=evidence,
     )
 
 
@@ -182,6 +284,21 @@ def _next_sequence(standing: ReleasePlan | None) -> int:
     return standing.sequence + 1 if standing is not None else 1
 
 
+def _champion_of(standing: ReleasePlan | None, version: int) -> Arm:
+    if standing is None:
+        raise RegistryError(
+            f"nothing was released yet that version {version} could be tried beside: release it"
+        )
+    if standing.champion.version == version:
+        raise RegistryError(f"version {version} is the champion already: there is nothing to try")
+    return standing.champion
+
+
+def _unless_standing(trial: ReleasePlan, standing: ReleasePlan | None) -> ReleasePlan:
+    is_same = standing is not None and (standing.arms, standing.ramp) == (trial.arms, trial.ramp)
+    return standing if standing is not None and is_same else trial
+
+
 def _champion_before(standing: ReleasePlan | None, version: int) -> int | None:
     if standing is None:
         return None
@@ -204,5 +321,10 @@ def _problem(plan: ReleasePlan) -> str:
         (plan.since.tzinfo is not None, "since has no time zone"),
         (bool(plan.by.strip() and plan.reason.strip()), "who and why are needed"),
         (plan.sequence >= 1, "the sequence starts at 1"),
+        (_is_ramp(plan.ramp), f"the ramp {plan.ramp} must rise from at least 1 to 100"),
     )
     return next((problem for is_met, problem in checks if not is_met), "")
+
+
+def _is_ramp(ramp: tuple[int, ...]) -> bool:
+    return bool(ramp) and ramp[0] >= 1 and ramp[-1] == 100 and all(a < b for a, b in pairwise(ramp))

@@ -1,0 +1,57 @@
+"""What the follower of a host last found, as one small file that services show: `follower.json` beside the snapshot.
+
+What must not live here: following (`serving.plan_follower`).
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mlops_assets.core.errors import ServingError
+
+STATUS_FILE = "follower.json"
+
+
+@dataclass(frozen=True)
+class FollowerStatus:
+    """How following goes."""
+
+    plan_sequence: int | None = None
+    """Sequence number of the plan in the snapshot; None before the first."""
+    last_success_at: datetime | None = None
+    """When the registry's plan was last seen to be the snapshot's; how old the last good plan may be."""
+    last_error: str | None = None
+    """Why the registry's plan is not the snapshot's, or is not known; None when all is well."""
+
+    def write(self, file: Path) -> None:
+        """Replace the file; it need not survive a power cut, so nothing waits for the disk."""
+        content = {
+            **asdict(self),
+            "last_success_at": self.last_success_at and self.last_success_at.isoformat(),
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(content, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(file)
+
+    @classmethod
+    def read(cls, file: Path) -> "FollowerStatus":
+        """Read what `write` wrote; a missing file is the status of before the first look.
+
+        Raises: ServingError when the file is damaged.
+        """
+        try:
+            content = json.loads(file.read_bytes())
+            at = content.pop("last_success_at")
+            return cls(**content, last_success_at=datetime.fromisoformat(at) if at else None)
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ServingError(f"{file} cannot be read as a follower's status: {error!r}") from error
+
+
+def status_file(serving_home: Path, product: str) -> Path:
+    """Return where the status of the product's follower lies."""
+    return serving_home / product / STATUS_FILE

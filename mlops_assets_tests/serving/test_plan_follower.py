@@ -1,0 +1,254 @@
+"""The follower: it puts what the plan needs on disk, and whatever goes wrong, the last good snapshot stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.core.follower_status import FollowerStatus, status_file
+from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.release_plan import ReleasePlan, rollback, start_canary
+from mlops_assets.core.serving_snapshot import ServingSnapshot, snapshot_file
+from mlops_assets_tests.core.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, VIEW, SmallRegistry
+from serving.plan_follower import RETRY_AFTER, PlanFollower, installed_view_digest
+
+LATER = NOON + RETRY_AFTER
+
+
+@pytest.fixture
+def small(original_registry: SmallRegistry, tmp_path: Path) -> SmallRegistry:
+    small = original_registry.copy(tmp_path / "mlflow")
+    small.release(1)
+    return small
+
+
+@pytest.fixture
+def serving_home(tmp_path: Path) -> Path:
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def follower(small: SmallRegistry, serving_home: Path) -> PlanFollower:
+    return PlanFollower(PRODUCT, small.uri, serving_home, VIEW)
+
+
+def snapshot(serving_home: Path) -> ServingSnapshot:
+    return ServingSnapshot.read(snapshot_file(serving_home, PRODUCT))
+
+
+def trial(small: SmallRegistry, version: int) -> ReleasePlan:
+    before = small.standing()
+    plan = start_canary(before, version=version, since=NOON, by="ann", reason="because", evidence={})
+    small.control.write(PRODUCT, plan, standing=before)
+    return plan
+
+
+def roll_back(small: SmallRegistry) -> ReleasePlan:
+    before = small.standing()
+    plan = rollback(before, since=NOON, by="ann", reason="errors", evidence={})
+    small.control.write(PRODUCT, plan, standing=before)
+    return plan
+
+
+def test_a_plan_is_installed_with_all_that_serving_needs_to_know(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path
+) -> None:
+    small.release(2)
+    plan = trial(small, 3)
+    assert follower.look(NOON) == FollowerStatus(plan.sequence, NOON, None)
+    found = snapshot(serving_home)
+    assert found.plan == plan
+    assert {number: served.threshold for number, served in found.versions.items()} == {2: 0.2, 3: 0.3}
+    for number, served in found.versions.items():
+        model = TrainedModel.load(served.folder)
+        assert model == small.models[number - 1]
+        assert served.feature_names == model.feature_names
+        assert served.libraries == {"lightgbm": "4.6.0", "polars": "1.44.2"}
+    assert FollowerStatus.read(status_file(serving_home, PRODUCT)) == follower.status
+
+
+def test_nothing_is_written_while_the_plan_stays(follower: PlanFollower, serving_home: Path) -> None:
+    follower.look(NOON)
+    before = snapshot_file(serving_home, PRODUCT).stat()
+    follower.look(NOON + timedelta(seconds=1))
+    after = snapshot_file(serving_home, PRODUCT).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert follower.status.last_success_at == NOON + timedelta(seconds=1)
+
+
+def test_a_rollback_needs_no_artifacts(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.release(2)
+    follower.look(NOON)  # this host never served version 1
+
+    def unavailable(*_: object, **__: object) -> TrainedModel:
+        raise OSError("the artifact store is away")
+
+    monkeypatch.setattr("mlops_assets.core.model_artifacts.load_model", unavailable)
+    roll_back(small)
+    assert follower.look(NOON).last_error is None
+    assert snapshot(serving_home).plan.champion.version == 1
+
+
+def test_a_version_of_another_feature_view_is_refused_and_the_last_good_plan_stays(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = small.standing()
+    follower.look(NOON)
+    small.release(OTHER_VIEW_VERSION)
+    for seconds in range(30):
+        status = follower.look(NOON + timedelta(seconds=seconds))
+    assert "trained with feature view cdcdcdcdcdcd, but this service computes abab" in str(status.last_error)
+    assert (status.plan_sequence, status.last_success_at) == (good.sequence, NOON)
+    assert snapshot(serving_home).plan == good
+    assert len([record for record in caplog.records if "the last good plan stays" in record.message]) == 1
+    small.release(2)
+    assert follower.look(NOON + timedelta(seconds=30)).last_error is None, "another plan is followed at once"
+    assert snapshot(serving_home).plan.champion.version == 2
+
+
+@pytest.mark.parametrize("harm", ["missing", "folder", "garbage"])
+def test_a_registry_that_is_away_leaves_the_last_good_plan_also_for_a_new_follower(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path, harm: str
+) -> None:
+    good = small.standing()
+    follower.look(NOON)
+    away = small.file.rename(small.file.with_name("away.db"))
+    if harm == "folder":
+        small.file.mkdir()
+    if harm == "garbage":
+        small.file.write_bytes(b"no database" * 1000)
+    for one in (follower, PlanFollower(PRODUCT, small.uri, serving_home, VIEW)):
+        status = one.look(NOON + timedelta(seconds=1))
+        assert status.last_error
+        assert status.plan_sequence == good.sequence
+        assert snapshot(serving_home).plan == good
+    if harm == "folder":
+        small.file.rmdir()
+    away.replace(small.file)
+    small.release(2)
+    assert follower.look(LATER).last_error is None
+    assert snapshot(serving_home).plan.champion.version == 2
+
+
+def damage_model(serving_home: Path, small: SmallRegistry) -> Path:
+    file = serving_home / PRODUCT / "models" / small.models[0].digest / "model.lgb"
+    file.write_text(file.read_text().replace("leaf_value=", "leaf_value=9", 1))
+    return file
+
+
+def test_a_damaged_model_file_is_fetched_again_and_workers_are_told(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path
+) -> None:
+    follower.look(NOON)
+    before = snapshot_file(serving_home, PRODUCT).stat()
+    file = damage_model(serving_home, small)
+    assert follower.look(NOON).last_error is None
+    assert TrainedModel.load(file.parent) == small.models[0]
+    assert snapshot_file(serving_home, PRODUCT).stat().st_ino != before.st_ino
+
+
+def test_a_damaged_snapshot_is_written_again(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path
+) -> None:
+    follower.look(NOON)
+    snapshot_file(serving_home, PRODUCT).write_text("{")
+    follower.look(NOON)
+    assert snapshot(serving_home).plan == small.standing()
+
+
+def test_artifacts_that_were_changed_are_not_served(
+    original_registry: SmallRegistry, small: SmallRegistry, follower: PlanFollower, serving_home: Path
+) -> None:
+    follower.look(NOON)
+    good = small.standing()
+    small.release(2)
+    stored = next(
+        file
+        for file in (original_registry.root / "artifacts").rglob("extra_files/model.lgb")
+        if file.read_text() == small.models[1].booster_text
+    )
+    content = stored.read_text()
+    stored.write_text(content.replace("leaf_value=", "leaf_value=9", 1))
+    try:
+        assert "does not match its digest" in str(follower.look(NOON).last_error)
+        assert snapshot(serving_home).plan == good
+    finally:
+        stored.write_text(content)
+    assert follower.look(NOON + timedelta(seconds=1)).last_error, "it is not tried every second"
+    assert follower.look(LATER + timedelta(seconds=1)).last_error is None
+
+
+def test_models_out_of_use_are_removed(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path
+) -> None:
+    follower.look(NOON)
+    abandoned = serving_home / PRODUCT / "models" / ".interrupted"
+    abandoned.mkdir()
+    small.release(2)
+    for version in (3, 2, 3, 2, 3, 2):
+        small.release(version)
+        follower.look(NOON)
+    found = {entry.name for entry in abandoned.parent.iterdir()}
+    assert found == {small.models[1].digest, small.models[2].digest}
+
+
+def test_a_product_without_a_plan_says_what_to_do(
+    original_registry: SmallRegistry, serving_home: Path
+) -> None:
+    status = PlanFollower(PRODUCT, original_registry.uri, serving_home, VIEW).look(NOON)
+    assert status == FollowerStatus(
+        None, None, f"{PRODUCT} has no release plan: materialize {PRODUCT}/release"
+    )
+
+
+def start(small: SmallRegistry, serving_home: Path, *options: str) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": small.uri, "MLOPS_SERVING_HOME": str(serving_home)}
+    command = [sys.executable, "-m", "serving.plan_follower", PRODUCT, "--interval", "0.05", *options]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_one_process_follows_for_a_host_and_the_next_takes_over(
+    small: SmallRegistry, serving_home: Path
+) -> None:
+    """The installed view is not that of the small registry: both processes can only say so."""
+    status = status_file(serving_home, PRODUCT)
+    first = start(small, serving_home, "--parent", str(os.getpid()))
+    second = None
+    try:
+        wait_until(status.exists)
+        assert installed_view_digest(PRODUCT)[:12] in str(FollowerStatus.read(status).last_error)
+        second = start(small, serving_home)
+        first.send_signal(signal.SIGSTOP)
+        status.unlink()
+        time.sleep(2)
+        assert not status.exists(), "the second waits while the first lives"
+        first.kill()
+        first.wait()
+        wait_until(status.exists)
+    finally:
+        for process in filter(None, (first, second)):
+            process.kill()
+            process.wait()
+
+
+def test_a_follower_ends_with_its_parent(small: SmallRegistry, serving_home: Path) -> None:
+    process = start(small, serving_home, "--parent", "1")
+    try:
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()

@@ -1,0 +1,215 @@
+"""Follows the release plan of one product for all services of a host: `python -m serving.plan_follower PRODUCT`.
+
+The only part of serving that knows the registry, in a process of its own and out of every request's way. It puts the
+models of the plan on disk and then, in one step, the snapshot that workers read. Whatever goes wrong, the last good
+snapshot stays. What must not live here: how a worker switches (`service`).
+"""
+
+import argparse
+import fcntl
+import importlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from mlops_assets.core.errors import PlatformError, RegistryError, ServingError
+from mlops_assets.core.follower_status import FollowerStatus, status_file
+from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.model_version import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG, ModelVersion
+from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.served_models import ServedModels
+from mlops_assets.core.serving_snapshot import MODELS_FOLDER, ServedVersion, ServingSnapshot, snapshot_file
+from mlops_assets.core.settings import load_settings
+from mlops_assets.core.training_libraries import libraries_from_json
+
+KEPT_PLANS = 5
+"""Models of so many plans stay on disk, so that a rollback fetches nothing."""
+LOCK_FILE = "follower.lock"
+RETRY_AFTER = timedelta(seconds=10)
+"""A plan that could not be followed is tried again then; another plan at once."""
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class PlanFollower:
+    """The follower of one product; `look` is one turn of it."""
+
+    product: str
+    tracking_uri: str
+    serving_home: Path
+    view_digest: str
+    """Of the feature view that this host's services compute."""
+    status: FollowerStatus = field(default_factory=FollowerStatus)
+    _models: ServedModels = field(init=False)
+    _installed: str | None = None
+    """The plan in the snapshot, as JSON."""
+    _failed: tuple[str, datetime] | None = None
+    """The plan that could not be followed, as JSON, and when it is tried again."""
+
+    def __post_init__(self) -> None:
+        self._models = ServedModels(self._folder / MODELS_FOLDER, self._fetch)
+
+    def look(self, now: datetime) -> FollowerStatus:
+        """Follow the registry's plan if it is not the snapshot's; say how it went, also in the status file.
+
+        An error of the registry or of a version is no error of the follower: the last good snapshot stays, and the
+        status says why. It is logged once.
+        """
+        before = self.status
+        try:
+            self._follow(now)
+            self.status = FollowerStatus(self._sequence(), now, None)
+            self._failed = None
+        except (PlatformError, OSError) as error:
+            self.status = replace(before, plan_sequence=self._sequence(), last_error=str(error))
+        if self.status.last_error and self.status.last_error != before.last_error:
+            _logger.warning("%s: the last good plan stays: %s", self.product, self.status.last_error)
+        self.status.write(status_file(self.serving_home, self.product))
+        return self.status
+
+    @property
+    def _folder(self) -> Path:
+        return self.serving_home / self.product
+
+    def _follow(self, now: datetime) -> None:
+        control = ReleaseControl.at(self.tracking_uri)
+        plan = control.standing(self.product)
+        if plan is None:
+            raise RegistryError(f"{self.product} has no release plan: materialize {self.product}/release")
+        text = plan.to_json()
+        if text == self._installed and self._is_unharmed():
+            return
+        if self._failed is not None and self._failed[0] == text and now < self._failed[1]:
+            raise ServingError(self.status.last_error or "")
+        self._failed = (text, now + RETRY_AFTER)
+        self._install(control, plan)
+
+    def _install(self, control: ReleaseControl, plan: ReleasePlan) -> None:
+        versions = {arm.version: control.version(self.product, arm.version) for arm in plan.arms}
+        served = {number: self._served(version) for number, version in versions.items()}
+        ServingSnapshot(plan, served).write(snapshot_file(self.serving_home, self.product))
+        self._installed = plan.to_json()
+        arms = ", ".join(f"{arm.role} version {arm.version} ({arm.percent} %)" for arm in plan.arms)
+        _logger.info("%s: plan %d is served: %s", self.product, plan.sequence, arms)
+        self._prepare_rollback(control, plan)
+
+    def _served(self, version: ModelVersion) -> ServedVersion:
+        missing = [tag for tag in (THRESHOLD_TAG, VIEW_TAG) if tag not in version.tags]
+        if missing:
+            raise RegistryError(
+                f"{version.product} version {version.version} lacks the tags {', '.join(missing)}"
+            )
+        if version.tags[VIEW_TAG] != self.view_digest:
+            raise ServingError(
+                f"{version.product} version {version.version} was trained with feature view "
+                f"{version.tags[VIEW_TAG][:12]}, but this service computes {self.view_digest[:12]}: serve the bento "
+                "of that version"
+            )
+        feature_names = self._models.ensure(version)
+        return ServedVersion(
+            version=version.version,
+            digest=version.digest,
+            threshold=float(version.tags[THRESHOLD_TAG]),
+            view_digest=version.tags[VIEW_TAG],
+            libraries=libraries_from_json(version.tags.get(LIBRARIES_TAG)),
+            feature_names=feature_names,
+            folder=self._models.folder / version.digest,
+        )
+
+    def _prepare_rollback(self, control: ReleaseControl, plan: ReleasePlan) -> None:
+        """Keep the models of the latest plans, fetch that of the version to return to, and remove all others."""
+        kept = control.plans(self.product)[-KEPT_PLANS:]
+        numbers = {arm.version for one in (*kept, plan) for arm in one.arms}
+        digests = {control.version(self.product, number).digest for number in numbers}
+        if plan.previous_champion is not None:
+            previous = control.version(self.product, plan.previous_champion)
+            digests.add(previous.digest)
+            try:
+                self._models.ensure(previous)
+            except (PlatformError, OSError) as error:
+                _logger.warning("%s: a rollback would have to fetch its model: %s", self.product, error)
+        self._models.keep_only(digests)
+
+    def _is_unharmed(self) -> bool:
+        try:
+            snapshot = ServingSnapshot.read(snapshot_file(self.serving_home, self.product))
+        except ServingError:
+            return False
+        return self._models.is_untouched(served.digest for served in snapshot.versions.values())
+
+    def _sequence(self) -> int | None:
+        try:
+            return ServingSnapshot.read(snapshot_file(self.serving_home, self.product)).plan.sequence
+        except ServingError:
+            return None
+
+    def _fetch(self, version: ModelVersion) -> TrainedModel:
+        from mlops_assets.core.model_artifacts import load_model
+
+        return load_model(self.tracking_uri, version.model_uri, digest=version.digest)
+
+
+def follow(
+    follower: PlanFollower, *, interval_seconds: float = 1.0, is_over: Callable[[], bool] = lambda: False
+) -> None:
+    """Look every `interval_seconds` until `is_over`; waits while another process follows for this host."""
+    lock = follower.serving_home / follower.product / LOCK_FILE
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        while not is_over():
+            if _is_mine(file):
+                follower.look(datetime.now(UTC))
+            time.sleep(interval_seconds)
+
+
+def installed_view_digest(product: str) -> str:
+    """Return the digest of the feature view that this installation computes for the product.
+
+    Raises: ServingError when the product is not installed.
+    """
+    try:
+        module = importlib.import_module(f"mlops_assets.products.{product}.features")
+    except ModuleNotFoundError as error:
+        raise ServingError(f"product {product} is not installed here: {error}") from error
+    return module.VIEW.digest
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the follower until its parent ends, or for ever without one."""
+    parser = argparse.ArgumentParser(prog="python -m serving.plan_follower", description=__doc__)
+    parser.add_argument("product")
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between looks at the registry")
+    parser.add_argument("--parent", type=int, help="process id of the parent, with which this process ends")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load_settings(os.environ, working_directory=Path.cwd())
+    follower = PlanFollower(
+        options.product,
+        tracking_uri=settings.tracking_uri,
+        serving_home=settings.serving_home,
+        view_digest=installed_view_digest(options.product),
+    )
+    parent = options.parent
+    follow(
+        follower,
+        interval_seconds=options.interval,
+        is_over=lambda: parent is not None and os.getppid() != parent,
+    )
+
+
+def _is_mine(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

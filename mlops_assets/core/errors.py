@@ -16,6 +16,7 @@ PlatformError
 ├── PackagingError              a bento that does not build or does not answer right
 ├── ServingError                a request that cannot be served as asked
 │   ├── InvalidEventError       the request's fault: names the field; answered with 4xx
+│   │   └── KnownEventError     another event has this id; answered with 409
 │   └── OnlineStoreError        the online store does not answer, is full, or is not of this format
 └── MonitoringError             a report that these rows cannot carry
 
@@ -89,6 +90,10 @@ class InvalidEventError(ServingError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class KnownEventError(InvalidEventError):
+    """An event with this id and other content was served before."""
 
 
 class OnlineStoreError(ServingError):

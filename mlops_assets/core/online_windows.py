@@ -82,7 +82,7 @@ class Span:
         values = self._state.tail()[self._objects_from + column]
         return values[self._start : self._stop] if self._seen is None else [values[i] for i in self._seen]
 
-    def _cut(self, words: memoryview[Any], column: int) -> list[Any]:
+    def _cut(self, words: "memoryview[Any]", column: int) -> list[Any]:
         first = self._base + column * self._size
         if self._seen is None:
             return words[first + self._start : first + self._stop].tolist()

@@ -12,7 +12,6 @@ from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG, TRAINING_SET
 from mlops_assets.assets.pictures import table
 from mlops_assets.assets.reuse import earlier_result
 from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core import release_plan
 from mlops_assets.core.bento_manifest import ServedFeature
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model_version import (
@@ -22,12 +21,15 @@ from mlops_assets.core.model_version import (
     VIEW_TAG,
     ModelVersion,
     RecordedVerdict,
-    release_readiness,
 )
 from mlops_assets.core.packaging import build_bento
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
 from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_history import append_plans
+from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.release_steps import ReleaseOrder, obstacles, put_into_plan
 from mlops_assets.core.smoke_test import golden_requests, smoke_test
 from mlops_assets.core.table_write import CommitInfo
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -36,19 +38,8 @@ from mlops_assets.resources.tracking import TrackingResource
 
 RELEASE_POOL = "release"
 GOLDEN_ROWS = 100
-_HISTORY = {
-    "product": pl.String,
-    "sequence": pl.Int64,
-    "mode": pl.String,
-    "champion_version": pl.Int64,
-    "other_version": pl.Int64,
-    "other_role": pl.String,
-    "other_percent": pl.Int64,
-    "since": pl.Datetime("us", "UTC"),
-    "by": pl.String,
-    "reason": pl.String,
-    "plan": pl.String,
-}
+PAST_PLANS_IN_REGISTRY = 20
+"""Plans before the one that stands which the registry keeps beside the table, for services and the command line."""
 SEVERITY = {"fail": dg.AssetCheckSeverity.ERROR, "inconclusive": dg.AssetCheckSeverity.WARN}
 
 
@@ -253,18 +244,15 @@ def _release(product: Product) -> dg.AssetsDefinition:
         """
         registry = ModelRegistry(tracking.tracking_uri)
         newest = _newest_version(registry, product)
-        readiness = release_readiness(newest, approval=product.spec.release.approval)
-        reasons = list(readiness.reasons)
-        bento = lakehouse.tables.read(product.name, "bento").row(0, named=True)
-        if bento["version"] != newest.version:
-            reasons.append(
-                f"the bento is that of version {bento['version']}: materialize {product.name}/bento"
-            )
+        control = ReleaseControl.at(tracking.tracking_uri)
+        reasons = obstacles(newest, approval=product.spec.release.approval)
         if not reasons:
-            evidence = {"verdicts": newest.evidence, "bento": bento["tag"], "mlflow_run": newest.run_id}
-            _release_version(registry, newest, context=context, evidence=evidence)
-        plan = registry.release_plan(product.name)
-        history = _append_history(lakehouse, product, plan, run_id=context.run.run_id)
+            _apply_strategy(control, product, newest, context=context)
+        plan = control.standing(product.name)
+        commit = CommitInfo(run_id=context.run.run_id, code_version="1")
+        history = append_plans(lakehouse.tables, product.name, control.plans(product.name), commit=commit)
+        if plan is not None:
+            control.forget_past_plans(product.name, before=plan.sequence - PAST_PLANS_IN_REGISTRY)
         return dg.MaterializeResult(
             metadata={
                 "released_version": plan.champion.version if plan else "none",
@@ -277,7 +265,7 @@ def _release(product: Product) -> dg.AssetsDefinition:
                     check_name="newest_version_is_released",
                     passed=not reasons,
                     severity=dg.AssetCheckSeverity.WARN,
-                    description="; ".join(reasons) or f"version {newest.version} is released",
+                    description="; ".join(reasons) or _standing_part(newest, plan),
                 )
             ],
         )
@@ -285,39 +273,24 @@ def _release(product: Product) -> dg.AssetsDefinition:
     return release
 
 
-def _release_version(
-    registry: ModelRegistry,
-    version: ModelVersion,
-    *,
-    context: dg.AssetExecutionContext,
-    evidence: dict[str, str],
+def _apply_strategy(
+    control: ReleaseControl, product: Product, version: ModelVersion, *, context: dg.AssetExecutionContext
 ) -> None:
-    """Put the version into the plan and point the alias at it; running again after a kill repairs the alias."""
-    override = release_readiness(version, approval="automatic").override
-    plan = release_plan.release(
-        registry.release_plan(version.product),
-        version=version.version,
-        since=datetime.now(UTC),
-        by=f"dagster run {context.run.run_id}",
-        reason=f"override by {override.by}: {override.reason}" if override else "every gate passed",
-        evidence=evidence,
-    )
-    registry.write_release_plan(version.product, plan)
-    registry.set_alias(version.product, "champion", plan.champion.version)
-    context.log.info(f"release plan {plan.sequence}: version {plan.champion.version} answers")
+    """Give a new version the part that the product's strategy has for it; a part that it has already stays."""
+    standing = control.standing(product.name)
+    if standing is not None and version.version in {arm.version for arm in standing.arms}:
+        control.write(product.name, standing, standing=standing)  # repairs an alias
+        return
+    policy = product.spec.release
+    order = ReleaseOrder(by=f"dagster run {context.run.run_id}", at=datetime.now(UTC))
+    mode = policy.strategy if standing is not None else "blue_green"
+    plan = put_into_plan(control, version, mode=mode, order=order, approval=policy.approval, ramp=policy.ramp)
+    context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")
 
 
-def _append_history(
-    lakehouse: LakehouseResource, product: Product, plan: release_plan.ReleasePlan | None, *, run_id: str
-) -> pl.DataFrame:
-    """Append the standing plan unless the table holds it already; return the whole history."""
-    tables = lakehouse.tables
-    known = tables.read(product.name, "release") if tables.exists(product.name, "release") else None
-    if plan is not None and (known is None or plan.sequence not in known["sequence"]):
-        row = pl.DataFrame([release_plan.plan_row(product.name, plan)], schema=_HISTORY)
-        tables.append(product.name, "release", row, commit=CommitInfo(run_id=run_id, code_version="1"))
-    return (
-        tables.read(product.name, "release")
-        if tables.exists(product.name, "release")
-        else pl.DataFrame(schema=_HISTORY)
-    )
+def _standing_part(version: ModelVersion, plan: ReleasePlan | None) -> str:
+    other = plan.other if plan is not None else None
+    if other is None or other.version != version.version:
+        return f"version {version.version} is released"
+    share = f"canary, answers {other.percent} %" if other.role == "challenger" else "shadow, answers nobody"
+    return f"version {version.version} is on trial: {share}"

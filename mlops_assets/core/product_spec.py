@@ -229,6 +229,18 @@ class Release(Section):
 
     approval: Literal["automatic", "manual"] = "manual"
     """manual: a named person must run `mlops approve` first."""
+    strategy: Literal["blue_green", "canary", "shadow"] = "blue_green"
+    """What the asset `release` does with a new version that is ready: let it answer everybody, try it on the ramp's
+    first share of the entities, or let it score silently. The first version of all answers everybody.
+    """
+    ramp: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1, 5, 25, 50, 100)
+    """Percentages of a canary, one after the other; at 100 the challenger is the champion."""
+
+    @model_validator(mode="after")
+    def _ramp_rises_to_everybody(self) -> Self:
+        if not self.ramp or self.ramp[-1] != 100 or list(self.ramp) != sorted(set(self.ramp)):
+            raise ValueError("ramp must rise from step to step and end with 100")
+        return self
 
 
 class Monitoring(Section):

@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-import yaml
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.errors import ProductSpecError
-from mlops_assets.core.expressions import Expression
-from mlops_assets.core.feature_view import FeatureView
-from mlops_assets.core.product import Product
-from mlops_assets.core.product_spec import ProductSpec
+
+if TYPE_CHECKING:  # a rollback asks for names only, and must not wait for what loading a product needs
+    import yaml
+
+    from mlops_assets.core.product import Product
+    from mlops_assets.core.product_spec import ProductSpec
 
 PRODUCTS_FOLDER = Path(__file__).parent / "products"
 PRODUCTS_PACKAGE = "mlops_assets.products"
@@ -41,7 +40,7 @@ def chosen_products(names: Sequence[str] | None) -> tuple[str, ...]:
 
 
 @cache
-def load_product(name: str) -> Product:
+def load_product(name: str) -> "Product":
     """Load one product by its folder's name.
 
     Raises: ProductSpecError when there is no such folder, its defs.yaml is wrong (with file and line), or one of its
@@ -53,11 +52,13 @@ def load_product(name: str) -> Product:
     return assemble(read_spec(folder / "defs.yaml"), folder=folder)
 
 
-def assemble(spec: ProductSpec, *, folder: Path) -> Product:
+def assemble(spec: "ProductSpec", *, folder: Path) -> "Product":
     """Join a validated declaration with the Python objects of its folder, and check that they agree.
 
     Raises: ProductSpecError naming the module and what is missing in it, or the declared name that does not exist.
     """
+    from mlops_assets.core.product import Product
+
     if spec.name != folder.name:
         raise ProductSpecError(
             f"{folder / 'defs.yaml'}: name is {spec.name!r}, but the folder is {folder.name!r}"
@@ -79,11 +80,21 @@ def assemble(spec: ProductSpec, *, folder: Path) -> Product:
     return product
 
 
-def read_spec(path: Path) -> ProductSpec:
+def read_product_spec(name: str) -> "ProductSpec":
+    """Read the declaration of one product alone, without its Python modules."""
+    return read_spec(PRODUCTS_FOLDER / name / "defs.yaml")
+
+
+def read_spec(path: Path) -> "ProductSpec":
     """Read and validate a defs.yaml.
 
     Raises: ProductSpecError naming file, line, key and what is expected there.
     """
+    import yaml
+    from pydantic import ValidationError
+
+    from mlops_assets.core.product_spec import ProductSpec
+
     text = path.read_text(encoding="utf-8")
     try:
         document = yaml.safe_load(text)
@@ -99,7 +110,7 @@ def read_spec(path: Path) -> ProductSpec:
         raise ProductSpecError("\n".join(problems)) from error
 
 
-def _problem(path: Path, root: yaml.Node | None, detail: Mapping[str, Any]) -> str:
+def _problem(path: Path, root: "yaml.Node | None", detail: Mapping[str, Any]) -> str:
     location = [
         part for part in detail["loc"] if part not in ("time", "stratified") or detail["loc"][0] != "split"
     ]
@@ -109,7 +120,7 @@ def _problem(path: Path, root: yaml.Node | None, detail: Mapping[str, Any]) -> s
     return f"{path}:{line}: {key or 'attributes'}: {detail['msg']}{found}"
 
 
-def _line_of(node: yaml.Node | None, location: Sequence[str | int]) -> int:
+def _line_of(node: "yaml.Node | None", location: Sequence[str | int]) -> int:
     line = 1
     for part in location:
         child = _child(node, part)
@@ -119,7 +130,9 @@ def _line_of(node: yaml.Node | None, location: Sequence[str | int]) -> int:
     return line
 
 
-def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+def _child(node: "yaml.Node | None", part: str | int) -> "tuple[int, yaml.Node] | None":
+    import yaml
+
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(part):
@@ -137,7 +150,10 @@ def _attribute(module: ModuleType, name: str) -> Any:  # the modules are the use
     return getattr(module, name)
 
 
-def _check_names(product: Product) -> None:
+def _check_names(product: "Product") -> None:
+    from mlops_assets.core.expressions import Expression
+    from mlops_assets.core.feature_view import FeatureView
+
     spec, view = product.spec, product.view
     if not isinstance(view, FeatureView) or not all(
         isinstance(e, Expression) for e in product.baselines.values()

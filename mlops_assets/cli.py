@@ -5,7 +5,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.progress import track
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.threads import let_waiting_threads_sleep
+
+if TYPE_CHECKING:
+    from mlops_assets.core.release_steps import ReleaseOrder, Strategy
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +30,8 @@ Product = Annotated[str, typer.Argument(help="The product.", show_default=False)
 Version = Annotated[int, typer.Argument(help="Number of the version in the registry.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; shown forever with the version.")]
+Mode = Literal["blue-green", "canary", "shadow"]
+_STRATEGIES: dict[Mode, "Strategy"] = {"blue-green": "blue_green", "canary": "canary", "shadow": "shadow"}
 
 
 def main() -> None:
@@ -158,6 +163,92 @@ def reject(product: Product, version: Version, by: By, reason: Reason) -> None:
 def override(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Let a version pass in spite of gates that did not; who and why are shown forever."""
     _decide("override", product, version, by=by, reason=reason)
+
+
+@app.command()
+def release(
+    product: Product,
+    version: Annotated[
+        int | None, typer.Argument(help="Number of the version; none means the newest.", show_default=False)
+    ] = None,
+    *,
+    by: By,
+    reason: Reason,
+    mode: Annotated[Mode | None, typer.Option(help="How; by default as the product declares.")] = None,
+    percent: Annotated[
+        int | None,
+        typer.Option(help="Share of the entities that a canary answers; default: the ramp's first."),
+    ] = None,
+    ramp: Annotated[
+        str | None, typer.Option(help="Percentages of a canary, such as 1,5,25,50,100; default: as declared.")
+    ] = None,
+    advance: Annotated[
+        bool, typer.Option("--advance", help="Take the next step of the trial that runs instead.")
+    ] = False,
+) -> None:
+    """Let a version that is ready answer everybody, try it as a canary or shadow, or advance its trial.
+
+    Ready means: gates passed or overridden, approved where the product asks for it, not rejected, and its bento
+    answered right. Services follow within seconds; `mlops plan` shows whether those of this host do.
+    """
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.release import TrialOptions, describe_plan, run_advance, run_release
+
+    (name,) = chosen_products([product])
+    settings, order = _settings(), _order(by, reason)
+    if advance and (version, mode, percent, ramp) != (None, None, None, None):
+        raise typer.BadParameter(
+            "--advance takes the step of the ramp: give neither version, mode, share nor ramp"
+        )
+    if advance:
+        plan = run_advance(settings, name, order=order)
+    else:
+        options = TrialOptions(_STRATEGIES[mode] if mode else None, percent, ramp)
+        plan = run_release(settings, name, version=version, options=options, order=order)
+    print(describe_plan(name, plan))
+
+
+@app.command()
+def rollback(
+    product: Product,
+    by: By,
+    reason: Reason,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", help="Version to return to; default: one step back.", show_default=False),
+    ] = None,
+) -> None:
+    """Return to the champion before, or end the trial that runs; what leaves the plan is rejected."""
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.release import describe_plan, run_rollback
+
+    (name,) = chosen_products([product])
+    done = run_rollback(_settings(), name, to_version=to, order=_order(by, reason))
+    print(describe_plan(name, done.plan))
+    for version in done.rejected:
+        print(f"{name} version {version}: rejected, so that it is not released again")
+    if done.warning:
+        print(f"warning: {done.warning}", file=sys.stderr)
+
+
+@app.command()
+def plan(product: Product, as_json: Json = False) -> None:
+    """Show the release plan that stands, whether this host's services follow it, and all plans before."""
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.release_history import print_history, release_history
+
+    (name,) = chosen_products([product])
+    history = release_history(_settings(), name)
+    if as_json:
+        print(json.dumps(history.to_json()))
+    else:
+        print_history(history, console=Console())
+
+
+def _order(by: str, reason: str) -> "ReleaseOrder":
+    from mlops_assets.core.release_steps import ReleaseOrder
+
+    return ReleaseOrder(by=by, at=datetime.now(UTC), reason=reason)
 
 
 def _decide(verb: str, product: str, version: int, *, by: str, reason: str) -> None:

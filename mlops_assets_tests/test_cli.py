@@ -39,7 +39,19 @@ def run(home: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_the_commands_are_those_that_are_documented() -> None:
-    assert COMMANDS == ["approve", "demo", "dev", "doctor", "gc", "override", "reject", "status"]
+    assert COMMANDS == [
+        "approve",
+        "demo",
+        "dev",
+        "doctor",
+        "gc",
+        "override",
+        "plan",
+        "reject",
+        "release",
+        "rollback",
+        "status",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -34,9 +34,9 @@ from mlops_assets.core.smoke_test import golden_requests, smoke_test
 from mlops_assets.core.table_write import CommitInfo
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
+from mlops_assets.resources.pools import RELEASE_POOL
 from mlops_assets.resources.tracking import TrackingResource
 
-RELEASE_POOL = "release"
 GOLDEN_ROWS = 100
 PAST_PLANS_IN_REGISTRY = 20
 """Plans before the one that stands which the registry keeps beside the table, for services and the command line."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.automation.retrain_on_drift import retrain_on_drift_sensor
 from mlops_assets.automation.schedules import daily_schedule, retrain_schedule
 from mlops_assets.core.product_spec import ProductSpec
@@ -35,7 +36,9 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     schedules: list[dg.ScheduleDefinition] = []
     sensors: list[dg.SensorDefinition] = []
     if spec.time is None:
-        return dg.Definitions(jobs=jobs, schedules=_retrain_schedules(spec, retrain.name))
+        return dg.Definitions(
+            jobs=[*jobs, *release_jobs(spec)], schedules=_retrain_schedules(spec, retrain.name)
+        )
     daily = _job(spec, "daily", (*INGEST, *MONITOR), "Ingest, score and monitor one day.")
     jobs.append(daily)
     if spec.schedules.daily:
@@ -44,7 +47,7 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     sensors.append(
         retrain_on_drift_sensor(spec, retrain.name, run_config=lambda as_of: retrain_config(spec, as_of))
     )
-    return dg.Definitions(jobs=jobs, schedules=schedules, sensors=sensors)
+    return dg.Definitions(jobs=[*jobs, *release_jobs(spec)], schedules=schedules, sensors=sensors)
 
 
 def retrain_config(spec: ProductSpec, as_of: date) -> Mapping[str, object]:

@@ -51,6 +51,10 @@ class RegistryTags(Protocol):
         """Return one version, or None."""
         ...
 
+    def newest_version(self, product: str) -> int | None:
+        """Return the largest version number; None when there is none."""
+        ...
+
     def change(self, product: str, change: RegistryChange) -> bool:
         """Write the change if its guard holds, else nothing; tell which.
 

@@ -53,6 +53,14 @@ class MlflowRegistryTags:
             tags=dict(entry.tags),
         )
 
+    def newest_version(self, product: str) -> int | None:
+        """See `RegistryTags.newest_version`."""
+        with self._client() as client:
+            found = client.search_model_versions(
+                f"name = '{product}'", max_results=1, order_by=["version_number DESC"]
+            )
+        return int(found[0].version) if found else None
+
     def change(self, product: str, change: RegistryChange) -> bool:
         """See `RegistryTags.change`.
 

@@ -79,6 +79,14 @@ class SqliteRegistryTags:
             tags=dict(tags),
         )
 
+    def newest_version(self, product: str) -> int | None:
+        """See `RegistryTags.newest_version`."""
+        with self._connected() as connection:
+            return connection.execute(
+                "SELECT MAX(version) FROM model_versions WHERE workspace = ? AND name = ?",
+                (_WORKSPACE, product),
+            ).fetchone()[0]
+
     def change(self, product: str, change: RegistryChange) -> bool:
         """See `RegistryTags.change`: one transaction, which no other writer comes between."""
         name, expected = change.guard

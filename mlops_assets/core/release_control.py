@@ -6,13 +6,11 @@ live here: which plan comes next (`release_plan`), and who may ask for it (`rele
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model_version import (
     DIGEST_TAG,
     Decision,
-    DecisionKind,
     ModelVersion,
     decision_to_tag,
     decisions_from_tags,
@@ -74,6 +72,18 @@ class ReleaseControl:
             )
         return model_version(product, found)
 
+    def newest(self, product: str) -> ModelVersion:
+        """Return the newest version.
+
+        Raises: RegistryError when the product has none yet.
+        """
+        number = self.tags.newest_version(product)
+        if number is None:
+            raise RegistryError(
+                f"{product} has no registered version: materialize {product}/model_version first"
+            )
+        return self.version(product, number)
+
     def write(
         self,
         product: str,
@@ -113,14 +123,6 @@ class ReleaseControl:
         old = {name: None for name in names if int(name.rsplit("/", 1)[1]) < before}
         if old:
             self.tags.change(product, RegistryChange(guard=(PLAN_TAG, tags.get(PLAN_TAG)), model_tags=old))
-
-    def decision(
-        self, product: str, version: int, kind: DecisionKind, *, by: str, reason: str, at: datetime
-    ) -> Decision:
-        """Return a decision on the version's verdicts as they are; `write` records it."""
-        return Decision(
-            kind=kind, by=by, reason=reason, at=at, evidence=self.version(product, version).evidence
-        )
 
 
 def model_version(product: str, entry: RegisteredVersion) -> ModelVersion:

@@ -1,0 +1,88 @@
+"""Release steps as jobs: what `mlops release` and `mlops rollback` do, for the web UI and other automation.
+
+Each asks who and why, as the command line does; the asset `release` appends the plan to its history when it is next
+materialized. What must not live here: the steps themselves (`core.release_steps`).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.release_steps import ReleaseOrder, Strategy, advance_trial, put_into_plan, roll_back
+from mlops_assets.resources.pools import RELEASE_POOL
+from mlops_assets.resources.tracking import TrackingResource
+
+
+class StepConfig(dg.Config):
+    """Who asks for the step, and why."""
+
+    by: str = Field(description="A person's name or address, or what automation decided.")
+    reason: str = Field(description="Why; shown forever in the release history.")
+    version: int | None = Field(
+        default=None,
+        description="The version to try (none: the newest), or to return to (none: one step back).",
+    )
+
+
+Step = Callable[[ReleaseControl, StepConfig, ReleaseOrder], ReleasePlan]
+
+
+def release_jobs(spec: ProductSpec) -> list[dg.JobDefinition]:
+    """Build the jobs that change the product's release plan."""
+    approval = spec.release.approval
+
+    def advance(control: ReleaseControl, config: StepConfig, order: ReleaseOrder) -> ReleasePlan:
+        return advance_trial(control, spec.name, order=order, approval=approval)
+
+    def rollback(control: ReleaseControl, config: StepConfig, order: ReleaseOrder) -> ReleasePlan:
+        return roll_back(control, spec.name, order=order, to_version=config.version).plan
+
+    return [
+        _job(spec, "start_canary", _trial(spec, "canary"), "Try a version on the first share of the ramp."),
+        _job(
+            spec, "start_shadow", _trial(spec, "shadow"), "Let a version score silently beside the champion."
+        ),
+        _job(spec, "advance", advance, "Take the next step of the trial; after the last it is the champion."),
+        _job(spec, "rollback", rollback, "Return to the champion before, or end the trial that runs."),
+    ]
+
+
+def _trial(spec: ProductSpec, mode: Strategy) -> Step:
+    policy = spec.release
+
+    def start(control: ReleaseControl, config: StepConfig, order: ReleaseOrder) -> ReleasePlan:
+        number = config.version
+        return put_into_plan(
+            control,
+            control.version(spec.name, number) if number is not None else control.newest(spec.name),
+            mode=mode,
+            order=order,
+            approval=policy.approval,
+            ramp=policy.ramp,
+        )
+
+    return start
+
+
+def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDefinition:
+    name = f"{spec.name}__{verb}"
+
+    @dg.op(name=f"{name}_step", pool=RELEASE_POOL, description=description, out=dg.Out(dg.Nothing))
+    def change(context: dg.OpExecutionContext, config: StepConfig, tracking: TrackingResource) -> None:
+        order = ReleaseOrder(by=config.by, at=datetime.now(UTC), reason=config.reason)
+        plan = step(ReleaseControl.at(tracking.tracking_uri), config, order)
+        context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")
+        context.add_output_metadata(
+            {"plan": dg.MetadataValue.json(plan.to_json()), "sequence": plan.sequence}
+        )
+
+    @dg.job(name=name, description=description, tags={"mlops/product": spec.name})
+    def job() -> None:
+        change()
+
+    return job

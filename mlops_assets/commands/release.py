@@ -1,0 +1,87 @@
+"""Puts versions into the release plan, advances trials and rolls back: what `mlops release` and `mlops rollback` do.
+
+Nothing is imported here that a rollback need not wait for. What must not live here: the rules (`core.release_steps`).
+"""
+
+from dataclasses import dataclass
+
+from mlops_assets.catalogue import read_product_spec
+from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.release_steps import (
+    ReleaseOrder,
+    RolledBack,
+    Strategy,
+    advance_trial,
+    put_into_plan,
+    roll_back,
+)
+from mlops_assets.core.settings import Settings
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """How a version is put into the plan; None takes what the product declares."""
+
+    mode: Strategy | None = None
+    percent: int | None = None
+    ramp: str | None = None
+    """Percentages, separated by commas."""
+
+
+def run_release(
+    settings: Settings, product: str, *, version: int | None, options: TrialOptions, order: ReleaseOrder
+) -> ReleasePlan:
+    """Put the version, by default the newest, into the plan; return the plan that now stands.
+
+    Raises: ConfigurationError for options that contradict each other, and as `put_into_plan` does.
+    """
+    policy = read_product_spec(product).release
+    mode = options.mode or policy.strategy
+    if options.percent is not None and mode != "canary":
+        raise ConfigurationError(
+            f"--percent is the share of a canary, but the mode is {mode.replace('_', '-')}"
+        )
+    control = ReleaseControl.at(settings.tracking_uri)
+    return put_into_plan(
+        control,
+        control.version(product, version) if version is not None else control.newest(product),
+        mode=mode,
+        order=order,
+        approval=policy.approval,
+        percent=options.percent,
+        ramp=_ramp(options.ramp) if options.ramp else policy.ramp,
+    )
+
+
+def run_advance(settings: Settings, product: str, *, order: ReleaseOrder) -> ReleasePlan:
+    """Take the next step of the trial; return the plan that now stands."""
+    approval = read_product_spec(product).release.approval
+    return advance_trial(ReleaseControl.at(settings.tracking_uri), product, order=order, approval=approval)
+
+
+def run_rollback(
+    settings: Settings, product: str, *, to_version: int | None, order: ReleaseOrder
+) -> RolledBack:
+    """Take one step back, or return to a version; what leaves the plan is rejected."""
+    return roll_back(ReleaseControl.at(settings.tracking_uri), product, order=order, to_version=to_version)
+
+
+def describe_plan(product: str, plan: ReleasePlan) -> str:
+    """Return the plan as one line for people."""
+    arms = [
+        f"version {arm.version} scores silently"
+        if arm.role == "shadow"
+        else f"version {arm.version} answers {arm.percent} %"
+        for arm in plan.arms
+    ]
+    mode = plan.mode.replace("_", "-")
+    return f"{product} plan {plan.sequence}: {mode}: {', '.join(arms)}; by {plan.by} ({plan.reason})"
+
+
+def _ramp(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(step) for step in text.split(","))
+    except ValueError as error:
+        raise ConfigurationError(f"--ramp is {text!r}; give percentages such as 1,5,25,50,100") from error

@@ -1,0 +1,88 @@
+"""Shows the release plan of a product, its history, and whether this host's services follow it."""
+
+import json
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from mlops_assets.commands.release import describe_plan
+from mlops_assets.core.follower_status import FollowerStatus, status_file
+from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_history import all_plans
+from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.settings import Settings
+from mlops_assets.core.tables import DeltaTables
+
+
+@dataclass(frozen=True)
+class ReleaseHistory:
+    """What stands and what stood."""
+
+    product: str
+    standing: ReleasePlan | None
+    plans: tuple[ReleasePlan, ...]
+    """All plans, oldest first, the standing one last."""
+    follower: FollowerStatus
+    """Of this host; empty where no service runs."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return everything as JSON types."""
+        at = self.follower.last_success_at
+        return {
+            "product": self.product,
+            "standing": json.loads(self.standing.to_json()) if self.standing else None,
+            "history": [json.loads(plan.to_json()) for plan in self.plans],
+            "follower": {
+                "plan_sequence": self.follower.plan_sequence,
+                "last_success_at": at.isoformat() if at else None,
+                "last_error": self.follower.last_error,
+            },
+        }
+
+
+def release_history(settings: Settings, product: str) -> ReleaseHistory:
+    """Collect the plans of the table and of the registry.
+
+    Raises: RegistryError when there is no registry.
+    """
+    control = ReleaseControl.at(settings.tracking_uri)
+    return ReleaseHistory(
+        product=product,
+        standing=control.standing(product),
+        plans=all_plans(DeltaTables(settings.tables_uri), product, control.plans(product)),
+        follower=FollowerStatus.read(status_file(settings.serving_home, product)),
+    )
+
+
+def print_history(history: ReleaseHistory, *, console: Console) -> None:
+    """Print the standing plan, the services' state and one row per plan, newest first."""
+    if history.standing is None:
+        console.print(f"{history.product}: nothing was released yet")
+        return
+    console.print(describe_plan(history.product, history.standing), highlight=False, soft_wrap=True)
+    console.print(_following(history), highlight=False, soft_wrap=True)
+    table = Table("plan", "since (UTC)", "mode", "champion", "on trial", "by", "reason")
+    for plan in reversed(history.plans):
+        other = plan.other
+        table.add_row(
+            str(plan.sequence),
+            f"{plan.since:%Y-%m-%d %H:%M:%S}",
+            plan.mode.replace("_", "-"),
+            str(plan.champion.version),
+            f"{other.version} ({other.role}, {other.percent} %)" if other else "–",
+            plan.by,
+            plan.reason,
+        )
+    console.print(table)
+
+
+def _following(history: ReleaseHistory) -> str:
+    follower = history.follower
+    if follower.plan_sequence is None and follower.last_error is None:
+        return "services of this host: none has run yet"
+    seen = f"{follower.last_success_at:%Y-%m-%d %H:%M:%S} UTC" if follower.last_success_at else "never"
+    told = (
+        f"services of this host: plan {follower.plan_sequence or '–'}, last in step with the registry {seen}"
+    )
+    return f"{told}; {follower.last_error}" if follower.last_error else told

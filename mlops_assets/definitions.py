@@ -9,6 +9,7 @@ from mlops_assets.automation.abandoned_runs import close_abandoned_runs
 from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.threads import let_waiting_threads_sleep
+from mlops_assets.resources.embedded_sqlite import spare_the_disk
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.tracking import TrackingResource
@@ -40,6 +41,7 @@ def platform_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]
 def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
     let_waiting_threads_sleep()
+    spare_the_disk()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     products = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.

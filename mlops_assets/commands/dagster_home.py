@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets.core.settings import Settings
+from mlops_assets.resources.embedded_sqlite import spare_the_disk
 
 INSTANCE_YAML = """\
 # Made when this folder was empty; yours to change. `mlops doctor` checks it.
@@ -44,4 +45,5 @@ def ensure_dagster_home(settings: Settings) -> Path:
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the Dagster instance that the web UI shows too."""
     ensure_dagster_home(settings)
+    spare_the_disk()
     return dg.DagsterInstance.get()

@@ -6,8 +6,9 @@ stores, answering a request (`online_features`).
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple
 
 import polars as pl
 
@@ -92,7 +93,7 @@ def merge_state(view: FeatureView, key: str, stored: bytes, loaded: bytes) -> by
     ]
     times = {version.row_id: version.time for version in events}
     labels = _labels(new) | _labels(old)
-    kept = [replace(label, time=times[label.row_id]) for label in labels.values() if label.row_id in times]
+    kept = [label._replace(time=times[label.row_id]) for label in labels.values() if label.row_id in times]
     return _packed(layout, header, events, kept)
 
 
@@ -107,8 +108,7 @@ def _layout_of(view: FeatureView, key: str) -> EntityLayout:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(NamedTuple):
     """One version of an event or of a label; labels are never superseded here, their order says it."""
 
     row_id: int | str
@@ -140,7 +140,7 @@ def _events(state: EntityState) -> dict[int | str, list[_Version]]:
     )
     versions: dict[int | str, list[_Version]] = {}
     for row in rows:
-        versions.setdefault(row[0], []).append(_Version(*row))
+        versions.setdefault(row[0], []).append(_Version._make(row))
     return versions
 
 
@@ -175,6 +175,12 @@ def _merged(stored: list[_Version], loaded: list[_Version]) -> list[_Version]:
     """
     if not stored or not loaded or loaded[0].time != stored[0].time:
         return stored or loaded
+    if len(stored) == len(loaded) == 1 and stored[0].says_the_same(loaded[0]):
+        return stored if loaded[0].superseded_at == NEVER else _changed(stored, loaded)
+    return _changed(stored, loaded)
+
+
+def _changed(stored: list[_Version], loaded: list[_Version]) -> list[_Version]:
     changes: dict[int, _Version | None] = {}
     for version in (*loaded, *stored):
         changes[version.known_at] = version
@@ -190,9 +196,9 @@ def _merged(stored: list[_Version], loaded: list[_Version]) -> list[_Version]:
         if version is not None and last is not None and at not in own and version.says_the_same(last):
             continue
         if last is not None:
-            merged[-1] = replace(last, superseded_at=at)
+            merged[-1] = last._replace(superseded_at=at)
         if version is not None:
-            merged.append(replace(version, superseded_at=NEVER))
+            merged.append(version._replace(superseded_at=NEVER))
     return merged
 
 
@@ -235,7 +241,7 @@ def _packed(
 
 
 def _in_order(versions: list[_Version]) -> list[_Version]:
-    return sorted(versions, key=lambda version: (version.time, version.row_id, version.known_at))
+    return sorted(versions, key=attrgetter("time", "row_id", "known_at"))
 
 
 def _flags(layout: EntityLayout, events: list[_Version], labels: list[_Version]) -> int:

@@ -11,7 +11,7 @@ LOCK := deploy/requirements.lock
 READY := .venv/.ready
 CHECKED := mlops_assets serving benchmarks mlops_assets_tests
 
-.PHONY: help setup demo dev test check lint format types imports lock clean
+.PHONY: help setup demo dev test check lint format types imports lock peers-feast clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,10 +56,20 @@ types: setup ## Static types
 imports: setup ## Import contracts
 	$(BIN)/lint-imports
 
+peers-feast: .venv-peers-feast/.ready ## Make .venv-peers-feast with Feast, which benchmarks/online_features measures against
+
+.venv-peers-feast/.ready: deploy/peers-feast.lock | setup
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(BIN)/uv pip install --quiet --system-certs --python $(@D)/bin/python --require-hashes -r $< \
+		|| $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 lock: setup ## Resolve pyproject.toml again into deploy/requirements.lock, with hashes and without a registry's name
 	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--python-version 3.11 pyproject.toml -o $(LOCK)
+	echo 'feast[redis]==0.67.0' | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --python-version 3.11 - -o deploy/peers-feast.lock
 	grep -A100 '^uv==' $(LOCK) | awk 'NR==1 || /^ /{print; next} {exit}' > deploy/bootstrap.lock
 
 clean: ## Remove the environment and everything that was stored below $(MLOPS_HOME)
-	rm -rf .venv "$(MLOPS_HOME)"
+	rm -rf .venv .venv-peers-feast "$(MLOPS_HOME)"

@@ -116,7 +116,7 @@ class WindowGroup:
             start = bisect_right(words, end - window, base, start)
             starts.append(start - base)
         start, stop = start - base, stop - base
-        if _is_plain(state, time, is_labels=self.is_labels):
+        if self._is_plain(state, time, start, stop):
             span = Span(state, is_labels=self.is_labels, start=start, stop=stop, seen=None)
             span.starts = [at - start for at in starts]
         else:
@@ -127,12 +127,33 @@ class WindowGroup:
         for aggregate in self.aggregates:
             aggregate(span, own, values)
 
+    def _is_plain(self, state: EntityState, time: int, start: int, stop: int) -> bool:
+        """Whether the event sees every row between `start` and `stop`."""
+        if state.flags & (HAS_VERSIONS | HAS_LABEL_VERSIONS):
+            return False
+        end = time - self.delay
+        if state.latest_known >= time and not _all_known(
+            state, time, after=end - self.windows[-1], before=end
+        ):
+            return False
+        if not self.is_labels or state.latest_label_known < time:
+            return True
+        return _all_labels_known(state, time, start=start, stop=stop)
 
-def _is_plain(state: EntityState, time: int, *, is_labels: bool) -> bool:
-    """Whether every row in a window is seen."""
-    if state.flags & (HAS_VERSIONS | HAS_LABEL_VERSIONS) or state.latest_known >= time:
-        return False
-    return not is_labels or state.latest_label_known < time
+
+def _all_known(state: EntityState, time: int, *, after: int, before: int) -> bool:
+    """Whether every event between two times was known before `time`."""
+    words, count = state.words, state.event_count
+    start = bisect_right(words, after, 0, count)
+    stop = bisect_left(words, before, start, count)
+    known = words[EVENT_KNOWN * count + start : EVENT_KNOWN * count + stop].tolist()
+    return max(known, default=time - 1) < time
+
+
+def _all_labels_known(state: EntityState, time: int, *, start: int, stop: int) -> bool:
+    """Whether the labels of these rows were known before `time`."""
+    base = state.label_base + LABEL_KNOWN * state.label_count
+    return max(state.words[base + start : base + stop].tolist(), default=time - 1) < time
 
 
 def _seen_events(state: EntityState, time: int, start: int, stop: int) -> list[int]:

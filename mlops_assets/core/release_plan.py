@@ -149,7 +149,7 @@ def start_canary(
     """
     champion = _champion_of(standing, version)
     share = ramp[0] if percent is None else percent
-    if share >= 100:
+    if not 1 <= share <= 99:
         raise RegistryError(
             f"a canary answers 1 to 99 per cent, not {share}: for all of them release {version}"
         )

@@ -1,0 +1,62 @@
+"""Release steps as jobs: real Dagster in process on a real registry."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mlops_assets.automation.release_jobs import release_jobs
+from mlops_assets.catalogue import load_product
+from mlops_assets.core.product_spec import Release
+from mlops_assets.core.release_plan import Arm
+from mlops_assets.resources.tracking import TrackingResource
+from mlops_assets_tests.core.small_registry import PRODUCT, SmallRegistry
+
+
+@pytest.fixture
+def small(original_registry: SmallRegistry, tmp_path: Path) -> SmallRegistry:
+    small = original_registry.copy(tmp_path / "mlflow")
+    small.release(1)
+    return small
+
+
+def run(small: SmallRegistry, verb: str, *, version: int | None = None) -> dg.ExecuteInProcessResult:
+    spec = load_product(PRODUCT).spec.model_copy(
+        update={"release": Release(approval="automatic", ramp=(10, 100))}
+    )
+    (job,) = [one for one in release_jobs(spec) if one.name == f"{PRODUCT}__{verb}"]
+    config = {"by": "ann", "reason": f"to {verb}", "version": version}
+    return job.execute_in_process(
+        run_config={"ops": {f"{job.name}_step": {"config": config}}},
+        resources={"tracking": TrackingResource(tracking_uri=small.uri, artifacts_uri="", ui_url="")},
+    )
+
+
+def test_a_trial_by_jobs_takes_the_declared_ramp_and_tells_who_and_why(small: SmallRegistry) -> None:
+    run(small, "start_shadow", version=2)
+    assert small.standing().arms == (Arm(1, 100, "champion"), Arm(2, 0, "shadow"))
+    result = run(small, "advance")
+    assert small.standing().arms == (Arm(1, 90, "champion"), Arm(2, 10, "challenger"))
+    assert (small.standing().by, small.standing().reason) == ("ann", "to advance")
+    (output,) = [event for event in result.all_events if event.is_successful_output]
+    assert output.step_output_data.metadata["sequence"].value == small.standing().sequence
+    run(small, "advance")
+    assert small.standing().champion.version == 2
+    run(small, "rollback")
+    assert (small.standing().mode, small.standing().champion.version) == ("rollback", 1)
+    assert small.control.version(PRODUCT, 2).decisions[-1].kind == "rejected"
+
+
+def test_a_canary_by_job_takes_the_version_that_is_named(small: SmallRegistry) -> None:
+    run(small, "start_canary", version=3)
+    assert small.standing().arms == (Arm(1, 90, "champion"), Arm(3, 10, "challenger"))
+    assert small.standing().ramp == (10, 100)
+    run(small, "start_canary")
+    assert small.standing().arms == (Arm(1, 90, "champion"), Arm(4, 10, "challenger")), (
+        "none means the newest"
+    )
+
+
+def test_the_jobs_share_the_pool_of_releases(small: SmallRegistry) -> None:
+    for job in release_jobs(load_product(PRODUCT).spec):
+        assert {node.definition.pool for node in job.graph.nodes} == {"release"}  # pyright: ignore[reportAttributeAccessIssue]

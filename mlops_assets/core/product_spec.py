@@ -224,6 +224,46 @@ class Variant(Section):
     """Why it is not the product's own model."""
 
 
+class CanaryJudge(Section):
+    """When the canary judge advances a challenger, holds it, or rolls it back."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Largest probability of ever rolling back a challenger that does no more harm than the margins allow, over all
+    looks at one canary together.
+    """
+    error_odds_ratio: Annotated[float, Field(ge=1)] = 1.5
+    """Margin: odds of a failed request, challenger's over champion's."""
+    error_rate_difference: Share = 0.001
+    """Margin: share of requests by which the challenger must fail more often before that is worth a rollback."""
+    latency_odds_ratio: Annotated[float, Field(ge=1)] = 1.5
+    """Margin: odds of a slow request, challenger's over champion's."""
+    latency_limit_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Requests above this are slow; null takes the champion's 95th percentile before the canary."""
+    score_odds_ratio: Annotated[float, Field(ge=1)] = 2.0
+    """Margin, both ways: odds of a positive decision, of a score in the evaluation's highest tenth and in its lowest,
+    beyond the odds ratio that the evaluation found between the two versions.
+    """
+    loss_odds_ratio: Annotated[float, Field(ge=1)] = 1.25
+    """Margin: odds of the costliest wrong decision, challenger's over champion's, once outcomes are known; a cheaper
+    one
+    counts with its share of that cost in the exponent.
+    """
+    minimum_requests: Annotated[int, Field(ge=1)] = 1000
+    """Requests that the challenger must have answered in a step before the next."""
+    minimum_minutes: Annotated[float, Field(ge=0)] = 60
+    """Age of a step before the next."""
+    hold_evidence: Annotated[float, Field(gt=1)] = 10
+    """Evidence of harm (an e-value) from which on the challenger is held where it is; 10 is strong (Jeffreys 1961)."""
+    advance_on: Literal["minimum", "proof"] = "minimum"
+    """minimum: advance after requests and minutes without such evidence; proof: also, every margin of which there were
+    comparable requests must be excluded by its confidence sequence.
+    """
+    warm_up_seconds: Annotated[float, Field(ge=0)] = 10
+    """Requests of both arms in the first so many seconds of a step are not compared: services follow, models load."""
+    cooldown_minutes: Annotated[float, Field(ge=0)] = 10
+    """Minutes before what was asked for and failed is asked for again."""
+
+
 class Release(Section):
     """What stands between a version that passed its gates and a release."""
 
@@ -235,6 +275,7 @@ class Release(Section):
     """
     ramp: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1, 5, 25, 50, 100)
     """Percentages of a canary, one after the other; at 100 the challenger is the champion."""
+    judge: CanaryJudge = CanaryJudge()
 
     @model_validator(mode="after")
     def _ramp_rises_to_everybody(self) -> Self:

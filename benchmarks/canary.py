@@ -47,7 +47,7 @@ HARMS: Mapping[str, tuple[Topic, Harm]] = {
     "errors 0.1 % -> 1 %": ("error", Harm(error_factor=10)),
     "latency + 50 %": ("latency", Harm(latency_factor=1.5)),
     "scores + 1.5 log odds": ("score", Harm(score_shift=1.5)),
-    "missed outcomes by a noisy score": ("loss", Harm(score_noise=2.0)),
+    "missed outcomes": ("loss", Harm(score_shift=-2.0)),
 }
 
 

@@ -33,8 +33,6 @@ class Harm:
     latency_factor: float = 1.0
     score_shift: float = 0.0
     """Added to the log odds of every score."""
-    score_noise: float = 0.0
-    """Standard deviation of what is added to the log odds: decisions get worse."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def draw(traffic: Traffic, *, harm: Harm, seed: int) -> pl.DataFrame:
     has_failed = generator.random(requests) < has_failed
     latency = _latency(generator, hours, entity, entities) * np.where(is_challenger, harm.latency_factor, 1.0)
     truth = _log_odds(generator, entity, entities)
-    noise = generator.normal(0, 0.1, requests) + generator.normal(0, 1, requests) * harm.score_noise
+    noise = generator.normal(0, 0.1, requests)
     score = _sigmoid(truth + is_challenger * (noise + harm.score_shift))
     outcome = (generator.random(requests) < _sigmoid(truth)).astype(np.int8)
     received = [START + timedelta(hours=hour) for hour in hours]

@@ -93,15 +93,13 @@ def questions(policy: CanaryJudge, reference: Reference, cost: Cost) -> tuple[Qu
 def loss_of_decision(cost: Cost) -> pl.Expr:
     """Cost of the decision as a share of the costliest mistake; null while decision or outcome are not known."""
     worst = max(cost.false_positive, cost.false_negative)
-    scale = 1 / worst if worst > 0 else 0.0
-    is_known = pl.col("decision").is_not_null() & pl.col("outcome").is_not_null()
-    false_positive = pl.when(pl.col("decision") == 1, pl.col("outcome") == 0).then(
-        cost.false_positive * scale
+    false_alarm, miss = (
+        (one / worst if worst > 0 else 0.0) for one in (cost.false_positive, cost.false_negative)
     )
+    is_known = pl.col("decision").is_not_null() & pl.col("outcome").is_not_null()
+    false_positive = pl.when(pl.col("decision") == 1, pl.col("outcome") == 0).then(false_alarm)
     return pl.when(is_known).then(
-        false_positive.when(pl.col("decision") == 0, pl.col("outcome") == 1)
-        .then(cost.false_negative * scale)
-        .otherwise(0.0)
+        false_positive.when(pl.col("decision") == 0, pl.col("outcome") == 1).then(miss).otherwise(0.0)
     )
 
 

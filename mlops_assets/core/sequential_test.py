@@ -13,19 +13,20 @@ The anytime-valid logrank test (ter Schure, Pérez-Ortiz, Ly & Grünwald 2024, N
   challenger.
 - The product over blocks of the likelihood ratio against r0, averaged over fixed alternatives, is a test martingale
   when r = r0. By Ville's inequality (1939) it ever reaches 1 / alpha with probability at most alpha.
-- An entity's requests are not independent, and an entity keeps its arm. It therefore leaves the comparison after its
-  first harm, as a patient leaves the risk set, and counts once per block: what is compared is the chance of harm
-  given a so far harmless history.
+- An entity's requests are not independent, and an entity keeps its arm. It therefore leaves the comparison after a harm
+  of 1, as a patient leaves the risk set, a lesser harm counts only where it is the entity's greatest so far, and each
+  entity counts once per block: what is compared is the chance of a first harm given a history without it.
 
 What must not live here: what harm is, and what follows from evidence (`canary_questions`, `canary_judge`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 
@@ -87,7 +88,7 @@ def block_size(challenger_percent: int) -> int:
 
 
 def make_blocks(requests: Requests) -> Blocks:
-    """Cut requests into blocks; entities leave after their first harm and count once per block.
+    """Cut requests into blocks; an entity counts once per block, and each of its harms once.
 
     Adding later requests changes no block that was full before.
 
@@ -95,16 +96,17 @@ def make_blocks(requests: Requests) -> Blocks:
     """
     if len(requests.harm) and not (requests.harm.min() >= 0 and requests.harm.max() <= 1):
         raise MonitoringError("harm must lie between 0 and 1")
-    chosen = np.flatnonzero(_at_risk(requests.harm, requests.entity))
+    is_at_risk, harm = _counted(requests)
+    chosen = np.flatnonzero(is_at_risk)
     block, is_full = _cut(requests.step[chosen], requests.block_size[chosen])
     last = _last_positions(block, chosen)
     entity_in_block = block * (requests.entity.max(initial=0) + 1) + requests.entity[chosen]
     first = np.sort(np.unique(entity_in_block, return_index=True)[1])
     first = first[is_full[first]]
     block, chosen = block[first], chosen[first]
-    telling = _telling(block, requests.harm[chosen], requests.is_challenger[chosen])
+    telling = _telling(block, harm[chosen], requests.is_challenger[chosen])
     kept = telling[block]
-    return _pad(block[kept], chosen[kept], requests, last)
+    return _pad(block[kept], chosen[kept], replace(requests, harm=harm), last)
 
 
 def log_e_process(blocks: Blocks, *, null_ratio: float, direction: Direction) -> Floats:
@@ -138,12 +140,13 @@ def confidence_sequence(blocks: Blocks, *, alpha: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _at_risk(harm: Floats, entity: Integers) -> Booleans:
-    """Whether the entity has had no harm before this request."""
-    position = np.arange(len(harm))
-    first_harm = np.full(entity.max(initial=0) + 1, len(harm))
-    np.minimum.at(first_harm, entity[harm > 0], position[harm > 0])
-    return position <= first_harm[entity]
+def _counted(requests: Requests) -> tuple[Booleans, Floats]:
+    """Whether each request is compared, and with which harm: an entity counts again only with a greater harm."""
+    history = pl.DataFrame({"entity": requests.entity, "harm": requests.harm}).select(
+        worst=pl.col("harm").cum_max().shift(1).over("entity").fill_null(0.0)
+    )
+    worst = history["worst"].to_numpy()
+    return worst < 1, np.where(requests.harm > worst, requests.harm, 0.0)
 
 
 def _cut(step: Integers, size: Integers) -> tuple[Integers, Booleans]:

@@ -120,6 +120,13 @@ def test_an_entity_leaves_after_its_first_harm_and_counts_once_per_block() -> No
     assert once.closed_at.tolist() == [4]
 
 
+def test_a_lesser_harm_counts_once_and_a_greater_one_still_counts() -> None:
+    harm, arm = [0.05, 0.0, 0.05, 0.0, 1.0, 0.0, 1.0, 0.0], [True, False] * 4
+    blocks = make_blocks(requests(harm, arm, entity=[0, 1, 0, 2, 0, 3, 0, 4], size=2))
+    assert blocks.harm.tolist() == [[0.05, 0.0], [1.0, 0.0]]
+    assert blocks.closed_at.tolist() == [1, 5]
+
+
 def test_a_block_never_spans_two_steps_and_a_block_that_is_not_full_waits() -> None:
     harm, arm = [1.0, 0.0, 1.0, 0.0, 1.0], [True, False, True, False, True]
     assert make_blocks(requests(harm, arm, size=2)).closed_at.tolist() == [1, 3]

@@ -148,6 +148,29 @@ def dev(
 
 
 @app.command()
+def judge(
+    product: Product,
+    as_json: Json = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="PNG file for a picture of how the evidence has grown.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Judge the canary that stands: advance, hold or roll back, and why; nothing is changed."""
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.judge import judge_product, print_judged, write_plot
+
+    (name,) = chosen_products([product])
+    judged = judge_product(_settings(), name, now=datetime.now(UTC))
+    if plot is not None:
+        write_plot(judged, plot)
+    if as_json:
+        print(json.dumps(judged.to_json()))
+    else:
+        print_judged(judged, console=Console())
+
+
+@app.command()
 def approve(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""
     _decide("approve", product, version, by=by, reason=reason)

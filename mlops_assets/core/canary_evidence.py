@@ -1,4 +1,4 @@
-"""What a canary is judged on, read from where it lies: captured predictions, outcomes, and both versions' evaluation rows.
+"""What a canary is judged on, read from where it lies: captured predictions, outcomes, both versions' evaluation rows.
 
 Nothing is written, and the online store is not drained. What must not live here: the judgement (`canary_judge`).
 """
@@ -41,10 +41,14 @@ def read_observations(
     Raises: OnlineStoreError when the store does not answer.
     """
     first, last = canary.steps[0].sequence, canary.step.sequence
-    answered = _captured(spec, first, last, tables=tables, store=store).filter(
-        (pl.col("version") == canary.challenger) & (pl.col("role") == "challenger")
-        | (pl.col("version") == canary.champion) & (pl.col("role") == "champion")
-    ).with_columns(is_challenger=pl.col("role") == "challenger")
+    answered = (
+        _captured(spec, first, last, tables=tables, store=store)
+        .filter(
+            (pl.col("version") == canary.challenger) & (pl.col("role") == "challenger")
+            | (pl.col("version") == canary.champion) & (pl.col("role") == "champion")
+        )
+        .with_columns(is_challenger=pl.col("role") == "challenger")
+    )
     return _with_outcomes(answered, spec, tables=tables, now=now).select(list(OBSERVATIONS))
 
 
@@ -92,10 +96,12 @@ def _captured(
     return pl.concat(parts) if parts else pl.DataFrame(schema=_CAPTURED)
 
 
-def _from_table(spec: ProductSpec) -> list[pl.Expr]:
+def _from_table(spec: ProductSpec) -> list[pl.Expr | str]:
     event_id = pl.col(spec.id_column).cast(pl.String)
     entity = (
-        pl.col("request").str.json_path_match(f"$.{spec.entities[0]}") if spec.entities else pl.lit(None, pl.String)
+        pl.col("request").str.json_path_match(f"$.{spec.entities[0]}")
+        if spec.entities
+        else pl.lit(None, pl.String)
     )
     return [
         event_id.alias("event_id"),
@@ -181,7 +187,11 @@ def _latency_limit(before: pl.DataFrame, canary: Canary) -> float | None:
         .unique(["plan_sequence", "event_id"])
         .top_k(_LATENCY_ROWS, by="received_at")
     )
-    return newest["latency_seconds"].quantile(LATENCY_QUANTILE) if newest.height >= MINIMUM_LATENCY_ROWS else None
+    return (
+        newest["latency_seconds"].quantile(LATENCY_QUANTILE)
+        if newest.height >= MINIMUM_LATENCY_ROWS
+        else None
+    )
 
 
 def _score_events(
@@ -220,4 +230,6 @@ def _entities(tested: pl.DataFrame, spec: ProductSpec, tables: DeltaTables) -> l
         .unique(spec.id_column)
         .collect()
     )
-    return tested.join(events, on=spec.id_column, how="left", maintain_order="left")[spec.entities[0]].to_list()
+    return tested.join(events, on=spec.id_column, how="left", maintain_order="left")[
+        spec.entities[0]
+    ].to_list()

@@ -18,12 +18,15 @@ SHOWN = 8
 
 
 def evidence_plot(judgement: Judgement, *, title: str) -> "Figure":
-    """Draw the evidence of each question over time, as a share of what a rollback takes, on a logarithmic scale: 0 is no
-    evidence, 1 the limit. Falling lines speak for the challenger.
+    """Draw the evidence of each question over time, as a share of what a rollback takes, on a logarithmic scale.
+
+    0 is no evidence, 1 the limit. Falling lines speak for the challenger.
     """
     asked = [answer for answer in judgement.answers if answer.path]
     strongest = sorted(asked, key=_share, reverse=True)[:SHOWN]
-    figure, (axes,) = new_figure(title, f"{judgement.action.replace('_', ' ')} · logarithm of the evidence / its limit")
+    figure, (axes,) = new_figure(
+        title, f"{judgement.action.replace('_', ' ')} · logarithm of the evidence / its limit"
+    )
     for number, answer in enumerate(strongest):
         axes.plot(
             [at for at, _ in answer.path],  # type: ignore[arg-type]

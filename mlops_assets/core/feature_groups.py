@@ -1,13 +1,11 @@
-"""Window features that share stream, entity and delay, computed together over the rows of that stream.
+"""All window features of one entity, computed block by block, in parallel.
 
-What lives here: which columns are summed or looked at, and running the blocks of entities in parallel. What
-must not live here: reading frames of events and labels (`feature_rows`), which rows are seen
-(`feature_windows`).
+What lives here: which columns are summed or looked at, and which features share the work. What must not live
+here: reading frames of events and labels (`feature_rows`), which rows are seen (`feature_windows`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -15,135 +13,163 @@ import polars as pl
 
 from mlops_assets.core.feature_aggregates import (
     ExactAggregate,
+    Numbers,
     SeenAggregate,
-    SummedColumns,
+    SummedColumn,
     as_codes,
-    as_fixed_point,
     as_numbers,
+    check_totals,
 )
+from mlops_assets.core.feature_layout import Block, LaidColumn, Layout
 from mlops_assets.core.feature_rows import Rows
-from mlops_assets.core.feature_view import WindowFeature
-from mlops_assets.core.feature_windows import BlockWindows, Grouping, KeySpace, Timeline, blocks
+from mlops_assets.core.feature_view import Stream, WindowFeature
+from mlops_assets.core.feature_windows import BlockWindows, Versions
 
 THREADS = 2
 _MICROSECOND = timedelta(microseconds=1)
+_NUMPY_TYPES = {pl.Int64: np.int64, pl.Float64: np.float64}
 
 
-@dataclass(frozen=True)
-class EntityQueries:
-    """The asked events, by one entity."""
-
-    event_row: np.ndarray
-    """Position of each asked event among the event versions."""
-    grouping: Grouping
-    """Asked events by entity; positions are those in `event_row`."""
-    time: np.ndarray
-    """Event time of each asked event."""
-
-
-def compute_group(
-    features: Sequence[WindowFeature], rows: Rows, row_grouping: Grouping, queries: EntityQueries
+def compute_entity(
+    features: Sequence[WindowFeature], streams: Mapping[Stream, Rows], asked: np.ndarray | None
 ) -> dict[str, pl.Series]:
     """Feature name to one value per asked event; null where the entity is null.
 
+    `features` have the same entity. `asked` are positions among the event versions; None asks for all.
+
     Raises: FeatureError for a column that cannot be aggregated.
     """
-    group = _Group(features, rows, row_grouping, queries)
+    code = as_codes(streams["events"].frame[features[0].entity])
+    lookback = max(feature.delay + max(feature.windows) for feature in features)
+    layout = Layout(streams, code, asked, lookback=lookback // _MICROSECOND)
+    groups = [_Group(group, layout) for group in _by_stream_and_delay(features)]
+    values = {
+        f.feature_name(w): np.empty(layout.asked_code.size, np.int64) for f in features for w in f.windows
+    }
+
+    def fill(number: int) -> None:
+        block = layout.block(number)
+        for group in groups:
+            for name, of_block in group.values(block).items():
+                block.queries.put(of_block.view(np.int64), values[name])
+
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(group.fill, blocks(row_grouping, queries.grouping, group.space)):
+        for _ in pool.map(fill, layout.block_numbers):
             pass
-    return {name: group.series(name) for name in group.names}
+        names = list(values)
+        for _ in pool.map(lambda first: _restore(layout, values, names[first::THREADS]), range(THREADS)):
+            pass
+    dtypes = {f.feature_name(w): _NUMPY_TYPES[f.dtype] for f in features for w in f.windows}
+    return {name: _series(name, bits.view(dtypes[name]), layout.asked_code) for name, bits in values.items()}
+
+
+def _restore(layout: Layout, values: dict[str, np.ndarray], names: Sequence[str]) -> None:
+    """Bring columns from the order of blocks to that of the asked events, each into the memory of the one before.
+
+    Memory that was never written before costs more than the move.
+    """
+    spare = np.empty(layout.asked_code.size, np.int64)
+    for name in names:
+        layout.queries.restore(values[name], spare)
+        values[name], spare = spare, values[name]
+
+
+def _by_stream_and_delay(features: Sequence[WindowFeature]) -> list[list[WindowFeature]]:
+    groups: dict[tuple[str, timedelta], list[WindowFeature]] = {}
+    for feature in features:
+        groups.setdefault((feature.stream, feature.delay), []).append(feature)
+    return list(groups.values())
+
+
+def _series(name: str, values: np.ndarray, code: np.ndarray) -> pl.Series:
+    """The values as a column; null for NaN and where the entity is null."""
+    series = pl.Series(name, values, nan_to_null=True)
+    if code.min(initial=0) < 0:
+        series = pl.select(pl.when(pl.Series(code >= 0)).then(series).alias(name)).to_series()
+    return series
 
 
 class _Group:
-    def __init__(
-        self,
-        features: Sequence[WindowFeature],
-        rows: Rows,
-        row_grouping: Grouping,
-        queries: EntityQueries,
-    ) -> None:
-        self._features, self._rows, self._row_grouping, self._queries = features, rows, row_grouping, queries
-        self._timeline = Timeline(rows.event_time, rows.known_at, rows.superseded_at)
-        self._columns = SummedColumns()
+    """Window features that share stream, entity and delay."""
+
+    def __init__(self, features: Sequence[WindowFeature], layout: Layout) -> None:
+        self._stream: Stream = features[0].stream
+        self._delay = features[0].delay // _MICROSECOND
+        self._layout, self._rows = layout, layout.streams[self._stream].rows
+        self._versions = self._laid_versions()
+        self._numbers: dict[str, Numbers] = {}
+        self._summed: dict[object, SummedColumn] = {}
+        self._has_own = any(feature.includes_current for feature in features)
         self._exact = [
             self._exact_aggregate(f) for f in features if f.aggregation in ("count", "sum", "mean")
         ]
         self._seen = [
-            _seen_aggregate(f, rows) for f in features if f.aggregation not in ("count", "sum", "mean")
+            SeenAggregate(f, layout.lay(self._seen_values(f), self._stream))
+            for f in features
+            if f.aggregation in ("min", "max", "last", "distinct")
         ]
-        self.space = KeySpace.of(rows.event_time, queries.time)
-        self.names = {f.feature_name(w): f.dtype for f in features for w in f.windows}
-        # One row per query with the bits of all its values: entity by entity is random access, which so takes one
-        # cache line per query instead of one per value. As one opaque item per row numpy copies it whole.
-        self._bits = np.empty((queries.time.size, len(self.names)), dtype=np.int64)
-        self._row_type = np.dtype((np.void, 8 * len(self.names)))
 
-    def fill(self, codes: range) -> None:
-        """Compute the values of some entities' asked events."""
-        rows, queries = self._row_grouping.block(codes), self._queries.grouping.block(codes)
-        windows = BlockWindows(
-            self._timeline,
-            rows,
-            queries,
-            self._queries.time[queries.positions],
-            space=self.space,
-            delay=self._features[0].delay // _MICROSECOND,
-        )
-        own_rows = self._queries.event_row[queries.positions]
-        values = self._block_values(windows, rows.positions, own_rows)
-        bits = np.column_stack([values[name].view(np.int64) for name in self.names])
-        self._bits.view(self._row_type)[queries.positions] = bits.view(self._row_type)
-
-    def _block_values(
-        self, windows: BlockWindows, rows: np.ndarray, own_rows: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        values: dict[str, np.ndarray] = {}
-        columns = [column[rows] for column in self._columns.arrays]
+    def values(self, block: Block) -> dict[str, np.ndarray]:
+        """Feature name to its values for the block's queries, in the order of entities."""
+        times, queries = block.times[self._stream], block.queries
+        summed = [column.of_rows(times.rows) for column in self._summed.values()]
+        windows = BlockWindows(times, self._versions, summed, delay=self._delay)
         own: list[np.ndarray] = []
-        if any(feature.includes_current for feature in self._features):
-            own = [np.ones(own_rows.size, np.int64), *(column[own_rows] for column in self._columns.arrays)]
+        if self._has_own:
+            own = [np.ones(queries.code.size, dtype=np.int64)]
+            own += [column.of_queries(queries) for column in self._summed.values()]
+        values: dict[str, np.ndarray] = {}
         for window in sorted({w for aggregate in self._exact for w in aggregate.feature.windows}):
-            totals = windows.totals(window // _MICROSECOND, columns)
+            totals = windows.totals(window // _MICROSECOND)
             for aggregate in self._exact:
                 if window in aggregate.feature.windows:
                     values[aggregate.feature.feature_name(window)] = aggregate.values(totals, own)
         for aggregate in self._seen:
+            row_values, own_values = aggregate.inputs(times.rows, queries)
             for window in aggregate.feature.windows:
                 pairs = windows.pairs(window // _MICROSECOND)
-                values[aggregate.feature.feature_name(window)] = aggregate.values(pairs, rows, own_rows)
+                values[aggregate.feature.feature_name(window)] = aggregate.values(
+                    pairs, row_values, own_values
+                )
         return values
 
-    def series(self, name: str) -> pl.Series:
-        """A feature's values as a column; null for NaN and where the entity is null."""
-        bits, positions = self._bits[:, list(self.names).index(name)], self._queries.grouping.order
-        values = bits.copy() if self.names[name] == pl.Int64 else bits.copy().view(np.float64)
-        series = pl.Series(name, values, nan_to_null=True)
-        if positions.size < bits.size:
-            has_entity = np.zeros(bits.size, dtype=bool)
-            has_entity[positions] = True
-            series = pl.select(pl.when(pl.Series(has_entity)).then(series).alias(name)).to_series()
-        return series
+    def _laid_versions(self) -> Versions | None:
+        """When the row versions hold; None when all hold from when windows can first see them, for ever."""
+        rows = self._rows
+        if rows.superseded_at is None and rows.lateness <= self._delay:
+            return None
+        known_at = self._layout.lay(rows.known_at, self._stream).of_rows
+        if rows.superseded_at is None:
+            return Versions(known_at, None)
+        return Versions(known_at, self._layout.lay(rows.superseded_at, self._stream).of_rows)
 
     def _exact_aggregate(self, feature: WindowFeature) -> ExactAggregate:
         if feature.column is None:
             return ExactAggregate(feature, 0, 0)
-        numbers = as_numbers(self._rows.frame[feature.column], feature)
-        is_missing = np.isnan(numbers)
-        counted = 0
-        if is_missing.any():
-            counted = self._columns.position(feature.column, (~is_missing).astype(np.int64))
+        numbers = self._numbers_of(feature)
+        counted = self._position_of(feature, numbers, decimals=None) if numbers.has_missing else 0
         if feature.aggregation == "count":
             return ExactAggregate(feature, counted, counted)
-        scaled = as_fixed_point(numbers, feature)
-        return ExactAggregate(
-            feature, counted, self._columns.position((feature.column, feature.decimals), scaled)
-        )
+        check_totals(numbers, feature)
+        total = self._position_of(feature, numbers, decimals=feature.decimals)
+        return ExactAggregate(feature, counted, total)
 
+    def _position_of(self, feature: WindowFeature, numbers: Numbers, *, decimals: int | None) -> int:
+        """Where the sums stand among the totals; position 0 is the number of rows."""
+        key = (feature.column, decimals)
+        if key not in self._summed:
+            column: LaidColumn = self._layout.lay(numbers.values, self._stream)
+            self._summed[key] = SummedColumn(column, decimals)
+        return list(self._summed).index(key) + 1
 
-def _seen_aggregate(feature: WindowFeature, rows: Rows) -> SeenAggregate:
-    column = rows.frame[str(feature.column)]
-    if feature.aggregation != "distinct":
-        return SeenAggregate(feature, as_numbers(column, feature))
-    codes = as_codes(column)
-    return SeenAggregate(feature, np.where(codes < 0, np.nan, codes.astype(np.float64)))
+    def _numbers_of(self, feature: WindowFeature) -> Numbers:
+        column = str(feature.column)
+        if column not in self._numbers:
+            self._numbers[column] = as_numbers(self._rows.frame[column], feature)
+        return self._numbers[column]
+
+    def _seen_values(self, feature: WindowFeature) -> np.ndarray:
+        if feature.aggregation != "distinct":
+            return self._numbers_of(feature).values
+        codes = as_codes(self._rows.frame[str(feature.column)])
+        return np.where(codes < 0, np.nan, codes.astype(np.float64))

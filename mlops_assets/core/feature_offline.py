@@ -13,11 +13,9 @@ import numpy as np
 import polars as pl
 
 from mlops_assets.core.errors import FeatureError
-from mlops_assets.core.feature_aggregates import as_codes
-from mlops_assets.core.feature_groups import EntityQueries, compute_group
+from mlops_assets.core.feature_groups import compute_entity
 from mlops_assets.core.feature_rows import Rows, as_microseconds, event_rows, label_rows
-from mlops_assets.core.feature_view import FeatureView, WindowFeature
-from mlops_assets.core.feature_windows import Grouping
+from mlops_assets.core.feature_view import FeatureView, Stream
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,22 @@ def compute_features(
     if view.event_timestamp is None:
         return _cohort_features(view, events, is_sliced=(start, end) != (None, None))
     rows = event_rows(view, events)
+    asked = _asked(rows, start, end)
+    windows = _window_features(view, rows, labels, asked)
+    asked_rows = rows.frame if asked is None else rows.frame[asked]
+    return _assemble(view, asked_rows, windows, keys=[view.id_column, view.event_timestamp])
+
+
+def _asked(rows: Rows, start: datetime | None, end: datetime | None) -> np.ndarray | None:
+    """Positions of the events that get a vector; None when all do."""
+    if start is None and end is None and rows.superseded_at is None:
+        return None
     is_asked = rows.is_first_version()
     if start is not None:
         is_asked &= rows.event_time >= as_microseconds(start)
     if end is not None:
         is_asked &= rows.event_time < as_microseconds(end)
-    asked = np.flatnonzero(is_asked)
-    windows = _window_features(view, rows, labels, asked)
-    asked_rows = rows.frame if asked.size == rows.frame.height else rows.frame[asked]
-    return _assemble(view, asked_rows, windows, keys=[view.id_column, view.event_timestamp])
+    return np.flatnonzero(is_asked)
 
 
 def _cohort_features(view: FeatureView, rows: pl.DataFrame, *, is_sliced: bool) -> pl.DataFrame:
@@ -106,31 +111,15 @@ def _assemble(
 
 
 def _window_features(
-    view: FeatureView, events: Rows, labels: pl.DataFrame | None, asked: np.ndarray
+    view: FeatureView, events: Rows, labels: pl.DataFrame | None, asked: np.ndarray | None
 ) -> dict[str, pl.Series]:
     """All window features of the asked events, which are positions among the event versions."""
-    label_versions = label_rows(view, labels, events) if view.needs_labels else events
+    streams: dict[Stream, Rows] = {"events": events}
+    if view.needs_labels:
+        streams["labels"] = label_rows(view, labels, events)
     result: dict[str, pl.Series] = {}
     for entity in dict.fromkeys(feature.entity for feature in view.window_features):
-        code = as_codes(events.frame[entity])
-        code_count = int(code.max(initial=-1)) + 1
-        event_grouping = Grouping.of(code, code_count)
-        asked_grouping = event_grouping if asked.size == code.size else Grouping.of(code[asked], code_count)
-        queries = EntityQueries(asked, asked_grouping, events.event_time[asked])
-        for features in _groups(view, entity):
-            rows, grouping = events, event_grouping
-            if features[0].stream == "labels":
-                rows = label_versions
-                if rows.event_row is not None:
-                    grouping = Grouping.of(code[rows.event_row], code_count)
-            result |= compute_group(features, rows, grouping, queries)
+        features = [feature for feature in view.window_features if feature.entity == entity]
+        read = {feature.stream for feature in features} | {"events"}
+        result |= compute_entity(features, {name: streams[name] for name in streams if name in read}, asked)
     return result
-
-
-def _groups(view: FeatureView, entity: str) -> list[list[WindowFeature]]:
-    """The window features of an entity, those of the same stream and delay together."""
-    groups: dict[tuple[str, timedelta], list[WindowFeature]] = {}
-    for feature in view.window_features:
-        if feature.entity == entity:
-            groups.setdefault((feature.stream, feature.delay), []).append(feature)
-    return list(groups.values())

@@ -6,6 +6,7 @@ must not live here: windows (`feature_windows`).
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,11 @@ class Rows:
     superseded_at: Times | None
     """When the next version of the same row became known, or NEVER; None when no row has a second version."""
 
+    @cached_property
+    def lateness(self) -> int:
+        """The longest time, in microseconds, by which a row became known after its event time."""
+        return int((self.known_at - self.event_time).max(initial=0))
+
     def is_first_version(self) -> np.ndarray:
         """Whether no earlier version of the same event was known; for event versions only."""
         if self.superseded_at is None:
@@ -48,7 +54,8 @@ def event_rows(view: FeatureView, events: pl.DataFrame) -> Rows:
     time = str(view.event_timestamp)
     read = [view.id_column, *(c for c in view.input_columns if c != view.id_column)]
     _check_columns(view, events, stream="events", columns=read, times=[time, KNOWN_AT])
-    frame = _sorted(events.select(read), by=[time, view.id_column, KNOWN_AT])
+    # In one piece each column is one array; of many pieces every step that needs one would make it anew.
+    frame = _sorted(events.select(read).rechunk(), by=[time, view.id_column, KNOWN_AT])
     if not _has_duplicates(frame, view.id_column):
         return Rows(frame, None, _physical(frame, time), _physical(frame, KNOWN_AT), None)
     frame = _without_repeats(view, frame, stream="events")
@@ -76,18 +83,18 @@ def label_rows(view: FeatureView, labels: pl.DataFrame | None, events: Rows) -> 
     read = [key, *(c for c in view.label_columns if c != key)]
     _check_columns(view, labels, stream="labels", columns=read, times=[KNOWN_AT])
     frame = labels.select(read)
-    superseded = None
-    if _has_duplicates(frame, key):
-        frame = _without_repeats(view, frame, stream="labels").sort(key, KNOWN_AT)
-        superseded = _superseded_at(frame, key)
     if frame.schema[key] != events.frame.schema[key]:
         raise FeatureError(
             f"view {view.name}: {key} is {events.frame.schema[key]} in the events, "
             f"but {frame.schema[key]} in the labels: cast one"
         )
-    if events.superseded_at is None and superseded is None and events.frame[key].equals(frame[key]):
+    if events.superseded_at is None and events.frame[key].equals(frame[key]):
         known = np.maximum(_physical(frame, KNOWN_AT), events.known_at)
         return Rows(frame, None, events.event_time, known, None)
+    superseded = None
+    if _has_duplicates(frame, key):
+        frame = _without_repeats(view, frame, stream="labels").sort(key, KNOWN_AT)
+        superseded = _superseded_at(frame, key)
     event_row, label_row = _matches(events.frame[key], frame[key])
     known = np.maximum(_physical(frame, KNOWN_AT)[label_row], events.known_at[event_row])
     superseded = _earlier(superseded, label_row, events.superseded_at, event_row)
@@ -142,16 +149,19 @@ def _check_columns(
 
 
 def _sorted(frame: pl.DataFrame, *, by: list[str]) -> pl.DataFrame:
-    is_after = pl.lit(False)
+    """The frame in the order of the columns, which it most often has already."""
+    rows, rows_before = frame[1:], frame[:-1]
+    is_after = pl.repeat(False, rows.height, eager=True)
     for column in reversed(by):
-        before = pl.col(column).shift(1)
-        is_after = (pl.col(column) > before) | ((pl.col(column) == before) & is_after)
-    return frame if frame.select(is_after.all()).item() else frame.sort(by)
+        value, before = rows[column], rows_before[column]
+        is_after = (value > before) | ((value == before) & is_after)
+    return frame if is_after.all() else frame.sort(by)
 
 
 def _has_duplicates(frame: pl.DataFrame, column: str) -> bool:
-    ascending = frame.select((pl.col(column) > pl.col(column).shift(1)).all()).item()
-    return not ascending and frame[column].n_unique() < frame.height
+    values = frame[column]
+    is_ascending = (values[1:] > values[:-1]).all()
+    return not is_ascending and values.n_unique() < values.len()
 
 
 def _without_repeats(view: FeatureView, frame: pl.DataFrame, *, stream: str) -> pl.DataFrame:

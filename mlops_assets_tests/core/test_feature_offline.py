@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.core import feature_windows
+from mlops_assets.core import entity_blocks, feature_windows
 from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.expressions import col
 from mlops_assets.core.feature_offline import compute_features, feature_blocks
@@ -129,7 +129,7 @@ def test_every_window_feature_equals_its_definition_to_the_last_bit(history):
 def test_blocks_of_entities_and_pieces_of_pairs_change_nothing(history, block_rows, pairs):
     whole = compute_features(VIEW, *frames(*history))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feature_windows, "BLOCK_ROWS", block_rows)
+        patch.setattr(entity_blocks, "BLOCK_ROWS", block_rows)
         patch.setattr(feature_windows, "PAIRS", pairs)
         assert compute_features(VIEW, *frames(*history)).equals(whole)
 

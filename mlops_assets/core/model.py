@@ -89,15 +89,15 @@ class TrainedModel:
         if frame.is_empty():
             return pl.DataFrame(schema={name: pl.Float64 for name in names})
         matrix = feature_matrix(frame, self.feature_names)
-        return pl.DataFrame(np.asarray(self._booster.predict(matrix, pred_contrib=True)), schema=names)
+        return pl.DataFrame(np.asarray(self.booster.predict(matrix, pred_contrib=True)), schema=names)
 
     def importance(self) -> pl.DataFrame:
         """Return per feature `gain` (total loss reduction of its splits) and `splits`, largest gain first."""
         return pl.DataFrame(
             {
                 "feature": list(self.feature_names),
-                "gain": self._booster.feature_importance("gain").astype(np.float64),
-                "splits": self._booster.feature_importance("split").astype(np.int64),
+                "gain": self.booster.feature_importance("gain").astype(np.float64),
+                "splits": self.booster.feature_importance("split").astype(np.int64),
             }
         ).sort("gain", "feature", descending=[True, False])
 
@@ -144,7 +144,8 @@ class TrainedModel:
         return model
 
     @cached_property
-    def _booster(self) -> "lightgbm.Booster":
+    def booster(self) -> "lightgbm.Booster":
+        """LightGBM's own object, made from the text when it is first needed."""
         let_waiting_threads_sleep()
         import lightgbm
 
@@ -157,7 +158,7 @@ class TrainedModel:
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
         threads = 1 if len(matrix) < ROWS_WORTH_THREADS else 0
-        return np.asarray(self._booster.predict(matrix, num_threads=threads), dtype=np.float64)
+        return np.asarray(self.booster.predict(matrix, num_threads=threads), dtype=np.float64)
 
     def _document(self) -> dict[str, Any]:
         return {

@@ -1,77 +1,64 @@
-"""The scoring service of one bento: feature vectors in, calibrated probabilities out.
+"""The BentoML service of one bento: events in, calibrated probabilities out, everything captured.
 
-What must not live here: Dagster, and reading anything outside the bento.
+What must not live here: Dagster, the registry, and what a request means (`endpoints`, `worker`).
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import bentoml
-import numpy as np
-from pydantic import BaseModel
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from mlops_assets.core.bento_manifest import BentoManifest
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model import TrainedModel
-from serving.request_types import ModelAnswer, ScoreAnswer, score_request_type
+from mlops_assets.core.online_arms import LoadedVersion
+from serving.http_app import FastLane, HttpApp
 
 
 def make_service(manifest_file: Path) -> Any:
     """Return the BentoML service of the bento whose manifest is `manifest_file`.
 
-    A worker starts only with the model that the manifest names.
+    A worker starts only with the model and the feature view that the manifest names.
 
-    Raises: PackagingError when the manifest cannot be read, and on start when the model does not match it.
+    Raises: PackagingError when the manifest cannot be read, and on start when model or view do not match it.
     """
     manifest = BentoManifest.read(manifest_file)
-    score_request: Any = score_request_type(
-        manifest
-    )  # BentoML makes its own descriptor of any Pydantic model
+    lane = HttpApp()
 
-    @bentoml.asgi_app(_describe_by_get(manifest))
     @bentoml.service(name=manifest.product, description=manifest.title, workers=1, traffic={"timeout": 30})
     class Scoring:
-        """Scores feature vectors."""
+        """Scores events; its endpoints are in front of BentoML's own (serving/http_app.py says why)."""
 
         stored_model = bentoml.models.BentoModel(manifest.model_tag)
 
         def __init__(self) -> None:
-            self.model = _load(Path(self.stored_model.path), manifest)
-            self.model.predict_matrix(
-                np.zeros((1, len(manifest.features)))
-            )  # ready means that LightGBM is loaded
+            from serving.application import open_application
 
-        @bentoml.api(route="/score", input_spec=score_request)
-        async def score(self, rows: list[BaseModel]) -> ScoreAnswer:
-            """Score one or many feature vectors: the probability of outcome 1 for each, calibrated."""
-            return ScoreAnswer(
-                product=manifest.product,
-                version=manifest.version,
-                digest=manifest.digest,
-                probabilities=_probabilities(self.model, rows),
-            )
+            model = _load(Path(self.stored_model.path), manifest)
+            own = LoadedVersion(manifest.version, model, manifest.threshold)
+            self.worker = open_application(lane, manifest, own, is_first=_is_first_worker())
 
-        @bentoml.api(route="/model")
-        async def describe(self) -> ModelAnswer:
-            """Tell which model is served."""
-            return _model_answer(manifest)
+        @bentoml.on_startup
+        async def start(self) -> None:
+            """Watch the release plan."""
+            self.worker.start()
 
+        @bentoml.on_shutdown
+        async def stop(self) -> None:
+            """End what runs beside the requests."""
+            self.worker.close()
+
+        async def __is_ready__(self) -> bool:
+            return self.worker.is_ready()
+
+    Scoring.add_asgi_middleware(FastLane, lane=lane)
     return Scoring
 
 
-def _describe_by_get(manifest: BentoManifest) -> Starlette:
-    """Return GET /model: an API of BentoML answers POST only."""
+def _is_first_worker() -> bool:
+    from bentoml._internal.context import server_context
 
-    async def describe(_: Request) -> JSONResponse:
-        return JSONResponse(_model_answer(manifest).model_dump())
-
-    return Starlette(routes=[Route("/model", describe, methods=["GET"])])
+    return server_context.worker_index in (None, 1)
 
 
 def _load(folder: Path, manifest: BentoManifest) -> TrainedModel:
@@ -82,23 +69,3 @@ def _load(folder: Path, manifest: BentoManifest) -> TrainedModel:
             f"{model.digest[:12]}, the bento was built for {manifest.digest[:12]}; build it again"
         )
     return model
-
-
-def _probabilities(model: TrainedModel, rows: Sequence[BaseModel]) -> list[float]:
-    matrix = np.array(
-        [
-            [np.nan if (value := getattr(row, name)) is None else value for name in model.feature_names]
-            for row in rows
-        ],
-        dtype=np.float64,
-    )
-    return model.predict_matrix(matrix).tolist()
-
-
-def _model_answer(manifest: BentoManifest) -> ModelAnswer:
-    content = asdict(manifest)
-    return ModelAnswer(
-        **{name: content[name] for name in ("product", "title", "version", "digest", "label")},
-        features=[feature.name for feature in manifest.features],
-        libraries=dict(manifest.libraries),
-    )

@@ -1,4 +1,4 @@
-"""What a bento knows of itself: product, version, model digest, features and library versions, as
+"""What a bento knows of itself: product, version, model, threshold, view and library versions, as
 `product.json`.
 
 Written by `packaging`, read by `serving`; what must not live here: how either does its work.
@@ -11,12 +11,12 @@ from pathlib import Path
 from mlops_assets.core.errors import PackagingError
 
 MANIFEST_FILE = "product.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class ServedFeature:
-    """One field of a scoring request."""
+    """One feature that the model reads."""
 
     name: str
     description: str
@@ -41,6 +41,10 @@ class BentoManifest:
     """In the order in which the model was trained."""
     libraries: tuple[tuple[str, str], ...]
     """Name and version of the libraries that the offline scores were made with."""
+    threshold: float
+    """Scores from here on are decided as 1."""
+    view_digest: str
+    """Of the feature view that the bento's sources declare and the model was trained with."""
 
     def to_json(self) -> str:
         """Return the manifest as JSON; the same manifest gives the same text."""

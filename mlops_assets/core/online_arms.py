@@ -96,7 +96,9 @@ class ReleasedArms:
 
 def _only_arm(product: str, versions: Mapping[int, LoadedVersion]) -> tuple[Arm, ...]:
     if len(versions) != 1:
-        raise PackagingError(f"{product}: without a release plan exactly one version serves, not {sorted(versions)}")
+        raise PackagingError(
+            f"{product}: without a release plan exactly one version serves, not {sorted(versions)}"
+        )
     return (Arm(next(iter(versions)), 100, "champion"),)
 
 

@@ -247,7 +247,7 @@ class OnlineScoring:
 
 def score_silently(
     store: OnlineStore, shadow: ScoringArm, scored: Sequence[ScoredEvent], *, clock: Callable[[], float]
-) -> None:
+) -> list[PredictionRecord]:
     """Let a shadow score what others answered, and capture it beside; nobody waits for this.
 
     Raises: OnlineStoreError when the predictions cannot be captured.
@@ -262,24 +262,23 @@ def score_silently(
             vector, error = (), str(problem)
         record = one.record
         records.append(
-            encode_record(
-                PredictionRecord(
-                    prediction_id=prediction_id(record.event_id, record.request, version=shadow.version),
-                    event_id=record.event_id,
-                    request=record.request,
-                    event_timestamp=record.event_timestamp,
-                    known_at=record.known_at,
-                    received_at=record.received_at,
-                    version=shadow.version,
-                    role="shadow",
-                    plan_sequence=record.plan_sequence,
-                    features=vector,
-                    score=score,
-                    threshold=shadow.threshold,
-                    decision=None if score is None else int(score >= shadow.threshold),
-                    latency_seconds=clock() - started,
-                    error=error,
-                )
+            PredictionRecord(
+                prediction_id=prediction_id(record.event_id, record.request, version=shadow.version),
+                event_id=record.event_id,
+                request=record.request,
+                event_timestamp=record.event_timestamp,
+                known_at=record.known_at,
+                received_at=record.received_at,
+                version=shadow.version,
+                role="shadow",
+                plan_sequence=record.plan_sequence,
+                features=vector,
+                score=score,
+                threshold=shadow.threshold,
+                decision=None if score is None else int(score >= shadow.threshold),
+                latency_seconds=clock() - started,
+                error=error,
             )
         )
-    store.commit([], records)
+    store.commit([], [encode_record(record) for record in records])
+    return records

@@ -25,18 +25,31 @@ from mlops_assets.core.model import TrainedModel
 
 REQUIREMENTS = (
     "bentoml",
+    "hiredis",
+    "httptools",
     "lightgbm",
+    "mlflow-skinny",
+    "msgspec",
     "numpy",
     "pandera",
     "polars",
+    "prometheus-client",
     "pydantic",
     "pyyaml",
+    "redis",
     "scikit-learn",
     "scipy",
+    "uvloop",
 )
 """What the sources in a bento import; pinned to the versions that are installed here."""
 BUILD_TIMEOUT_SECONDS = 120.0
-_SOURCES = ("mlops_assets/__init__.py", "mlops_assets/core", "mlops_assets/products", "serving")
+_SOURCES = (
+    "mlops_assets/__init__.py",
+    "mlops_assets/catalogue.py",
+    "mlops_assets/core",
+    "mlops_assets/products",
+    "serving",
+)
 _SUFFIXES = (".py", ".yaml")
 _ENTRY = '''"""The bento's service; `bentoml serve` starts here."""
 
@@ -65,6 +78,8 @@ def build_bento(
     version: int,
     model: TrainedModel,
     features: Sequence[ServedFeature],
+    threshold: float,
+    view_digest: str,
     bentoml_home: Path,
 ) -> BuiltBento:
     """Build the bento of a version, or find it: the same model, sources and libraries give the same tag and
@@ -83,7 +98,8 @@ def build_bento(
         )
     sources = _sources()
     libraries = tuple((name, installed_version(name)) for name in REQUIREMENTS)
-    content = json.dumps([model.digest, title, libraries, [list(source) for source in sources.items()]])
+    texts = [list(source) for source in sources.items()]
+    content = json.dumps([model.digest, title, threshold, view_digest, libraries, texts])
     tag = f"{product}:v{version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     manifest = BentoManifest(
         product=product,
@@ -94,6 +110,8 @@ def build_bento(
         label=model.label,
         features=tuple(features),
         libraries=libraries,
+        threshold=threshold,
+        view_digest=view_digest,
     )
     bento = _located(tag, bentoml_home)
     if not _is_complete(bento, manifest):

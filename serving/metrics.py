@@ -1,0 +1,73 @@
+"""The service's own Prometheus metrics; they appear on BentoML's /metrics, summed over all workers.
+
+What must not live here: who counts.
+"""
+
+from functools import lru_cache
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds."""
+
+
+class ServingMetrics:
+    """Counts what a worker does. Made once per process, in a worker: prometheus_client keeps one file per process."""
+
+    def __init__(self, product: str) -> None:
+        self.requests = Counter("mlops_requests", "Answered requests.", ["product", "endpoint", "status"])
+        self.seconds = Histogram(
+            "mlops_request_seconds",
+            "From a request's head to its answer.",
+            ["product", "endpoint"],
+            buckets=LATENCY_BUCKETS,
+        )
+        self.predictions = Counter(
+            "mlops_predictions", "Scored events.", ["product", "version", "role", "outcome"]
+        )
+        one = ["product"]
+        self.capture_failures = Counter(
+            "mlops_capture_failures", "Scored events that could not be captured.", one
+        ).labels(product)
+        self.store_errors = Counter(
+            "mlops_store_errors", "Requests that the online store could not serve.", one
+        ).labels(product)
+        self.store_conflicts = Counter(
+            "mlops_store_conflicts", "Attempts repeated because another worker changed a state.", one
+        ).labels(product)
+        self.shadow_dropped = Counter(
+            "mlops_shadow_dropped", "Events that the shadow did not score, for want of time.", one
+        ).labels(product)
+        self.plan_refused = Counter(
+            "mlops_release_plan_refused",
+            "Release plans that a worker could not load and did not follow.",
+            one,
+        ).labels(product)
+        self.plan_sequence = Gauge(
+            "mlops_release_plan_sequence",
+            "The release plan that the workers follow, the oldest of them; 0 without a plan.",
+            one,
+            multiprocess_mode="livemin",
+        ).labels(product)
+        self._product = product
+        self._children = lru_cache(maxsize=1000)(self._make_children)
+        self._prediction = lru_cache(maxsize=1000)(self._make_prediction)
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        count, duration = self._children(endpoint, status)
+        count.inc()
+        duration.observe(seconds)
+
+    def predicted(self, version: int, role: str, *, is_failed: bool) -> None:
+        """Count one scored event of one arm."""
+        self._prediction(version, role, "error" if is_failed else "score").inc()
+
+    def _make_children(self, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+        return (
+            self.requests.labels(self._product, endpoint, status),
+            self.seconds.labels(self._product, endpoint),
+        )
+
+    def _make_prediction(self, version: int, role: str, outcome: str) -> Counter:
+        return self.predictions.labels(self._product, version, role, outcome)

@@ -1,0 +1,150 @@
+"""The OpenAPI page of the service, made from the same types that requests and answers are read and written with.
+
+What must not live here: the endpoints.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from serving.answers import Explanation, Prediction, Release
+from serving.event_types import MAXIMUM_EVENTS, EventTypes
+from serving.open_inference import InferRequest
+from serving.refusals import Refusal
+
+_REFERENCE = "#/components/schemas/{name}"
+_REFUSALS = {
+    400: "The body is no JSON.",
+    404: "There is no such prediction, model or version.",
+    405: "The path does not take this method.",
+    409: "The event's id is known, with another content.",
+    413: "The body, or the number of events, is too large.",
+    415: "The content type is not application/json.",
+    422: "Fields are wrong; `problems` names them.",
+    503: "The online store or the model cannot serve now; nothing was recorded.",
+}
+
+
+def openapi_document(
+    *,
+    title: str,
+    description: str,
+    version: str,
+    product: str,
+    types: EventTypes,
+    example: Mapping[str, object],
+) -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1."""
+    answers = [types.event_type, Prediction, Explanation, Release, Refusal, InferRequest]
+    _, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
+    event = {"$ref": _REFERENCE.format(name="Event")}
+    prediction = {"$ref": _REFERENCE.format(name="Prediction")}
+    schemas["CapturedPrediction"] = {
+        "type": "object",
+        "properties": {"prediction_id": {"type": "string", "description": "As /predict answered it."}},
+        "required": ["prediction_id"],
+        "additionalProperties": False,
+    }
+    many = {"type": "array", "items": event, "minItems": 1, "maxItems": MAXIMUM_EVENTS}
+    paths = {
+        "/predict": _post(
+            "Score one event, or a list of them; each is captured before the answer is sent.",
+            {"oneOf": [event, many]},
+            {"oneOf": [prediction, {"type": "array", "items": prediction}]},
+            examples={"one": example, "many": [example]},
+            refusals=(400, 409, 413, 415, 422, 503),
+        ),
+        "/explain": _post(
+            "Tell what each feature adds to an event's score, or to a captured prediction's.",
+            {"oneOf": [event, {"$ref": _REFERENCE.format(name="CapturedPrediction")}]},
+            {"$ref": _REFERENCE.format(name="Explanation")},
+            examples={"event": example, "captured": {"prediction_id": "v1-17-0a1b2c3d"}},
+            refusals=(400, 404, 409, 413, 415, 422, 503),
+        ),
+        "/model": _get(
+            "Tell what is released, since when, by whom and why.", {"$ref": _REFERENCE.format(name="Release")}
+        ),
+        **_protocol(product, types, example),
+        **_operation(),
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "description": description, "version": version},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _protocol(product: str, types: EventTypes, example: Mapping[str, object]) -> dict[str, Any]:
+    tensors = [
+        {"name": name, "datatype": kind, "shape": [1], "data": [example[name]]}
+        for name, kind in types.tensor_types().items()
+        if example.get(name) is not None
+    ]
+    anything: dict[str, Any] = {"type": "object"}
+    model = f"/v2/models/{product}"
+    return {
+        "/v2": _get("Open Inference Protocol: this server.", anything),
+        "/v2/health/live": _get("Open Inference Protocol: the process answers.", anything),
+        "/v2/health/ready": _get(
+            "Open Inference Protocol: model and store answer.", anything, refusals=(503,)
+        ),
+        model: _get("Open Inference Protocol: the model's inputs and outputs.", anything),
+        f"{model}/ready": _get("Open Inference Protocol: model and store answer.", anything, refusals=(503,)),
+        f"{model}/infer": _post(
+            "Open Inference Protocol: score events given as one tensor per column.",
+            {"$ref": _REFERENCE.format(name="InferRequest")},
+            anything,
+            examples={"one": {"inputs": tensors}},
+            refusals=(400, 409, 413, 415, 422, 503),
+            refusal=anything,
+        ),
+    }
+
+
+def _operation() -> dict[str, Any]:
+    text = {"200": {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    unready = {"503": {"description": "The service is not ready."}}
+    return {
+        "/livez": {"get": {"summary": "The process answers.", "responses": text}},
+        "/readyz": {"get": {"summary": "Model and store answer.", "responses": text | unready}},
+        "/metrics": {"get": {"summary": "Prometheus metrics of all workers.", "responses": text}},
+    }
+
+
+def _get(summary: str, answer: dict[str, Any], *, refusals: Sequence[int] = ()) -> dict[str, Any]:
+    return {"get": {"summary": summary, "responses": _responses(answer, refusals, None)}}
+
+
+def _post(
+    summary: str,
+    body: dict[str, Any],
+    answer: dict[str, Any],
+    *,
+    examples: Mapping[str, object],
+    refusals: Sequence[int],
+    refusal: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    shown = {name: {"value": value} for name, value in examples.items()}
+    content = {"application/json": {"schema": body, "examples": shown}}
+    return {
+        "post": {
+            "summary": summary,
+            "requestBody": {"required": True, "content": content},
+            "responses": _responses(answer, refusals, refusal),
+        }
+    }
+
+
+def _responses(
+    answer: dict[str, Any], refusals: Sequence[int], refusal: dict[str, Any] | None
+) -> dict[str, Any]:
+    wrong = refusal or {"$ref": _REFERENCE.format(name="Refusal")}
+    responses = {"200": {"description": "OK", "content": {"application/json": {"schema": answer}}}}
+    for status in refusals:
+        responses[str(status)] = {
+            "description": _REFUSALS[status],
+            "content": {"application/json": {"schema": wrong}},
+        }
+    return responses

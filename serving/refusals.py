@@ -1,0 +1,50 @@
+"""What a request that cannot be answered gets: a status, a sentence, and the fields that are wrong.
+
+What must not live here: who finds the fault.
+"""
+
+import msgspec
+
+from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, ServingError
+
+MAXIMUM_PROBLEMS = 20
+"""Faults that one answer lists."""
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fault of a request."""
+
+    message: str
+    field: str | None = None
+    """Column of the event, or part of the request."""
+    event: int | None = None
+    """Place of the event in the request, from 0."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Body of every answer that is no success."""
+
+    message: str
+    problems: list[Problem]
+
+
+class RefusedRequestError(ServingError):
+    """A request that is answered with `status`, 4xx or 503, and a `Refusal`."""
+
+    def __init__(self, status: int, message: str, problems: list[Problem] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.refusal = Refusal(message, problems or [])
+
+
+def refused(error: ServingError, *, id_column: str) -> RefusedRequestError:
+    """Return how an error of scoring is answered: 422 or 409 for the event's fault, 503 for ours."""
+    if isinstance(error, RefusedRequestError):
+        return error
+    if isinstance(error, InvalidEventError):
+        # Types were judged before: what scoring finds wrong with an id is other content under a known one.
+        status = 409 if error.field == id_column else 422
+        problem = Problem(str(error), field=error.field, event=error.event)
+        return RefusedRequestError(status, "an event cannot be scored as it was sent", [problem])
+    where = "the online store" if isinstance(error, OnlineStoreError) else "the model"
+    return RefusedRequestError(503, f"{where} cannot serve this request now; nothing was recorded: {error}")

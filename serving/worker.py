@@ -1,0 +1,150 @@
+"""One worker of a served bento: its store, its arms, its lanes, and the watch over the release plan.
+
+What must not live here: HTTP, and BentoML (`service`).
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlops_assets.catalogue import load_product
+from mlops_assets.core.bento_manifest import BentoManifest
+from mlops_assets.core.errors import ServingError
+from mlops_assets.core.follower_status import FollowerStatus, status_file
+from mlops_assets.core.online_arms import LoadedVersion
+from mlops_assets.core.online_scoring import EventFacts, OnlineScoring
+from mlops_assets.core.online_store import OnlineStore
+from mlops_assets.core.online_store_open import open_online_store
+from mlops_assets.core.settings import Settings, load_settings
+from serving.endpoints import ProductEndpoints, StoreFacts
+from serving.event_types import EventTypes, example_event
+from serving.live_release import POLL_SECONDS, LiveRelease
+from serving.metrics import ServingMetrics
+from serving.scoring_lane import ScoringLane
+from serving.shadow import ShadowLane
+
+FOLLOWER_RESTART_SECONDS = 5.0
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Everything that a worker process holds; `start` begins the background work on the running loop."""
+
+    def __init__(self, manifest: BentoManifest, own: LoadedVersion, *, is_first: bool) -> None:
+        """Open the store and load what is released; `is_first` is the one worker that keeps the follower running.
+
+        Raises: PackagingError when the bento's version does not fit its feature view.
+        """
+        self.product = load_product(manifest.product)
+        self.settings: Settings = load_settings(os.environ, working_directory=Path.cwd())
+        self.metrics = ServingMetrics(manifest.product)
+        self.live = LiveRelease(self.product, own, serving_home=self.settings.serving_home)
+        self._store = self.open_store()
+        spec, view = self.product.spec, self.product.view
+        facts = EventFacts(spec.id_column, view.event_timestamp, (*spec.entities, spec.id_column)[0])
+        self.scoring = OnlineScoring(
+            facts,
+            self._store,
+            self.live.first(),
+            policy=self.settings.capture_policy,
+            clock=time.perf_counter,
+        )
+        self.metrics.plan_sequence.set(self.scoring.arms.sequence)
+        self.example = example_event(self.product)
+        """An event as a request sends it, for the documentation."""
+        self.types = EventTypes(self.product, example=self.example)
+        self._shadow = ShadowLane(self.open_store, self.metrics)
+        self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
+        self.endpoints = ProductEndpoints(
+            self.product,
+            manifest,
+            types=self.types,
+            lane=self.lane,
+            live=self.live,
+            facts=StoreFacts(self._store_kind(), self.settings.capture_policy),
+            follower=self.follower_status,
+            open_store=self.open_store,
+        )
+        # Without an address nobody said that there is a registry: a bento by itself serves its own version.
+        self._follows = is_first and bool(os.environ.get(TRACKING_VARIABLE))
+        self._follower: subprocess.Popen[bytes] | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def open_store(self) -> OnlineStore:
+        """Open the product's store; one per thread."""
+        return open_online_store(self.settings.online_store, self.product.name)
+
+    def start(self) -> None:
+        """Watch the plan from now on, on the running event loop."""
+        # What is loaded now stays: collections of the oldest generation need not walk it again.
+        gc.collect()
+        gc.freeze()
+        self._watch = asyncio.get_running_loop().create_task(self._keep_up())
+
+    def is_ready(self) -> bool:
+        """Say whether models are loaded and the store answers."""
+        try:
+            self._store.read(["readiness"])
+        except ServingError as error:
+            _log.warning("not ready: %s", error)
+            return False
+        return True
+
+    def follower_status(self) -> FollowerStatus | None:
+        """Return how the registry was last read; None where none is followed, or the file is damaged."""
+        if not os.environ.get(TRACKING_VARIABLE):
+            return None
+        try:
+            return FollowerStatus.read(status_file(self.settings.serving_home, self.product.name))
+        except ServingError:
+            return None
+
+    def close(self) -> None:
+        """Stop what runs beside the requests, and let go of the store."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._follower is not None:
+            self._follower.terminate()
+            self._follower.wait()
+        self.endpoints.close()
+        self._shadow.close()
+        self._store.close()
+
+    async def _keep_up(self) -> None:
+        """Switch to a new plan between two requests; loading its models happens in a thread."""
+        loop = asyncio.get_running_loop()
+        next_start = 0.0
+        while True:
+            if self._follows and loop.time() >= next_start and not self._is_followed():
+                self._start_follower()
+                next_start = loop.time() + FOLLOWER_RESTART_SECONDS
+            if self.live.is_changed():
+                await self._follow_plan()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _follow_plan(self) -> None:
+        arms = await asyncio.to_thread(self.live.load)
+        if arms is None:
+            self.metrics.plan_refused.inc()
+            return
+        self.scoring.arms = arms
+        self.metrics.plan_sequence.set(arms.sequence)
+        _log.info("release plan %d is served", arms.sequence)
+
+    def _is_followed(self) -> bool:
+        return self._follower is not None and self._follower.poll() is None
+
+    def _start_follower(self) -> None:
+        self._follower = subprocess.Popen(
+            [sys.executable, "-m", "serving.plan_follower", self.product.name, "--parent", str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+        )
+
+    def _store_kind(self) -> str:
+        return "redis" if "://" in self.settings.online_store else "sqlite"

@@ -26,7 +26,6 @@ def open_application(app: HttpApp, manifest: BentoManifest, own: LoadedVersion, 
         types=worker.types,
         lane=worker.lane,
         is_ready=worker.is_ready,
-        id_column=spec.id_column,
     )
     document = openapi_document(
         title=spec.title,

@@ -74,7 +74,6 @@ class ProductEndpoints:
         self._follower = follower
         self._open_store = open_store
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="explain")
-        self._id_column = product.spec.id_column
 
     def routes(self) -> Mapping[str, Endpoint]:
         """Return the endpoints by path."""
@@ -91,7 +90,7 @@ class ProductEndpoints:
         try:
             scored = await self._lane.score(events, received_at=request.received_at, started=request.started)
         except ServingError as error:
-            raise refused(error, id_column=self._id_column) from error
+            raise refused(error) from error
         answers = [Prediction.of(one.record) for one in scored]
         return HttpAnswer(answers if is_many else answers[0])
 
@@ -109,7 +108,7 @@ class ProductEndpoints:
         try:
             arm, vector = scoring.features_of(events[0], received_at=request.received_at)
         except ServingError as error:
-            raise refused(error, id_column=self._id_column) from error
+            raise refused(error) from error
         return HttpAnswer(
             _explanation(
                 arm.model,

@@ -73,7 +73,6 @@ class OpenInference:
         types: EventTypes,
         lane: ScoringLane,
         is_ready: Callable[[], bool],
-        id_column: str,
     ) -> None:
         """`version` is the server's own: that of the bento."""
         self._product = product
@@ -81,7 +80,6 @@ class OpenInference:
         self._types = types
         self._lane = lane
         self._is_ready = is_ready
-        self._id_column = id_column
         self._inputs = types.tensor_types()
         self._decoder = msgspec.json.Decoder(InferRequest)
 
@@ -179,7 +177,7 @@ class OpenInference:
         try:
             scored = await self._lane.score(events, received_at=request.received_at, started=request.started)
         except ServingError as error:
-            raise refused(error, id_column=self._id_column) from error
+            raise refused(error) from error
         predictions = [Prediction.of(one.record) for one in scored]
         versions = sorted({str(prediction.version) for prediction in predictions})
         answer: dict[str, object] = {

@@ -5,7 +5,7 @@ What must not live here: who finds the fault.
 
 import msgspec
 
-from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, ServingError
+from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError, ServingError
 
 MAXIMUM_PROBLEMS = 20
 """Faults that one answer lists."""
@@ -37,13 +37,12 @@ class RefusedRequestError(ServingError):
         self.refusal = Refusal(message, problems or [])
 
 
-def refused(error: ServingError, *, id_column: str) -> RefusedRequestError:
+def refused(error: ServingError) -> RefusedRequestError:
     """Return how an error of scoring is answered: 422 or 409 for the event's fault, 503 for ours."""
     if isinstance(error, RefusedRequestError):
         return error
     if isinstance(error, InvalidEventError):
-        # Types were judged before: what scoring finds wrong with an id is other content under a known one.
-        status = 409 if error.field == id_column else 422
+        status = 409 if isinstance(error, KnownEventError) else 422
         problem = Problem(str(error), field=error.field, event=error.event)
         return RefusedRequestError(status, "an event cannot be scored as it was sent", [problem])
     where = "the online store" if isinstance(error, OnlineStoreError) else "the model"

@@ -60,6 +60,8 @@ class _States:
 
     versions: dict[str, int]
     contents: dict[str, bytes]
+    empty: bytes
+    """What stands for an absent state."""
     changed: dict[str, bytes] = field(default_factory=dict)
 
     def changes(self) -> list[StateChange]:
@@ -135,7 +137,10 @@ class OnlineScoring:
         keys = features.keys(event)
         states = self._read(list(keys))
         answer = features.answer(
-            event, [states.contents[key] for key in keys], known_at=self._known_at(event, received_at)
+            event,
+            [states.contents[key] for key in keys],
+            known_at=self._known_at(event, received_at),
+            empty=states.empty,
         )
         arm = self.arms.route(self._entity(event))
         return arm, arm.vector(answer.features)
@@ -151,10 +156,13 @@ class OnlineScoring:
         return found
 
     def _read(self, keys: list[str]) -> _States:
-        read = self.store.read(keys) if keys else []
+        if self.facts.event_timestamp is None:
+            return _States({}, {}, b"")
+        *read, empty = self.store.read([*keys, self.arms.features.empty_key])
         return _States(
             {key: state.version for key, state in zip(keys, read, strict=True)},
             {key: state.content for key, state in zip(keys, read, strict=True)},
+            empty.content,
         )
 
     def _try(self, request: ScoringRequest, states: _States) -> list[ScoredEvent] | ServingError:
@@ -174,7 +182,9 @@ class OnlineScoring:
         arms = self.arms
         keys = arms.features.keys(event)
         asked = self._known_at(event, request.received_at)
-        answer = arms.features.answer(event, [states.contents[key] for key in keys], known_at=asked)
+        answer = arms.features.answer(
+            event, [states.contents[key] for key in keys], known_at=asked, empty=states.empty
+        )
         if answer.states is not None:
             for key, content in zip(keys, answer.states, strict=True):
                 states.contents[key] = states.changed[key] = content

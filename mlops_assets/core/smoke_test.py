@@ -4,39 +4,33 @@ What must not live here: building (`packaging`) and the decision to release (`mo
 """
 
 import contextlib
-import math
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import httpx
-import polars as pl
 import psutil
 
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.model import TrainedModel, feature_matrix
+from mlops_assets.core.golden_requests import GoldenRequests
+from mlops_assets.core.load_probe import LoadProbe, probe_under_load
+from mlops_assets.core.online_store import ABSENT, StateChange
+from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.packaging import BuiltBento, bento_environment
+from mlops_assets.core.prediction_record import PredictionRecord, decode_record
 
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _FOLDER_VARIABLE = "SERVED_BENTO_FOLDER"
 """Marks every process of one served bento with its own temporary folder."""
 _FAILED_START = ("Application startup failed", "Traceback (most recent call last)")
-
-
-@dataclass(frozen=True)
-class GoldenRequests:
-    """Feature vectors and the scores that the model gave them offline."""
-
-    rows: tuple[dict[str, float | None], ...]
-    scores: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -52,54 +46,50 @@ class SmokeResult:
     """What a bento answered; made only when every answer was right."""
 
     requests: int
+    """Golden events, each compared in every feature and in its score; none differed in any bit."""
     seconds_to_ready: float
-    max_abs_difference: float
-    """Of served and offline scores: 0, since JSON keeps every double and both use the same code."""
+    probe: LoadProbe
 
 
-def golden_requests(model: TrainedModel, frame: pl.DataFrame, *, maximum_rows: int = 100) -> GoldenRequests:
-    """Take the first rows of `frame` as golden requests, at most `maximum_rows`; null stays null.
+def smoke_test(
+    bento: BuiltBento, golden: GoldenRequests, *, maximum_p99_ms: float, timeout_seconds: float = 120.0
+) -> SmokeResult:
+    """Serve `bento` on a free loopback port with the golden states, ask the golden requests, then put it under load.
 
-    Raises: PackagingError when there is no row; FeatureError when a feature is missing or not finite.
+    Every captured feature and score must equal the offline one to the last bit. Under load the same requests must get
+    the same scores, all of them, and 99 of 100 answers within `maximum_p99_ms`.
+
+    Raises: PackagingError with the end of the server's log when it does not become ready in time, dies, or does
+    anything else than that.
     """
-    chosen = frame.head(maximum_rows)
-    if chosen.is_empty():
-        raise PackagingError("a golden request needs at least one row, but the frame has none")
-    matrix = feature_matrix(chosen, model.feature_names)
-    rows = tuple(
-        {
-            name: None if math.isnan(value) else value  # NaN stands for null in the matrix
-            for name, value in zip(model.feature_names, vector, strict=True)
-        }
-        for vector in matrix.tolist()
-    )
-    return GoldenRequests(rows=rows, scores=tuple(model.predict_matrix(matrix).tolist()))
-
-
-def smoke_test(bento: BuiltBento, golden: GoldenRequests, *, timeout_seconds: float = 120.0) -> SmokeResult:
-    """Serve `bento` on a free loopback port, ask the golden requests in one call and compare, exactly.
-
-    Raises: PackagingError with the end of the server's log when it does not become ready in time, dies, or
-    answers anything but the offline scores.
-    """
-    with served(bento, timeout_seconds=timeout_seconds) as server:
-        answers = _ask(golden, server, timeout_seconds=timeout_seconds)
-    wrong = [
-        index for index, pair in enumerate(zip(answers, golden.scores, strict=True)) if pair[0] != pair[1]
-    ]
-    if wrong:  # not by subtraction: an answer may be null
-        raise PackagingError(
-            f"bento {bento.tag} answers {answers[wrong[0]]!r} to golden request {wrong[0]}, offline it is "
-            f"{golden.scores[wrong[0]]!r}; {len(wrong)} of {len(answers)} differ"
-        )
-    largest = max(abs(answer - score) for answer, score in zip(answers, golden.scores, strict=True))
-    return SmokeResult(len(answers), server.seconds_to_ready, largest)
+    with tempfile.TemporaryDirectory(prefix="smoke-") as folder:
+        home = Path(folder)
+        store = open_online_store(str(home / "online"), golden.product)
+        try:
+            store.commit([StateChange(key, ABSENT, content) for key, content in golden.states], [])
+            with served(bento, home=home, timeout_seconds=timeout_seconds) as server:
+                _ask(golden, server.url, timeout_seconds=timeout_seconds)
+                _compare(golden, [decode_record(one.content) for one in store.captured()])
+                probe = probe_under_load(server.url, golden, maximum_p99_ms=maximum_p99_ms)
+        finally:
+            store.close()
+    return SmokeResult(len(golden.events), server.seconds_to_ready, probe)
 
 
 @contextlib.contextmanager
-def served(bento: BuiltBento, *, timeout_seconds: float) -> Iterator[ServedBento]:
+def served(
+    bento: BuiltBento,
+    *,
+    timeout_seconds: float,
+    home: Path | None = None,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ServedBento]:
     """Serve `bento` on a free loopback port while the block runs, outside the checkout and in its own process
     group.
+
+    It sees nothing of this installation's settings: MLOPS_HOME is `home`, or a folder that goes with the block, and no
+    registry is followed, unless `environment` says otherwise.
 
     Raises: PackagingError with the end of the server's log when it is not ready within `timeout_seconds`, or
     when the block raises one.
@@ -107,7 +97,12 @@ def served(bento: BuiltBento, *, timeout_seconds: float) -> Iterator[ServedBento
     with tempfile.TemporaryDirectory(prefix="serve-") as folder, (Path(folder) / "log").open("w+b") as log:
         port = _free_port()
         started = time.monotonic()
-        process = _start(bento, port=port, folder=folder, log=log)
+        own = {
+            **served_environment(bento, Path(folder), workers=workers),
+            "MLOPS_HOME": str(home or folder),
+            **(environment or {}),
+        }
+        process = _start(bento, port=port, folder=folder, log=log, environment=own)
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
@@ -124,7 +119,28 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _start(bento: BuiltBento, *, port: int, folder: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def served_environment(bento: BuiltBento, folder: Path, *, workers: int) -> dict[str, str]:
+    """Return the environment of a server of `bento`: a BentoML home of its own in `folder`, without our settings.
+
+    BentoML empties the metrics folder of its home whenever a server starts, also that of another server: so each
+    server gets a home of its own, with links to the stores.
+    """
+    home = folder / "bentoml"
+    home.mkdir()
+    for store in ("bentos", "models"):
+        (home / store).symlink_to(bento.bentoml_home / store)
+    product = bento.tag.split(":")[0]
+    kept = {
+        name: value
+        for name, value in bento_environment(home).items()
+        if not name.startswith("MLOPS_") and name != "MLFLOW_TRACKING_URI"
+    }
+    return {**kept, "BENTOML_CONFIG_OPTIONS": f"services.{product}.workers={workers}"}
+
+
+def _start(
+    bento: BuiltBento, *, port: int, folder: str, log: IO[bytes], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -138,7 +154,7 @@ def _start(bento: BuiltBento, *, port: int, folder: str, log: IO[bytes]) -> subp
     ]
     return subprocess.Popen(
         command,
-        env={**bento_environment(bento.bentoml_home), _FOLDER_VARIABLE: folder},
+        env={**environment, _FOLDER_VARIABLE: folder},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -164,17 +180,35 @@ def _wait_until_ready(
     raise PackagingError("the server was not ready in time")
 
 
-def _ask(golden: GoldenRequests, server: ServedBento, *, timeout_seconds: float) -> list[float]:
-    try:
-        answer = httpx.post(f"{server.url}/score", json={"rows": golden.rows}, timeout=timeout_seconds)
-    except httpx.HTTPError as error:
-        raise PackagingError(f"the golden request got no answer: {error!r}") from error
-    if answer.status_code != httpx.codes.OK:
-        raise PackagingError(f"the golden request got {answer.status_code}: {answer.text[:500]}")
-    answers = answer.json()["probabilities"]
-    if len(answers) != len(golden.scores):
-        raise PackagingError(f"{len(golden.scores)} golden requests got {len(answers)} answers")
-    return answers
+def _ask(golden: GoldenRequests, url: str, *, timeout_seconds: float) -> None:
+    """Send the golden events in their order, the first half one by one and the rest as one request."""
+    half = len(golden.events) // 2
+    bodies: list[object] = [*golden.events[:half], list(golden.events[half:])]
+    with httpx.Client(timeout=timeout_seconds) as client:
+        for body in bodies:
+            try:
+                answer = client.post(f"{url}/predict", json=body)
+            except httpx.HTTPError as error:
+                raise PackagingError(f"a golden request got no answer: {error!r}") from error
+            if answer.status_code != httpx.codes.OK:
+                raise PackagingError(f"a golden request got {answer.status_code}: {answer.text[:500]}")
+
+
+def _compare(golden: GoldenRequests, records: Sequence[PredictionRecord]) -> None:
+    if len(records) != len(golden.events):
+        raise PackagingError(f"{len(golden.events)} golden requests left {len(records)} captured predictions")
+    wrong = [
+        index
+        for index, record in enumerate(records)
+        if (record.features, record.score) != (golden.vectors[index], golden.scores[index])
+    ]
+    if wrong:
+        index = wrong[0]
+        raise PackagingError(
+            f"golden request {index} got features {records[index].features} and score {records[index].score!r}, "
+            f"offline they are {golden.vectors[index]} and {golden.scores[index]!r}; "
+            f"{len(wrong)} of {len(records)} differ"
+        )
 
 
 def _stop(process: "subprocess.Popen[bytes]", folder: str) -> None:

@@ -51,7 +51,8 @@ def make_service(manifest_file: Path) -> Any:
         async def __is_ready__(self) -> bool:
             return self.worker.is_ready()
 
-    Scoring.add_asgi_middleware(FastLane, lane=lane)
+    middleware: Any = FastLane  # BentoML's protocol describes a function, and takes a class as Starlette does
+    Scoring.add_asgi_middleware(middleware, lane=lane)
     return Scoring
 
 

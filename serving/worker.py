@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento_manifest import BentoManifest
-from mlops_assets.core.errors import ServingError
+from mlops_assets.core.errors import PackagingError, ServingError
 from mlops_assets.core.follower_status import FollowerStatus, status_file
 from mlops_assets.core.online_arms import LoadedVersion
 from mlops_assets.core.online_scoring import EventFacts, OnlineScoring
@@ -39,9 +39,14 @@ class Worker:
     def __init__(self, manifest: BentoManifest, own: LoadedVersion, *, is_first: bool) -> None:
         """Open the store and load what is released; `is_first` is the one worker that keeps the follower running.
 
-        Raises: PackagingError when the bento's version does not fit its feature view.
+        Raises: PackagingError when the bento's version or manifest does not fit its feature view.
         """
         self.product = load_product(manifest.product)
+        if self.product.view.digest != manifest.view_digest:
+            raise PackagingError(
+                f"{manifest.product} version {manifest.version} was built for feature view "
+                f"{manifest.view_digest[:12]}, but the sources beside it declare {self.product.view.digest[:12]}"
+            )
         self.settings: Settings = load_settings(os.environ, working_directory=Path.cwd())
         self.metrics = ServingMetrics(manifest.product)
         self.live = LiveRelease(self.product, own, serving_home=self.settings.serving_home)

@@ -14,6 +14,7 @@ from mlops_assets.assets.reuse import earlier_result
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.bento_manifest import ServedFeature
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.golden_requests import golden_history, golden_requests
 from mlops_assets.core.model_version import (
     BENTO_TAG,
     LIBRARIES_TAG,
@@ -30,14 +31,15 @@ from mlops_assets.core.release_control import ReleaseControl
 from mlops_assets.core.release_history import append_plans
 from mlops_assets.core.release_plan import ReleasePlan
 from mlops_assets.core.release_steps import ReleaseOrder, obstacles, put_into_plan
-from mlops_assets.core.smoke_test import golden_requests, smoke_test
+from mlops_assets.core.smoke_test import smoke_test
 from mlops_assets.core.table_write import CommitInfo
+from mlops_assets.core.training_libraries import installed_libraries, libraries_from_json
+from mlops_assets.core.training_match import require_training_match
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.pools import RELEASE_POOL
 from mlops_assets.resources.tracking import TrackingResource
 
-GOLDEN_ROWS = 100
 PAST_PLANS_IN_REGISTRY = 20
 """Plans before the one that stands which the registry keeps beside the table, for services and the command line."""
 SEVERITY = {"fail": dg.AssetCheckSeverity.ERROR, "inconclusive": dg.AssetCheckSeverity.WARN}
@@ -166,13 +168,21 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         tracking: TrackingResource,
         platform: PlatformResource,
     ) -> dg.MaterializeResult:
-        """One thing is a BentoML package of the newest version that answered its golden request in its own process.
+        """One thing is a BentoML package of the newest version that answered its golden requests in its own process.
 
-        Made from `model_version`: model, feature list and pinned requirements. Served by itself, it must give the
-        offline scores to the last bit, or this fails and the previous release goes on. Used by `release`.
+        Made from `model_version`: model, feature view and pinned requirements, all as at training time. Served by
+        itself, with the online state of recent events, it must give the offline features and scores to the last bit,
+        also under load, or this fails and the previous release goes on. Used by `release`.
         """
         registry = ModelRegistry(tracking.tracking_uri)
         version = _newest_version(registry, product)
+        require_training_match(
+            f"{product.name} version {version.version}",
+            trained_view=version.tags.get(VIEW_TAG),
+            view=product.view.digest,
+            trained_libraries=libraries_from_json(version.tags.get(LIBRARIES_TAG)),
+            libraries=installed_libraries(),
+        )
         model = registry.load(product.name, version.version)
         built = build_bento(
             product=product.name,
@@ -180,15 +190,16 @@ def _bento(product: Product) -> dg.AssetsDefinition:
             version=version.version,
             model=model,
             features=[_served_feature(product, name) for name in model.feature_names],
+            threshold=float(version.tags[THRESHOLD_TAG]),
+            view_digest=product.view.digest,
             bentoml_home=platform.bentos,
         )
         answered_right = {BENTO_TAG: built.tag}
         if earlier := earlier_result(context, lakehouse, product, "bento", inputs=built.tag):
             registry.set_version_tags(product.name, version.version, answered_right)
             return earlier
-        rows = lakehouse.tables.scan(product.name, "training_set").filter(pl.col("split") == "test")
-        golden = golden_requests(model, rows.head(GOLDEN_ROWS).collect())
-        result = smoke_test(built, golden)
+        golden = golden_requests(product, model, *_golden_history(lakehouse, product))
+        result = smoke_test(built, golden, maximum_p99_ms=product.spec.release.maximum_p99_ms)
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
         writes = TableWrites(context, lakehouse, product, "bento", inputs=built.tag)
         writes.write(answered, None)
@@ -198,15 +209,27 @@ def _bento(product: Product) -> dg.AssetsDefinition:
                 "tag": built.tag,
                 "path": dg.MetadataValue.path(str(built.path)),
                 "golden_requests": result.requests,
-                "largest_difference": result.max_abs_difference,
                 "seconds_to_ready": result.seconds_to_ready,
-                "serve_it": dg.MetadataValue.text(
+                "requests_under_load": result.probe.requests,
+                "requests_per_second_under_load": result.probe.requests_per_second,
+                "p50_ms_under_load": result.probe.p50_ms,
+                "p99_ms_under_load": result.probe.p99_ms,
+                "serve_it": dg.MetadataValue.text(f"mlops serve {product.name}"),
+                "serve_it_alone": dg.MetadataValue.text(
                     f"BENTOML_HOME={platform.bentos} bentoml serve {built.tag}"
                 ),
             }
         )
 
     return bento
+
+
+def _golden_history(
+    lakehouse: LakehouseResource, product: Product
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    tables = lakehouse.tables
+    labels = tables.scan(product.name, "labels") if product.view.needs_labels else None
+    return golden_history(product, tables.scan(product.name, "events"), labels)
 
 
 def _served_feature(product: Product, name: str) -> ServedFeature:

@@ -85,7 +85,7 @@ class ServingError(PlatformError):
 
 
 class InvalidEventError(ServingError):
-    """An event cannot be scored as it was sent; `field` names what is wrong with it, `event` its place in the request."""
+    """An event cannot be scored as it was sent; `field` names what is wrong, `event` its place in the request."""
 
     def __init__(self, message: str, *, field: str | None = None, event: int | None = None) -> None:
         super().__init__(message)

@@ -31,7 +31,7 @@ class ScoringArm:
 
     def __init__(self, loaded: LoadedVersion, *, role: ServedRole, names: Sequence[str]) -> None:
         self.version = loaded.version
-        self.role = role
+        self.role: ServedRole = role
         self.threshold = loaded.threshold
         self.model = loaded.model
         self._scorer = SingleRowScorer(loaded.model)

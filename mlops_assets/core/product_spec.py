@@ -276,6 +276,8 @@ class Release(Section):
     ramp: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1, 5, 25, 50, 100)
     """Percentages of a canary, one after the other; at 100 the challenger is the champion."""
     judge: CanaryJudge = CanaryJudge()
+    maximum_p99_ms: Annotated[float, Field(gt=0)] = 1000.0
+    """A bento is not released when 99 of 100 answers under load took longer, on the machine that builds it."""
 
     @model_validator(mode="after")
     def _ramp_rises_to_everybody(self) -> Self:

@@ -36,7 +36,7 @@ class SingleRowScorer:
 
         Raises: PackagingError when LightGBM refuses the booster.
         """
-        from lightgbm.basic import _LIB
+        from lightgbm.libpath import _LIB
 
         self._model = model  # the prepared call points into the model's booster
         self._row = (ctypes.c_double * len(model.feature_names))()
@@ -91,7 +91,7 @@ def _isotonic(calibrator: IsotonicCalibrator) -> Callable[[float], float]:
 
 
 def _prepared(booster: "lightgbm.Booster", columns: int) -> ctypes.c_void_p:
-    from lightgbm.basic import _LIB
+    from lightgbm.libpath import _LIB
 
     config = ctypes.c_void_p()
     failed = _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(

@@ -30,6 +30,8 @@ STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _FOLDER_VARIABLE = "SERVED_BENTO_FOLDER"
 """Marks every process of one served bento with its own temporary folder."""
+HOME_VARIABLE = "SERVED_BENTOML_HOME"
+"""Says in every process of a served bento which stores it is served from."""
 _FAILED_START = ("Application startup failed", "Traceback (most recent call last)")
 
 
@@ -135,7 +137,8 @@ def served_environment(bento: BuiltBento, folder: Path, *, workers: int) -> dict
         for name, value in bento_environment(home).items()
         if not name.startswith("MLOPS_") and name != "MLFLOW_TRACKING_URI"
     }
-    return {**kept, "BENTOML_CONFIG_OPTIONS": f"services.{product}.workers={workers}"}
+    served_from = {HOME_VARIABLE: str(bento.bentoml_home)}
+    return {**kept, **served_from, "BENTOML_CONFIG_OPTIONS": f"services.{product}.workers={workers}"}
 
 
 def _start(

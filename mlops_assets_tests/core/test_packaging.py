@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,22 +15,37 @@ import yaml
 
 from mlops_assets.core import packaging
 from mlops_assets.core.bento_manifest import BentoManifest, ServedFeature
+from mlops_assets.core.calibration import SigmoidCalibrator
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.golden_requests import GoldenRequests, golden_requests
 from mlops_assets.core.model import TrainedModel
 from mlops_assets.core.packaging import BuiltBento, build_bento
-from mlops_assets.core.smoke_test import golden_requests, served, smoke_test
-from mlops_assets_tests.core.small_bento import small_bento
-from mlops_assets_tests.core.small_model import FEATURES, small_model, small_rows
+from mlops_assets.core.smoke_test import HOME_VARIABLE, served, smoke_test
+from mlops_assets_tests.core.product_bento import THRESHOLD, SampledProduct, product_bento, sampled_product
 
 
 @pytest.fixture(scope="module")
-def model() -> TrainedModel:
-    return small_model()
+def sampled() -> SampledProduct:
+    return sampled_product("fraud_detection")
 
 
 @pytest.fixture(scope="module")
-def built(model: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> BuiltBento:
-    return small_bento(model, tmp_path_factory.mktemp("bentoml"))
+def model(sampled: SampledProduct) -> TrainedModel:
+    return sampled.model
+
+
+@pytest.fixture(scope="module")
+def golden(sampled: SampledProduct) -> GoldenRequests:
+    return golden_requests(sampled.product, sampled.model, sampled.events, sampled.labels)
+
+
+@pytest.fixture(scope="module")
+def built(sampled: SampledProduct, tmp_path_factory: pytest.TempPathFactory) -> BuiltBento:
+    return product_bento(sampled, tmp_path_factory.mktemp("bentoml"))
+
+
+def other_model(model: TrainedModel) -> TrainedModel:
+    return model.with_calibrator(SigmoidCalibrator(slope=1.5, intercept=0.1))
 
 
 @pytest.fixture
@@ -49,10 +65,7 @@ def servers(home: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if (
-                process.environ().get("BENTOML_HOME") == str(home)
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
+            if process.environ().get(HOME_VARIABLE) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 
@@ -68,12 +81,13 @@ def test_the_bento_pins_its_model_its_requirements_and_its_sources(
     assert (built.path / "src/mlops_assets/core/model.py").is_file()
     manifest = BentoManifest.read(built.path / "src/product.json")
     assert (manifest.product, manifest.version, manifest.digest) == ("fraud_detection", 3, model.digest)
+    assert manifest.threshold == THRESHOLD
     assert TrainedModel.load(built.model_path) == model
     assert built.tag.startswith("fraud_detection:v3-")
 
 
 def test_building_again_does_nothing(
-    built: BuiltBento, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+    built: BuiltBento, sampled: SampledProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {file: file.stat().st_mtime_ns for file in built.path.rglob("*")}
 
@@ -81,33 +95,34 @@ def test_building_again_does_nothing(
         raise AssertionError("a second build was started")
 
     monkeypatch.setattr(packaging, "_run_build", refuse)
-    assert small_bento(model, built.bentoml_home) == built
+    assert product_bento(sampled, built.bentoml_home) == built
     assert {file: file.stat().st_mtime_ns for file in built.path.rglob("*")} == before
 
 
 def test_another_model_or_version_is_another_bento(
-    built: BuiltBento, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+    built: BuiltBento, sampled: SampledProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packaging, "_run_build", lambda *_: None)
+    another = replace(sampled, model=other_model(sampled.model))
     tags = {
         built.tag,
-        small_bento(small_model(seed=1), built.bentoml_home).tag,
-        small_bento(model, built.bentoml_home, version=4).tag,
+        product_bento(another, built.bentoml_home).tag,
+        product_bento(sampled, built.bentoml_home, version=4).tag,
     }
     assert len(tags) == 3
 
 
-def test_an_incomplete_bento_is_built_again(bento: BuiltBento, model: TrainedModel) -> None:
+def test_an_incomplete_bento_is_built_again(bento: BuiltBento, sampled: SampledProduct) -> None:
     (bento.path / "bento.yaml").unlink()
     (bento.model_path / "model.lgb").write_text("cut short")
-    repaired = small_bento(model, bento.bentoml_home)
+    repaired = product_bento(sampled, bento.bentoml_home)
     assert repaired == bento
     assert (bento.path / "bento.yaml").is_file()
-    assert TrainedModel.load(bento.model_path) == model
+    assert TrainedModel.load(bento.model_path) == sampled.model
 
 
 def test_features_that_are_not_the_models_are_refused(model: TrainedModel, tmp_path: Path) -> None:
-    features = [ServedFeature(name, "", "", "") for name in reversed(FEATURES)]
+    features = [ServedFeature(name, "", "", "") for name in reversed(model.feature_names)]
     with pytest.raises(PackagingError, match="the model takes"):
         build_bento(
             product="fraud_detection",
@@ -115,70 +130,107 @@ def test_features_that_are_not_the_models_are_refused(model: TrainedModel, tmp_p
             version=1,
             model=model,
             features=features,
+            threshold=0.5,
+            view_digest="",
             bentoml_home=tmp_path,
         )
 
 
-def test_a_build_that_bentoml_refuses_shows_the_end_of_its_log(model: TrainedModel, tmp_path: Path) -> None:
+def test_a_build_that_bentoml_refuses_shows_the_end_of_its_log(
+    sampled: SampledProduct, tmp_path: Path
+) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "models").write_text("a file where a folder belongs")
     with pytest.raises(PackagingError, match=r"was not built \(code 1\)(.|\n)*models is not a directory"):
-        small_bento(model, tmp_path / "home")
+        product_bento(sampled, tmp_path / "home")
 
 
-def test_golden_requests_keep_missing_values_and_the_offline_scores(model: TrainedModel) -> None:
-    rows = small_rows(seed=4)
-    golden = golden_requests(model, rows, maximum_rows=20)
-    assert len(golden.rows) == 20
-    assert golden.rows[0]["terminal_fraud_share"] is None
-    np.testing.assert_array_equal(golden.scores, model.predict(rows.head(20)))
-    with pytest.raises(PackagingError, match="at least one row"):
-        golden_requests(model, rows.head(0))
-
-
-def test_a_bento_exported_to_another_machine_answers_with_the_offline_scores_to_the_last_bit(
-    built: BuiltBento, model: TrainedModel, tmp_path: Path
+def test_a_bento_exported_to_another_machine_answers_with_the_offline_features_and_scores_to_the_last_bit(
+    built: BuiltBento, golden: GoldenRequests, tmp_path: Path
 ) -> None:
     archive = tmp_path / "fraud_detection.bento"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     bentoml(built.bentoml_home, "export", built.tag, str(archive))
     bentoml(elsewhere, "import", str(archive))
-    result = smoke_test(packaging._located(built.tag, elsewhere), golden_requests(model, small_rows(seed=4)))
-    assert (result.requests, result.max_abs_difference) == (100, 0.0)
+    result = smoke_test(packaging._located(built.tag, elsewhere), golden, maximum_p99_ms=10_000)
+    assert result.requests == len(golden.events) == 100
+    assert result.probe.requests > 0
     assert servers(elsewhere) == []
 
 
-def test_a_bento_whose_scores_differ_in_the_last_bit_fails(built: BuiltBento, model: TrainedModel) -> None:
-    golden = golden_requests(model, small_rows(seed=4))
-    wrong = replace(
-        golden, scores=(*golden.scores[:7], float(np.nextafter(golden.scores[7], 1)), *golden.scores[8:])
-    )
-    with pytest.raises(PackagingError, match=r"to golden request 7.*1 of 100 differ"):
-        smoke_test(built, wrong)
+def wrong_score(golden: GoldenRequests) -> GoldenRequests:
+    nearly = float(np.nextafter(golden.scores[7], 1))
+    return replace(golden, scores=(*golden.scores[:7], nearly, *golden.scores[8:]))
+
+
+def wrong_feature(golden: GoldenRequests) -> GoldenRequests:
+    first, *others = golden.vectors[7]
+    assert first is not None
+    vector = (float(np.nextafter(first, np.inf)), *others)
+    return replace(golden, vectors=(*golden.vectors[:7], vector, *golden.vectors[8:]))
+
+
+def lost_state(golden: GoldenRequests) -> GoldenRequests:
+    return replace(golden, states=golden.states[:1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (wrong_score, r"golden request 7 (.|\n)*1 of 100 differ"),
+        (wrong_feature, r"golden request 7 (.|\n)*1 of 100 differ"),
+        (lost_state, r"golden request \d+ got features (.|\n)* differ"),
+    ],
+)
+def test_a_bento_whose_answers_differ_from_offline_in_the_last_bit_fails(
+    built: BuiltBento,
+    golden: GoldenRequests,
+    spoil: Callable[[GoldenRequests], GoldenRequests],
+    named: str,
+) -> None:
+    with pytest.raises(PackagingError, match=named):
+        smoke_test(built, spoil(golden), maximum_p99_ms=10_000)
+
+
+def test_a_bento_that_is_slow_under_load_fails(built: BuiltBento, golden: GoldenRequests) -> None:
+    with pytest.raises(PackagingError, match=r"under load took up to (.|\n)*maximum_p99_ms is 0\.01"):
+        smoke_test(built, golden, maximum_p99_ms=0.01)
 
 
 def test_a_bento_with_a_corrupt_model_file_fails_with_the_reason_and_is_stopped(
-    bento: BuiltBento, model: TrainedModel
+    bento: BuiltBento, golden: GoldenRequests
 ) -> None:
     text = (bento.model_path / "model.lgb").read_text()
     (bento.model_path / "model.lgb").write_text(text.replace("leaf_value=", "leaf_value=9", 1))
     with pytest.raises(PackagingError, match="does not match its digest"):
-        smoke_test(bento, golden_requests(model, small_rows(seed=4)))
+        smoke_test(bento, golden, maximum_p99_ms=10_000)
     assert servers(bento.bentoml_home) == []
 
 
-def test_a_bento_with_a_whole_other_model_fails(bento: BuiltBento, model: TrainedModel) -> None:
-    small_model(seed=1).save(bento.model_path)
+def test_a_bento_with_a_whole_other_model_fails(
+    bento: BuiltBento, model: TrainedModel, golden: GoldenRequests
+) -> None:
+    other_model(model).save(bento.model_path)
     with pytest.raises(PackagingError, match="the bento was built for"):
-        smoke_test(bento, golden_requests(model, small_rows(seed=4)))
+        smoke_test(bento, golden, maximum_p99_ms=10_000)
+
+
+def test_a_bento_whose_feature_view_is_not_that_of_its_manifest_fails(
+    bento: BuiltBento, golden: GoldenRequests
+) -> None:
+    manifest = bento.path / "src" / "product.json"
+    known = BentoManifest.read(manifest)
+    manifest.write_text(replace(known, view_digest="0" * 64).to_json())
+    with pytest.raises(PackagingError, match="feature view"):
+        smoke_test(bento, golden, maximum_p99_ms=10_000)
 
 
 def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(
-    built: BuiltBento, model: TrainedModel
+    built: BuiltBento, golden: GoldenRequests
 ) -> None:
     with pytest.raises(PackagingError, match="not ready in time"):
-        smoke_test(built, golden_requests(model, small_rows(seed=4)), timeout_seconds=0.2)
+        smoke_test(built, golden, maximum_p99_ms=10_000, timeout_seconds=0.2)
     assert servers(built.bentoml_home) == []
 
 

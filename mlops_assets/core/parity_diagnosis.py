@@ -107,12 +107,14 @@ def _global_skews(replay: Replay, suspects: Sequence[Suspect]) -> Iterator[Expla
     )
     if replay.view.event_timestamp is None:
         return
+    key = pl.col(replay.view.id_column)
+    captured = replay.events.filter(IS_CAPTURED)[replay.view.id_column].implode()
     ids = _ids(replay, suspects).implode()
     for hours in filter(None, HOURS):
         offset = f"{hours:+d} h"
         for whose, rows in (
-            ("all captured events", pl.col(IS_CAPTURED)),
-            ("the request alone", pl.col(replay.view.id_column).is_in(ids)),
+            ("all captured events", key.is_in(captured)),
+            ("the request alone", key.is_in(ids)),
         ):
             shifted = _shifted(replay, rows, hours * HOUR)
             yield Explanation(

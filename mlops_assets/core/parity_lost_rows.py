@@ -18,7 +18,7 @@ from mlops_assets.core.parity_suspect import Explanation, Suspect, is_same
 PATIENCE, CANDIDATES = 3, 250
 """Requests in a row without a lost row that end a search, and rows that are tried for each."""
 ROWS_AT_ONCE = 50_000
-"""Copied rows of the candidates that are tried together; the newest rows, which lack most often, come in small groups."""
+"""Copied rows of candidates that are tried together; the newest rows, which lack most often, come in small groups."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The feature stage: the view of `features.py`, computed for history as of each event's own time."""
 
+from datetime import date
+
 import dagster as dg
 import polars as pl
 
@@ -44,7 +46,7 @@ def _features(product: Product) -> dg.AssetsDefinition:
         its longest window needs. Used by `training_set` and `predictions`.
         """
         writes = TableWrites(context, lakehouse, product, "features")
-        for days in day_blocks(context, "event_date"):
+        for days in day_blocks(context, "event_date", rows=_rows_by_day(lakehouse, product)):
             frame = _compute(lakehouse, product, days)
             writes.write(frame, days)
         plotted = frame.sample(min(frame.height, PLOTTED_ROWS), seed=0).select(view.feature_names)
@@ -56,6 +58,12 @@ def _features(product: Product) -> dg.AssetsDefinition:
         )
 
     return features
+
+
+def _rows_by_day(lakehouse: LakehouseResource, product: Product) -> dict[date, int] | None:
+    if product.view.event_timestamp is None:
+        return None
+    return dict(lakehouse.tables.day_counts(product.name, "events", "event_date").iter_rows())
 
 
 def _compute(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:

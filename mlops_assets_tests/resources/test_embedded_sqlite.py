@@ -11,14 +11,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
-from mlops_assets.resources import embedded_sqlite
 from mlops_assets.resources.embedded_sqlite import (
     MAXIMUM_HELD,
     held_databases,
+    open_as_usual,
     release_databases,
     spare_the_disk,
 )
@@ -28,13 +26,10 @@ NORMAL, FULL = 1, 2
 
 @pytest.fixture
 def spared() -> Iterator[None]:
-    was_listening = event.contains(Engine, "connect", embedded_sqlite._on_connect)
-    release_databases()
+    open_as_usual()
     spare_the_disk()
     yield
-    release_databases()
-    if not was_listening:
-        event.remove(Engine, "connect", embedded_sqlite._on_connect)
+    open_as_usual()
 
 
 def database(file: Path, *, mode: str) -> sqlalchemy.Engine:
@@ -118,6 +113,24 @@ def test_dagsters_databases_are_held_and_its_events_are_read_by_others(
     ).fetchone()
     index.close()
     assert count == 1
+
+
+@pytest.mark.usefixtures("spared")
+def test_a_statement_is_compiled_once_per_database_whatever_the_engines_and_answers_by_its_own_values(
+    tmp_path: Path,
+) -> None:
+    table = sqlalchemy.Table("events", sqlalchemy.MetaData(), sqlalchemy.Column("id", sqlalchemy.Integer))
+    database(tmp_path / "log.db", mode="wal")
+    found, compilations = [], []
+    for number in range(3):
+        engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'log.db'}", poolclass=NullPool)
+        with engine.begin() as connection:
+            connection.execute(table.insert().values(id=number))
+            read = connection.execute(sqlalchemy.select(table.c.id).where(table.c.id == number))
+            compilations.append(read.context.compiled)
+            found.append(read.all())
+    assert found == [[(0,)], [(1,)], [(2,)]]
+    assert len({id(compiled) for compiled in compilations}) == 1
 
 
 KILLED = """

@@ -168,8 +168,26 @@ def _when_empty(feature: WindowFeature) -> float:
     return np.nan if feature.when_empty is None else feature.when_empty
 
 
-def as_numbers(values: pl.Series, feature: WindowFeature) -> Numbers:
-    """A column as numbers.
+def as_numbers(values: pl.Series, feature: WindowFeature) -> np.ndarray:
+    """A column as Float64 with NaN for null, never -0.0.
+
+    Raises: FeatureError for a column that is not numeric, or an infinite value.
+    """
+    return _never_negative_zero(read_numbers(values, feature).values)
+
+
+def as_fixed_point(numbers: np.ndarray, feature: WindowFeature) -> np.ndarray:
+    """round_half_even(value * 10**decimals) as int64, 0 for NaN.
+
+    Raises: FeatureError when sums of the values could leave the range of an int64.
+    """
+    largest = float(np.fmax.reduce(np.abs(numbers), initial=0.0))
+    check_totals(Numbers(numbers, has_missing=True, largest=largest), feature)
+    return _scaled(numbers, feature.decimals).astype(np.int64)
+
+
+def read_numbers(values: pl.Series, feature: WindowFeature) -> Numbers:
+    """A column's numbers, in the memory that they have where that can be.
 
     Raises: FeatureError for a column that is not numeric, or an infinite value.
     """

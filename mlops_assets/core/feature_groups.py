@@ -17,8 +17,8 @@ from mlops_assets.core.feature_aggregates import (
     SeenAggregate,
     SummedColumn,
     as_codes,
-    as_numbers,
     check_totals,
+    read_numbers,
 )
 from mlops_assets.core.feature_layout import Block, LaidColumn, Layout
 from mlops_assets.core.feature_rows import Rows
@@ -165,7 +165,7 @@ class _Group:
     def _numbers_of(self, feature: WindowFeature) -> Numbers:
         column = str(feature.column)
         if column not in self._numbers:
-            self._numbers[column] = as_numbers(self._rows.frame[column], feature)
+            self._numbers[column] = read_numbers(self._rows.frame[column], feature)
         return self._numbers[column]
 
     def _seen_values(self, feature: WindowFeature) -> np.ndarray:

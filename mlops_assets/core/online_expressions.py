@@ -15,7 +15,7 @@ from mlops_assets.core.expressions import Applied, Column, Expression, Literal
 
 Values = Sequence[object]
 Compiled = Callable[[Values, Sequence[float | None]], object]
-"""From the values that were read of the event, and those of its window features."""
+"""From the values that were read of the event, and a list in which those of its window features stand."""
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
 _EPOCH_WEEKDAY = 3
@@ -27,28 +27,39 @@ class EventReader:
 
     def __init__(self) -> None:
         self._places: dict[tuple[str, Kind], int] = {}
+        self._readers: list[tuple[str, Callable[[str, object], object]]] = []
 
     def place(self, column: str, kind: Kind) -> int:
         """Where the column's value of this kind stands among those that `read` returns."""
-        return self._places.setdefault((column, kind), len(self._places))
+        if (column, kind) not in self._places:
+            self._places[column, kind] = len(self._readers)
+            self._readers.append((column, _READERS[kind]))
+        return self._places[column, kind]
 
     def read(self, event: Mapping[str, object]) -> list[object]:
         """The values: numbers as float, timestamps as microseconds, texts and others as they are; NaN is None.
 
         Raises: InvalidEventError for a missing column or a value of another kind.
         """
-        values: list[object] = []
-        for column, kind in self._places:
-            values.append(read_value(event, column, kind))
-        return values
+        try:
+            return [
+                None if (value := event[column]) is None else reader(column, value)
+                for column, reader in self._readers
+            ]
+        except KeyError as error:
+            raise _missing(error.args[0]) from None
 
 
 def read_value(event: Mapping[str, object], column: str, kind: Kind) -> object:
     """One column's value as `EventReader.read` gives it, with its errors."""
     if column not in event:
-        raise InvalidEventError(f"{column} is missing: send it, null if unknown", field=column)
+        raise _missing(column)
     value = event[column]
     return None if value is None else _READERS[kind](column, value)
+
+
+def _missing(column: str) -> InvalidEventError:
+    return InvalidEventError(f"{column} is missing: send it, null if unknown", field=column)
 
 
 def _number(column: str, value: object) -> float | None:
@@ -78,18 +89,20 @@ def _timestamp(column: str, value: object) -> int:
 
 
 def _any(column: str, value: object) -> object:
+    if isinstance(value, int):
+        if -(2**63) <= value < 2**64:
+            return value
+        raise InvalidEventError(f"{column} must have at most 64 bits, but is {value!r:.40}", field=column)
     if isinstance(value, float):
-        _number(column, value)
-        return None if isnan(value) else value + 0.0
-    if isinstance(value, str) and not value.isascii():
+        number = _number(column, value)
+        return None if number is None else number + 0.0
+    if not isinstance(value, str):
+        raise InvalidEventError(f"{column} must be a number or a text, but is {value!r}", field=column)
+    if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
             raise InvalidEventError(f"{column} is no valid Unicode text: {error}", field=column) from error
-    if not isinstance(value, (int, str)):
-        raise InvalidEventError(f"{column} must be a number or a text, but is {value!r}", field=column)
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise InvalidEventError(f"{column} must have at most 64 bits, but is {value!r:.40}", field=column)
     return value
 
 

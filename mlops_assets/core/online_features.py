@@ -24,7 +24,7 @@ from typing import NamedTuple
 import msgspec
 
 from mlops_assets.core.errors import FeatureError, InvalidEventError, KnownEventError
-from mlops_assets.core.feature_view import KNOWN_AT, FeatureView, RowFeature
+from mlops_assets.core.feature_view import KNOWN_AT, FeatureView
 from mlops_assets.core.online_expressions import EventReader, compile_feature, read_value
 from mlops_assets.core.online_layout import (
     ALLOWED_LATENESS,
@@ -78,12 +78,13 @@ class OnlineFeatures:
         self._time = None if view.event_timestamp is None else reader.place(view.event_timestamp, "timestamp")
         self._id = reader.place(view.id_column, "any")
         windows = _window_places(view, self.names)
-        self._window_count = len(windows)
+        self._blank: list[float | None] = [None] * (len(self.names) + len(windows))
         self._entities = tuple(_Entity(view, layout, reader, windows) for layout in entity_layouts(view))
         rows = {feature.name: feature for feature in view.row_features}
-        self._features = tuple(
-            compile_feature(rows[name].expression, reader, windows) if name in rows else windows[name]
-            for name in self.names
+        self._row_features = tuple(
+            (place, compile_feature(rows[name].expression, reader, windows))
+            for place, name in enumerate(self.names)
+            if name in rows
         )
         self._content = tuple(reader.place(column, "any") for column in content_columns(view))
         self._reader = reader
@@ -116,9 +117,9 @@ class OnlineFeatures:
         """
         values = self._reader.read(event)
         event_id = _checked_id(values[self._id], self._view.id_column)
-        window_values: list[float | None] = [None] * self._window_count
+        features = self._blank.copy()
         if self._time is None:
-            return OnlineAnswer(self._outputs(values, window_values), None, ())
+            return OnlineAnswer(self._outputs(values, features), None, ())
         time = values[self._time]
         if not isinstance(time, int):
             name = self._view.event_timestamp
@@ -128,16 +129,16 @@ class OnlineFeatures:
         first_known = self._first_known(asked, arrival)
         for entity, state, own in asked:
             for group in entity.groups:
-                group.answer(state, time, own, window_values)
-        features = self._outputs(values, window_values)
+                group.answer(state, time, own, features)
+        answered = self._outputs(values, features)
         if first_known is not None:
-            return OnlineAnswer(features, first_known, None)
+            return OnlineAnswer(answered, first_known, None)
         effective = max(time if known_at is None else known_at, time, *(s.asked_until for _, s, _ in asked))
         changed = tuple(
             with_row(state, entity.new_row(arrival, effective, own), lateness=self._lateness)
             for entity, state, own in asked
         )
-        return OnlineAnswer(features, effective, changed)
+        return OnlineAnswer(answered, effective, changed)
 
     def _asked(
         self, values: list[object], states: Sequence[bytes], empty: bytes
@@ -187,15 +188,12 @@ class OnlineFeatures:
             )
         return known.pop()
 
-    def _outputs(self, values: list[object], window_values: list[float | None]) -> tuple[float | None, ...]:
-        features: list[float | None] = []
-        for feature in self._features:
-            if isinstance(feature, int):
-                features.append(window_values[feature])
-            else:
-                value = feature(values, window_values)
-                features.append(None if value is None else float(value))  # pyright: ignore[reportArgumentType]
-        return tuple(features)
+    def _outputs(self, values: list[object], features: list[float | None]) -> tuple[float | None, ...]:
+        """The asked features, `features` being filled with those of windows."""
+        for place, evaluate in self._row_features:
+            value = evaluate(values, features)
+            features[place] = None if value is None else float(value)  # pyright: ignore[reportArgumentType]
+        return tuple(features[: len(self.names)])
 
     def _digest(self, values: list[object]) -> int:
         return content_digest([values[place] for place in self._content])  # pyright: ignore[reportArgumentType]
@@ -285,16 +283,16 @@ def _checked_id(event_id: object, column: str) -> int | str:
 
 
 def _window_places(view: FeatureView, names: Sequence[str]) -> dict[str, int]:
-    """A place for each window feature that is asked for or read by a row feature that is."""
+    """A place for each window feature that is asked for: that of its name; behind them those that row features read."""
     windows = {f.feature_name(w) for f in view.window_features for w in f.windows}
     rows = {feature.name: feature for feature in view.row_features}
-    needed: dict[str, None] = {}
+    places = {name: place for place, name in enumerate(names) if name in windows}
     for name in names:
         if name not in windows and name not in rows:
             raise FeatureError(
                 f"view {view.name} has no feature {name}; it has {', '.join(view.feature_names)}"
             )
-        feature: RowFeature | None = rows.get(name)
-        read = sorted(feature.expression.columns() & windows) if feature else [name]
-        needed |= dict.fromkeys(read)
-    return {name: place for place, name in enumerate(needed)}
+        read = rows[name].expression.columns() & windows if name in rows else ()
+        for window in sorted(read):
+            places.setdefault(window, len(names) + len(places))
+    return places

@@ -52,7 +52,7 @@ class StreamColumns:
     objects: tuple[str, ...] = ()
     """Columns as they are, in the tail: for distinct."""
 
-    @property
+    @cached_property
     def words(self) -> int:
         """Words per row."""
         return len(self.numbers) + len(self.scaled)
@@ -84,6 +84,16 @@ class EntityLayout:
         if value is None:
             return None
         return f"{self.entity}={value}@{self.tag}"
+
+    @cached_property
+    def event_width(self) -> int:
+        """Words per event, superseded_at aside."""
+        return EVENT_VALUES + self.events.words
+
+    @cached_property
+    def label_width(self) -> int:
+        """Words per label."""
+        return LABEL_VALUES + self.labels.words
 
     @cached_property
     def has_objects(self) -> bool:
@@ -205,9 +215,9 @@ class EntityState:
             self.latest_label_known,
         ) = _HEADER.unpack_from(content)
         self.layout = layout
-        self.event_width = EVENT_VALUES + layout.events.words + ((self.flags & HAS_VERSIONS) and 1)
+        self.event_width = layout.event_width + (1 if self.flags & HAS_VERSIONS else 0)
         self.label_base = self.event_width * self.event_count
-        end = _HEADER.size + 8 * (self.label_base + (LABEL_VALUES + layout.labels.words) * self.label_count)
+        end = _HEADER.size + 8 * (self.label_base + layout.label_width * self.label_count)
         if len(content) < end:
             raise OnlineStoreError(
                 f"state of {layout.entity}: {len(content)} bytes where {end} are needed: clear the store and load "
@@ -320,20 +330,21 @@ def _longer_words(
     state: EntityState, row: NewRow, *, at: int, drop: int, first_label: int
 ) -> list[bytes | memoryview]:
     raw, count, labels = state.raw, state.event_count, state.label_count
-    values = struct.pack("=qq", row.time, row.known_at) + row.words + struct.pack("=q", NEVER)
+    never = struct.pack("=q", NEVER) if state.flags & HAS_VERSIONS else b""
+    values = struct.pack("=qq", row.time, row.known_at) + row.words + never
     pieces: list[bytes | memoryview] = []
-    for column in range(state.event_width):
-        start = 8 * column * count
-        is_superseded = column == state.event_width - 1 and state.flags & HAS_VERSIONS
-        value = -8 if is_superseded else 8 * column
-        pieces.append(raw[start + 8 * drop : start + 8 * at])
-        pieces.append(values[value : value + 8 or None])
-        pieces.append(raw[start + 8 * at : start + 8 * count])
-    start = 8 * state.label_base
+    start = 0
+    for value in range(0, 8 * state.event_width, 8):
+        end = start + 8 * count
+        middle = start + 8 * at
+        pieces += (raw[start + 8 * drop : middle], values[value : value + 8])
+        if middle != end:
+            pieces.append(raw[middle:end])
+        start = end
     if not first_label:
         pieces.append(raw[start:])
         return pieces
-    for column in range(LABEL_VALUES + state.layout.labels.words):
+    for column in range(state.layout.label_width):
         pieces.append(raw[start + 8 * (column * labels + first_label) : start + 8 * (column + 1) * labels])
     return pieces
 

@@ -38,6 +38,7 @@ HAS_NULLS, HAS_VERSIONS, HAS_LABEL_VERSIONS, HAS_TEXT_IDS = 1, 2, 4, 8
 EVENT_TIME, EVENT_KNOWN, EVENT_ID, EVENT_DIGEST, EVENT_VALUES = range(5)
 LABEL_TIME, LABEL_KNOWN, LABEL_ID, LABEL_VALUES = range(4)
 _HEADER = struct.Struct("<BBxxIIxxxxqqqq")
+_ID = struct.Struct("<q")
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -166,6 +167,12 @@ def pack_state(
     return b"".join(pieces)
 
 
+def empty_state(horizon: int) -> bytes:
+    """A state without rows."""
+    none = (LONG_AGO, LONG_AGO)
+    return pack_state(StateHeader(horizon), flags=0, counts=(0, 0), latest_known=none, words=[], tail=None)
+
+
 def swapped(words: bytes | memoryview) -> bytes:
     """The 8-byte words in the other byte order."""
     block = array("q", bytes(words))
@@ -180,6 +187,7 @@ class EntityState:
     """
 
     __slots__ = (
+        "_content",
         "_tail_bytes",
         "asked_until",
         "doubles",
@@ -223,6 +231,7 @@ class EntityState:
                 f"state of {layout.entity}: {len(content)} bytes where {end} are needed: clear the store and load "
                 "online_features again"
             )
+        self._content = content
         block = memoryview(content)[_HEADER.size : end]
         self.raw = block if sys.byteorder == "little" else memoryview(swapped(block))
         self.words = self.raw.cast("q")
@@ -267,11 +276,22 @@ class EntityState:
 
     def first_version(self, event_id: int | str) -> int | None:
         """Row of the first version of an event; None when it is not there."""
+        if isinstance(event_id, int):
+            return self._row_of(_ID.pack(event_id))
         ids = self.event_ids()
         return ids.index(event_id) if event_id in ids else None
 
+    def _row_of(self, word: bytes) -> int | None:
+        """First row with this id: bytes are searched tens of times faster than integers."""
+        start = _HEADER.size + 8 * EVENT_ID * self.event_count
+        end = start + 8 * self.event_count
+        at = self._content.find(word, start, end)
+        while at >= 0 and (at - start) % 8:
+            at = self._content.find(word, at + 1, end)
+        return None if at < 0 else (at - start) // 8
 
-_EMPTY = _HEADER.pack(FORMAT, 0, 0, 0, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO)
+
+_EMPTY = empty_state(LONG_AGO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.threads import let_waiting_threads_sleep
 from mlops_assets.resources.embedded_sqlite import spare_the_disk
 from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -23,7 +24,7 @@ def _tracking(settings: Settings) -> TrackingResource:
     )
 
 
-def platform_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+def platform_resources(settings: Settings) -> dict[str, object]:
     """Bind the resources that every asset uses to the settings."""
     return {
         "lakehouse": LakehouseResource(tables_uri=settings.tables_uri),
@@ -34,6 +35,7 @@ def platform_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]
             cache_folder=str(settings.cache),
             reports_url=settings.reports_url,
         ),
+        "online_stores": OnlineStores(settings.online_store),
     }
 
 

@@ -7,13 +7,12 @@ import polars as pl
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_version import THRESHOLD_TAG
+from mlops_assets.core.model_version import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
-TRAINING_SET_TAG = "mlops/training_set_version"
 AS_OF_TAG = "mlops/as_of"
 EVALUATION_TAG = "mlops/evaluation_version"
 

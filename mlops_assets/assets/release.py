@@ -8,7 +8,7 @@ import polars as pl
 
 from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.candidate import read_candidate
-from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG
 from mlops_assets.assets.pictures import table
 from mlops_assets.assets.reuse import earlier_result
 from mlops_assets.assets.table_writes import TableWrites
@@ -19,6 +19,7 @@ from mlops_assets.core.model_version import (
     BENTO_TAG,
     LIBRARIES_TAG,
     THRESHOLD_TAG,
+    TRAINING_SET_TAG,
     VIEW_TAG,
     ModelVersion,
     RecordedVerdict,

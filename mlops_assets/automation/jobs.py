@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlops_assets.automation.canary_judge import canary_judge_sensor
 from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.automation.retrain_on_drift import retrain_on_drift_sensor
 from mlops_assets.automation.schedules import daily_schedule, retrain_schedule
@@ -34,10 +35,11 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
         _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift and performance."),
     ]
     schedules: list[dg.ScheduleDefinition] = []
-    sensors: list[dg.SensorDefinition] = []
+    steps = release_jobs(spec)
+    sensors: list[dg.SensorDefinition] = [canary_judge_sensor(spec, jobs=steps)]
     if spec.time is None:
         return dg.Definitions(
-            jobs=[*jobs, *release_jobs(spec)], schedules=_retrain_schedules(spec, retrain.name)
+            jobs=[*jobs, *steps], schedules=_retrain_schedules(spec, retrain.name), sensors=sensors
         )
     daily = _job(spec, "daily", (*INGEST, *MONITOR), "Ingest, score and monitor one day.")
     jobs.append(daily)
@@ -47,7 +49,7 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     sensors.append(
         retrain_on_drift_sensor(spec, retrain.name, run_config=lambda as_of: retrain_config(spec, as_of))
     )
-    return dg.Definitions(jobs=[*jobs, *release_jobs(spec)], schedules=schedules, sensors=sensors)
+    return dg.Definitions(jobs=[*jobs, *steps], schedules=schedules, sensors=sensors)
 
 
 def retrain_config(spec: ProductSpec, as_of: date) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release_control import ReleaseControl
 from mlops_assets.core.release_plan import ReleasePlan
@@ -26,6 +27,10 @@ class StepConfig(dg.Config):
     version: int | None = Field(
         default=None,
         description="The version to try (none: the newest), or to return to (none: one step back).",
+    )
+    plan_sequence: int | None = Field(
+        default=None,
+        description="The plan that the step is meant for; refused when another one stands by then. None: any.",
     )
 
 
@@ -75,7 +80,9 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
     @dg.op(name=f"{name}_step", pool=RELEASE_POOL, description=description, out=dg.Out(dg.Nothing))
     def change(context: dg.OpExecutionContext, config: StepConfig, tracking: TrackingResource) -> None:
         order = ReleaseOrder(by=config.by, at=datetime.now(UTC), reason=config.reason)
-        plan = step(ReleaseControl.at(tracking.tracking_uri), config, order)
+        control = ReleaseControl.at(tracking.tracking_uri)
+        _refuse_another_plan(control, spec.name, meant=config.plan_sequence)
+        plan = step(control, config, order)
         context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")
         context.add_output_metadata(
             {"plan": dg.MetadataValue.json(plan.to_json()), "sequence": plan.sequence}
@@ -86,3 +93,12 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
         change()
 
     return job
+
+
+def _refuse_another_plan(control: ReleaseControl, product: str, *, meant: int | None) -> None:
+    standing = control.standing(product)
+    if meant is not None and (standing is None or standing.sequence != meant):
+        raise RegistryError(
+            f"{product}: the step was asked for under plan {meant}, but "
+            f"{f'plan {standing.sequence}' if standing else 'none'} stands: decide again"
+        )

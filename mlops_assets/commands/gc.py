@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from mlops_assets.assets.candidate import model_noun
-from mlops_assets.assets.champion import EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.assets.champion import EVALUATION_TAG
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento_retention import apply_bento_retention, plan_bento_retention
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.model_version import ModelVersion
+from mlops_assets.core.model_version import TRAINING_SET_TAG, ModelVersion
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.release_plan import ReleasePlan

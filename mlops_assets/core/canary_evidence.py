@@ -11,7 +11,7 @@ import polars as pl
 
 from mlops_assets.core.canary import OBSERVATIONS, Canary
 from mlops_assets.core.canary_questions import Reference
-from mlops_assets.core.model_version import THRESHOLD_TAG
+from mlops_assets.core.model_version import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.online_store import OnlineStore
 from mlops_assets.core.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.product_spec import ProductSpec
@@ -20,7 +20,6 @@ from mlops_assets.core.score_reference import ScoreEvent, score_events
 from mlops_assets.core.tables import DeltaTables
 
 CAPTURED = "served_predictions"
-TRAINING_SET_TAG = "mlops/training_set_version"
 LATENCY_QUANTILE = 0.95
 MINIMUM_LATENCY_ROWS = 200
 """A percentile of fewer answers is no limit."""

@@ -13,7 +13,7 @@ from mlops_assets.core.canary_questions import Reference
 from mlops_assets.core.online_store import OnlineStore
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.release_history import all_plans
 from mlops_assets.core.tables import DeltaTables
 
 NOT_ASKED = {
@@ -38,8 +38,7 @@ def find_canary(product: str, *, tables: DeltaTables, control: ReleaseControl) -
     standing = control.standing(product)
     if standing is None or standing.other is None or standing.other.role != "challenger":
         return None
-    stored = tables.read(product, "release")["plan"] if tables.exists(product, "release") else []
-    return standing_canary(product, [*map(ReleasePlan.from_json, stored), *control.plans(product)])
+    return standing_canary(product, all_plans(tables, product, control.plans(product)))
 
 
 def judge_standing(

@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from mlops_assets.assets.candidate import Candidate
-from mlops_assets.assets.champion import EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.assets.champion import EVALUATION_TAG
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
 from mlops_assets.commands.gc_table import print_removals, purge_hint, readable_size
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.mlflow_client import mlflow_client
 from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.model_version import TRAINING_SET_TAG
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.release_plan import Arm, ReleasePlan
 from mlops_assets.core.settings import Settings, load_settings

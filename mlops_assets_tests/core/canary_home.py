@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.canary_evidence import CAPTURED, TRAINING_SET_TAG
+from mlops_assets.core.canary_evidence import CAPTURED
 from mlops_assets.core.mlflow_client import mlflow_client
-from mlops_assets.core.model_version import THRESHOLD_TAG
+from mlops_assets.core.model_version import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.online_store import OnlineStore
 from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.prediction_record import PredictionRecord, ServedRole, encode_record
 from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.release_history import append_plans
 from mlops_assets.core.release_plan import Arm, ReleasePlan
 from mlops_assets.core.routing import Router
 from mlops_assets.core.settings import Settings, load_settings
@@ -83,8 +84,7 @@ def make_canary_home(folder: Path) -> CanaryHome:
     for plan in plans:
         registry.write_release_plan(PRODUCT, plan)
     home = CanaryHome(folder, settings, plans)
-    table = pl.DataFrame({"plan": [plan.to_json() for plan in plans]})
-    tables.write(PRODUCT, "release", table, days=None, commit=COMMIT)
+    append_plans(tables, PRODUCT, plans, commit=COMMIT)
     return home
 
 

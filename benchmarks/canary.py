@@ -17,7 +17,7 @@ that is not rolled back within its requests counts as infinitely slow.
 import argparse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -241,9 +241,18 @@ def _print(harmless: tuple[Run, ...], delays: Mapping[str, Delay]) -> None:
             "aa_abort_rate_by_topic": by_topic,
             "aa_abort_rate_with_margins": margins[0],
             "naive_abort_rate": naive[0],
-            "delay_vs_fixed_sample": float(np.median(ratios)),
-            "spread": [min(ratios), max(ratios)],
-            "harms": {name: asdict(delay) | {"ratio": delay.ratio} for name, delay in delays.items()},
+            "delay_vs_fixed_sample": _finite(float(np.median(ratios))),
+            "spread": [_finite(min(ratios)), _finite(max(ratios))],
+            "harms": {
+                name: {
+                    "topic": delay.topic,
+                    "found": delay.found,
+                    "median": _finite(delay.median),
+                    "fixed_sample": _finite(delay.fixed_sample),
+                    "ratio": _finite(delay.ratio),
+                }
+                for name, delay in delays.items()
+            },
         }
     )
 
@@ -251,6 +260,11 @@ def _print(harmless: tuple[Run, ...], delays: Mapping[str, Delay]) -> None:
 def _rate(hits: list[bool]) -> tuple[float, tuple[float, float]]:
     interval = stats.binomtest(sum(hits), len(hits)).proportion_ci(0.95, method="exact")
     return float(np.mean(hits)), (float(interval.low), float(interval.high))
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if np.isfinite(value) else None
 
 
 def _shown(pair: tuple[float, float]) -> str:

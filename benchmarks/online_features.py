@@ -204,7 +204,7 @@ def check_exact(day: Day, vectors: Sequence[tuple[float | None, ...]]) -> None:
     expected = dict(
         computed.select("transaction_id", pl.concat_list(pl.col(names).cast(pl.Float64))).iter_rows()
     )
-    for event, vector in zip(day.requests, vectors, strict=False):
+    for event, vector in zip(day.requests[: len(vectors)], vectors, strict=True):
         if list(map(repr, vector)) != list(map(repr, expected[event["transaction_id"]])):
             raise SystemExit(f"transaction {event['transaction_id']}: online and offline features differ")
 

@@ -5,10 +5,11 @@ It answers, to the last bit, what `feature_offline` computes for the same event 
 is known from the newest event time at which one of its entities was already scored, or later. So a query that was
 answered before it came is one that does not see it, in whatever order events arrive.
 
-Cost of a request: reading, and writing back, a state of 48 to 90 bytes per row (a row is an event of the entity within
-the view's lookback and `ALLOWED_LATENESS`), and one pass over the rows of the longest window per summed or looked at
-column. All of it grows linearly with the rows of the entity: about 0.1 µs a row and column. Entities with tens of
-thousands of rows in the lookback take milliseconds; they ask for shorter windows or a coarser entity.
+Cost of a request: reading, and writing back, a state of 32 to 100 bytes per row (a row is an event of the entity within
+the view's lookback and `ALLOWED_LATENESS`), and one pass over the rows of the longest window per aggregated column. All
+of it grows linearly with the rows of the entity. Processor time seen for the 15 published features, two entities of n
+rows each: 45 µs at n = 60, 0.1 ms at 1,000, 1 ms and 0.6 MB a state at 10,000. Entities beyond that ask for shorter
+windows, or for a coarser entity.
 
 What must not live here: stores (`online_store`), loading states from tables (`online_state`).
 """

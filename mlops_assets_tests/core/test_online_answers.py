@@ -269,7 +269,7 @@ def test_a_correction_from_the_lakehouse_holds_from_its_own_time():
     served(world, FIRST)
     correction = replace(FIRST, known_at=EPOCH + 2 * HOUR, amount=30.0)
     world.load([FIRST, correction], [], as_of=EPOCH + 3 * HOUR)
-    assert served(world, event(2, 1))["sum_5h"] == 4.0
+    assert served(world, event(2, 2))["sum_5h"] == 4.0
     assert served(world, event(3, 3))["sum_5h"] == 32.0
     assert world.serve(FIRST).states is None
     with pytest.raises(KnownEventError):

@@ -1,0 +1,46 @@
+"""The online benchmark's own half: its vectors are held to the offline executor's, and staleness is measured."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.feature_views import PUBLISHED_VIEW
+from benchmarks.online_features import WARM_UP, Day, Ours, check_exact, simulated_day, staleness
+from mlops_assets.core.online_store_open import open_online_store
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Ours]]:
+    """A small day, answered from SQLite."""
+    day = simulated_day(customers=300, terminals=100, requests=WARM_UP + 20)
+    store = open_online_store(str(tmp_path_factory.mktemp("store")), "fraud_detection")
+    ours = Ours(store, day)
+    ours.ask(day.requests)
+    yield day, ours
+    store.close()
+
+
+def test_every_request_is_answered_captured_and_timed_after_the_warm_up(answered):
+    day, ours = answered
+    assert len(ours.vectors) == len(day.requests) > WARM_UP
+    assert len(ours.timings.answer[0]) == len(ours.timings.commit[0]) == len(day.requests) - WARM_UP
+
+
+def test_a_vector_that_differs_in_one_bit_ends_the_benchmark(answered):
+    day, ours = answered
+    check_exact(day, ours.vectors)
+    at = PUBLISHED_VIEW.feature_names.index("customer_mean_amount_30d")
+    wrong = list(ours.vectors[-1])
+    wrong[at] *= 1 + 2**-52
+    with pytest.raises(SystemExit, match="differ"):
+        check_exact(day, [*ours.vectors[:-1], tuple(wrong)])
+
+
+def test_staleness_counts_what_differs_per_feature(answered):
+    _, ours = answered
+    exact = [dict(zip(PUBLISHED_VIEW.feature_names, vector, strict=True)) for vector in ours.vectors]
+    assert staleness(ours.vectors, exact)["stale"].to_list() == [0.0] * 12
+    exact[0] = exact[0] | {"customer_transaction_count_1d": None}
+    one = staleness(ours.vectors, exact)
+    assert one["stale"].to_list() == [1 / len(exact)] + [0.0] * 11
+    assert one["missing"][0] == 1 / len(exact)

@@ -11,7 +11,7 @@ LOCK := deploy/requirements.lock
 READY := .venv/.ready
 CHECKED := mlops_assets serving benchmarks mlops_assets_tests
 
-.PHONY: help setup demo dev test check lint format types imports lock peers-feast clean
+.PHONY: help setup demo dev serve test check lint format types imports lock peers-feast clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ demo: setup ## Materialize both products end to end; safe to run again
 
 dev: setup ## Dagster's UI on 127.0.0.1:3000 and MLflow's on :5000; Ctrl-C stops both
 	$(BIN)/mlops dev
+
+serve: setup ## The released bento of PRODUCT (fraud_detection) on 127.0.0.1:3001; Ctrl-C stops it
+	$(BIN)/mlops serve $(or $(PRODUCT),fraud_detection)
 
 test: setup ## All tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

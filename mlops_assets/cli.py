@@ -171,6 +171,20 @@ def judge(
 
 
 @app.command()
+def serve(
+    product: Product,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3001,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes; one per core is enough.")] = 1,
+) -> None:
+    """Serve the released bento of a product on loopback; it follows the release plan. Ctrl-C stops it."""
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.serve import run_serve
+
+    (name,) = chosen_products([product])
+    run_serve(_settings(), name, port=port, workers=workers, console=Console())
+
+
+@app.command()
 def approve(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""
     _decide("approve", product, version, by=by, reason=reason)

@@ -32,8 +32,8 @@ def run_dev(
     With a tracking server elsewhere (MLFLOW_TRACKING_URI is http) only Dagster is started: that server has its own UI.
     Raises: PlatformError when a port is taken, or a UI ends by itself.
     """
-    _require_free(dagster_port, option="--dagster-port")
-    _require_free(reports_port, option="--reports-port")
+    require_free(dagster_port, option="--dagster-port")
+    require_free(reports_port, option="--reports-port")
     ensure_dagster_home(settings)
     commands = {
         "Dagster": _dagster_command(dagster_port),
@@ -43,7 +43,7 @@ def run_dev(
     os.environ.setdefault("MLOPS_DAGSTER_UI_URL", f"http://{LOOPBACK}:{dagster_port}")
     mlflow_address = masked(settings.tracking_uri)
     if not settings.tracking_uri.startswith(("http://", "https://")):
-        _require_free(mlflow_port, option="--mlflow-port")
+        require_free(mlflow_port, option="--mlflow-port")
         commands["MLflow"] = _mlflow_command(settings, mlflow_port)
         mlflow_address = f"http://{LOOPBACK}:{mlflow_port}"
         os.environ.setdefault("MLOPS_MLFLOW_UI_URL", mlflow_address)
@@ -128,14 +128,15 @@ def _signal_group(process: subprocess.Popen[bytes], signal_number: int) -> None:
         os.killpg(process.pid, signal_number)
 
 
-def _require_free(port: int, *, option: str) -> None:
+def require_free(port: int, *, option: str) -> None:
+    """Raise PlatformError when the port on loopback is taken; `option` chooses another."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             raise PlatformError(
-                f"port {port} is taken, perhaps by another `mlops dev`: stop that, or choose another with {option}"
+                f"port {port} is taken, perhaps by an earlier run: stop that, or choose another with {option}"
             ) from error
 
 

@@ -113,7 +113,7 @@ def build_bento(
         threshold=threshold,
         view_digest=view_digest,
     )
-    bento = _located(tag, bentoml_home)
+    bento = built_bento(tag, bentoml_home)
     if not _is_complete(bento, manifest):
         _remove(bento)
         with tempfile.TemporaryDirectory(prefix="bento-") as folder:
@@ -130,7 +130,8 @@ def bento_environment(bentoml_home: Path) -> dict[str, str]:
     return {**environment, "BENTOML_HOME": str(bentoml_home), "BENTOML_DO_NOT_TRACK": "true"}
 
 
-def _located(tag: str, bentoml_home: Path) -> BuiltBento:
+def built_bento(tag: str, bentoml_home: Path) -> BuiltBento:
+    """Return where the bento of that tag lies below `bentoml_home`, whether it is there or not."""
     relative = tag.replace(":", "/")
     return BuiltBento(
         tag, bentoml_home / "bentos" / relative, bentoml_home / "models" / relative, bentoml_home

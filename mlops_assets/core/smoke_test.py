@@ -26,6 +26,7 @@ from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.packaging import BuiltBento, bento_environment
 from mlops_assets.core.prediction_record import PredictionRecord, decode_record
 
+LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _FOLDER_VARIABLE = "SERVED_BENTO_FOLDER"
@@ -104,20 +105,20 @@ def served(
             "MLOPS_HOME": str(home or folder),
             **(environment or {}),
         }
-        process = _start(bento, port=port, folder=folder, log=log, environment=own)
+        process = start_server(bento, port=port, folder=folder, log=log, environment=own)
         try:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://{LOOPBACK}:{port}"
             _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
             yield ServedBento(url, time.monotonic() - started)
         except PackagingError as error:
             raise PackagingError(f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}") from error
         finally:
-            _stop(process, folder)
+            stop_server(process, folder)
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         return probe.getsockname()[1]
 
 
@@ -141,9 +142,13 @@ def served_environment(bento: BuiltBento, folder: Path, *, workers: int) -> dict
     return {**kept, **served_from, "BENTOML_CONFIG_OPTIONS": f"services.{product}.workers={workers}"}
 
 
-def _start(
-    bento: BuiltBento, *, port: int, folder: str, log: IO[bytes], environment: dict[str, str]
+def start_server(
+    bento: BuiltBento, *, port: int, folder: str, log: IO[bytes] | None, environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
+    """Start a server of `bento` on loopback, in `folder`; it logs to `log`, or where this process does.
+
+    End it with `stop_server`, with the same folder.
+    """
     command = [
         sys.executable,
         "-m",
@@ -151,7 +156,7 @@ def _start(
         "serve",
         bento.tag,
         "--host",
-        "127.0.0.1",
+        LOOPBACK,
         "--port",
         str(port),
     ]
@@ -161,7 +166,7 @@ def _start(
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=log,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.STDOUT if log is not None else None,
         start_new_session=True,  # an interrupt at the terminal reaches the caller, which stops the server
     )
 
@@ -214,7 +219,7 @@ def _compare(golden: GoldenRequests, records: Sequence[PredictionRecord]) -> Non
         )
 
 
-def _stop(process: "subprocess.Popen[bytes]", folder: str) -> None:
+def stop_server(process: "subprocess.Popen[bytes]", folder: str) -> None:
     """Ask the server to end with its workers, then kill what is left of them.
 
     Workers live in sessions of their own, and outlive a server that dies: they are found by the environment

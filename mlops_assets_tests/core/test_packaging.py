@@ -52,7 +52,7 @@ def other_model(model: TrainedModel) -> TrainedModel:
 def bento(built: BuiltBento, tmp_path: Path) -> BuiltBento:
     """A copy that a test may break."""
     shutil.copytree(built.bentoml_home, tmp_path / "home")
-    return packaging._located(built.tag, tmp_path / "home")
+    return packaging.built_bento(built.tag, tmp_path / "home")
 
 
 def bentoml(home: Path, *arguments: str) -> None:
@@ -153,7 +153,7 @@ def test_a_bento_exported_to_another_machine_answers_with_the_offline_features_a
     elsewhere.mkdir()
     bentoml(built.bentoml_home, "export", built.tag, str(archive))
     bentoml(elsewhere, "import", str(archive))
-    result = smoke_test(packaging._located(built.tag, elsewhere), golden, maximum_p99_ms=10_000)
+    result = smoke_test(packaging.built_bento(built.tag, elsewhere), golden, maximum_p99_ms=10_000)
     assert result.requests == len(golden.events) == 100
     assert result.probe.requests > 0
     assert servers(elsewhere) == []

@@ -11,7 +11,7 @@ LOCK := deploy/requirements.lock
 READY := .venv/.ready
 CHECKED := mlops_assets serving benchmarks mlops_assets_tests
 
-.PHONY: help setup demo dev serve test check lint format types imports lock peers-feast clean
+.PHONY: help setup demo dev serve test check lint format types imports lock peers peers-feast peers-mlserver clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,9 +59,13 @@ types: setup ## Static types
 imports: setup ## Import contracts
 	$(BIN)/lint-imports
 
+peers: peers-feast peers-mlserver ## Make the environments of all peers that do not fit into .venv
+
 peers-feast: .venv-peers-feast/.ready ## Make .venv-peers-feast with Feast, which benchmarks/online_features measures against
 
-.venv-peers-feast/.ready: deploy/peers-feast.lock | setup
+peers-mlserver: .venv-peers-mlserver/.ready ## Make .venv-peers-mlserver with MLServer, for benchmarks/serving
+
+.venv-peers-%/.ready: deploy/peers-%.lock | setup
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(BIN)/uv pip install --quiet --system-certs --python $(@D)/bin/python --require-hashes -r $< \
 		|| $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -72,7 +76,9 @@ lock: setup ## Resolve pyproject.toml again into deploy/requirements.lock, with 
 		--python-version 3.11 pyproject.toml -o $(LOCK)
 	echo 'feast[redis]==0.67.0' | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --python-version 3.11 - -o deploy/peers-feast.lock
+	printf 'mlserver-lightgbm==1.7.1\nlightgbm==4.7.0\n' | $(BIN)/uv pip compile --quiet --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --python-version 3.11 - -o deploy/peers-mlserver.lock
 	grep -A100 '^uv==' $(LOCK) | awk 'NR==1 || /^ /{print; next} {exit}' > deploy/bootstrap.lock
 
 clean: ## Remove the environment and everything that was stored below $(MLOPS_HOME)
-	rm -rf .venv .venv-peers-feast "$(MLOPS_HOME)"
+	rm -rf .venv .venv-peers-feast .venv-peers-mlserver "$(MLOPS_HOME)"

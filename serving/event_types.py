@@ -114,7 +114,7 @@ class EventTypes:
     def read(self, body: bytes, *, received_at: int) -> tuple[list[Event], bool]:
         """Return the events of a request's body, and whether it was a list.
 
-        Raises: RefusedRequestError with 400 for no JSON, 413 for too many events, 422 naming the wrong fields.
+        Raises: RefusedRequestError with 400 for no JSON, 422 naming the wrong fields.
         """
         try:
             decoded = self._decoder.decode(body)
@@ -335,7 +335,7 @@ def _check_count(count: int) -> None:
 
 
 def _too_many(count: int) -> RefusedRequestError:
-    return RefusedRequestError(413, f"a request may have {MAXIMUM_EVENTS} events, this one has {count}")
+    return RefusedRequestError(422, f"a request may have {MAXIMUM_EVENTS} events, this one has {count}")
 
 
 def _wrong(problems: list[Problem]) -> RefusedRequestError:

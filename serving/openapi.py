@@ -19,7 +19,7 @@ _REFUSALS = {
     404: "There is no such prediction, model or version.",
     405: "The path does not take this method.",
     409: "The event's id is known, with another content.",
-    413: "The body, or the number of events, is too large.",
+    413: "The body is too large.",
     415: "The content type is not application/json.",
     422: "Fields are wrong; `problems` names them.",
     503: "The online store or the model cannot serve now; nothing was recorded.",

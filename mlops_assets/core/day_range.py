@@ -8,7 +8,7 @@ import polars as pl
 
 from mlops_assets.core.errors import TableError
 
-DayColumn = Literal["event_date", "known_date"]
+DayColumn = Literal["event_date", "known_date", "received_date"]
 
 
 @dataclass(frozen=True)

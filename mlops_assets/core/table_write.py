@@ -5,8 +5,8 @@ What must not live here: where tables lie, and how they are opened.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import polars as pl
@@ -37,6 +37,8 @@ class CommitInfo:
     code_version: str
     inputs: str | None = None
     """Names and versions of the tables that were read, as text."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What else the writer wants to find in this commit again."""
 
     def properties(self, *, days: DayRange | None = None, retries: int | None = None) -> CommitProperties:
         """Return the commit's custom metadata, without keys that have no value, and its retries (None:
@@ -47,6 +49,7 @@ class CommitInfo:
             "code_version": self.code_version,
             "inputs": self.inputs,
             "days": days.interval() if days else None,
+            **self.notes,
         }
         return CommitProperties(
             custom_metadata={key: value for key, value in entries.items() if value is not None},
@@ -167,18 +170,30 @@ class Replacement:
         return _row_hashes(rows, columns).equals(_row_hashes(self.rows.lazy(), columns))
 
 
-def append_rows(stored: DeltaTable, rows: pl.DataFrame, *, subject: str, commit: CommitInfo) -> TableCommit:
+def append_rows(
+    stored: DeltaTable, rows: pl.DataFrame, *, subject: str, commit: CommitInfo, retries: int | None = None
+) -> TableCommit:
     """Add rows in one commit; an empty frame writes nothing.
 
-    Raises: TableError when the columns differ from the stored ones.
+    Raises: TableError when the columns differ from the stored ones; CommitFailedError when there were other commits
+    since `stored` was opened, more often than `retries` (None: deltalake's).
     """
     difference = schema_difference(rows.schema, stored_schema(stored))
     if difference:
         raise TableError(f"{subject}: appended rows do not fit the stored columns:\n{difference.describe()}")
     if rows.is_empty():
         return TableCommit(data_version(stored, None), 0, changed=False)
-    write_deltalake(stored, rows, mode="append", commit_properties=commit.properties())
+    write_deltalake(stored, rows, mode="append", commit_properties=commit.properties(retries=retries))
     return TableCommit(stored.version(), rows.height, changed=True)
+
+
+def newest_note(stored: DeltaTable, name: str, *, where: Mapping[str, str]) -> str | None:
+    """Return the note `name` of the newest commit that carries it and the notes `where`; None without such a commit."""
+    for limit in (1, 100, None):
+        for entry in stored.history(limit):
+            if name in entry and all(entry.get(key) == value for key, value in where.items()):
+                return entry[name]
+    return None
 
 
 def with_retries(subject: str, attempt: Callable[[], TableCommit]) -> TableCommit:

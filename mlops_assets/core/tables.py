@@ -6,12 +6,12 @@ What must not live here: what a table means, Dagster, and the wall clock.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
@@ -103,7 +103,12 @@ class DeltaTables:
 
         def attempt() -> TableCommit:
             stored = self._find(product, table)
-            return self._create(product, table, replacement) if stored is None else replacement.apply(stored)
+            if stored is not None:
+                return replacement.apply(stored)
+            properties = commit.properties(days=days)
+            return self._create(
+                product, table, replacement.rows, properties=properties, partition_by=replacement.partition_by
+            )
 
         return with_retries(subject, attempt)
 
@@ -121,8 +126,37 @@ class DeltaTables:
         def attempt() -> TableCommit:
             stored = self._find(product, table)
             if stored is None:
-                return self._create(product, table, Replacement(subject, rows, None, commit))
+                return self._create(product, table, rows, properties=commit.properties())
             return append_rows(stored, rows, subject=subject, commit=commit)
+
+        return with_retries(subject, attempt)
+
+    def append_derived(
+        self,
+        product: str,
+        table: str,
+        derive: Callable[[DeltaTable | None], tuple[pl.DataFrame, CommitInfo]],
+        *,
+        day_column: DayColumn,
+    ) -> TableCommit:
+        """Add the rows that `derive` makes from the table as it stands (None: not written yet), in one atomic commit.
+
+        When anything else was committed meanwhile, nothing is written and `derive` is asked again: rows that follow
+        from what the table holds already are added once, however many writers there are. An empty frame writes nothing,
+        save that it creates the table, partitioned by `day_column`.
+        Raises: TableError as `append`, and when other writers won every race.
+        """
+        subject = f"{product}/{table}"
+
+        def attempt() -> TableCommit:
+            stored = self._find(product, table)
+            frame, commit = derive(stored)
+            rows = to_storable(frame, subject=subject).sort(day_column, maintain_order=True)
+            if stored is None:
+                return self._create(
+                    product, table, rows, properties=commit.properties(), partition_by=[day_column]
+                )
+            return append_rows(stored, rows, subject=subject, commit=commit, retries=0)
 
         return with_retries(subject, attempt)
 
@@ -236,21 +270,29 @@ class DeltaTables:
                 f"environment, and that the version exists: {error}"
             ) from error
 
-    def _create(self, product: str, table: str, replacement: Replacement) -> TableCommit:
+    def _create(
+        self,
+        product: str,
+        table: str,
+        rows: pl.DataFrame,
+        *,
+        properties: CommitProperties,
+        partition_by: Sequence[str] = (),
+    ) -> TableCommit:
         try:
             write_deltalake(
                 self.uri(product, table),
-                replacement.rows,
-                partition_by=replacement.partition_by,
+                rows,
+                partition_by=list(partition_by),
                 mode="error",
                 configuration=_CONFIGURATION,
                 storage_options=dict(self.storage_options or {}),
-                commit_properties=replacement.commit.properties(days=replacement.days),
+                commit_properties=properties,
             )
         except CommitFailedError:
             raise
         except DeltaError as error:
             if self._find(product, table) is None:
                 raise
-            raise LostRaceError(f"{replacement.subject} was created by another writer") from error
-        return TableCommit(0, replacement.rows.height, changed=True)
+            raise LostRaceError(f"{product}/{table} was created by another writer") from error
+        return TableCommit(0, rows.height, changed=True)

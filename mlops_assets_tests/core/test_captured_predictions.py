@@ -193,6 +193,6 @@ def test_rows_that_do_not_fit_the_table_stop_the_collector(store: OnlineStore, t
     capture(store, captured_record(1))
     collect(store, tables)
     capture(store, captured_record(2))
-    with pytest.raises(TableError, match="order_id"):
-        collect(store, tables, replace(LANDING, id_type=pl.String()))
+    with pytest.raises(TableError, match="number"):
+        collect(store, tables, replace(LANDING, id_column="number"))
     assert store.captured_count() == 1

@@ -55,6 +55,14 @@ def load_champion(tracking: TrackingResource, product: Product) -> Champion:
     )
 
 
+def versions_as_of(tracking: TrackingResource, product: Product) -> dict[int, datetime | None]:
+    """Return for every registered version the time by which what it was made from was known; None for a cohort."""
+    tags = {
+        v.version: v.tags.get(AS_OF_TAG) for v in ModelRegistry(tracking.tracking_uri).versions(product.name)
+    }
+    return {version: datetime.fromisoformat(as_of) if as_of else None for version, as_of in tags.items()}
+
+
 def reference_rows(lakehouse: LakehouseResource, product: Product, champion: Champion) -> pl.DataFrame:
     """Rows of the champion's training set that its trees were not fitted on, with its `score`.
 

@@ -1,18 +1,23 @@
 """The operation stage: scores of the released version, and what became of them."""
 
+from collections import Counter
+
 import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.asset_options import product_asset, upstream
-from mlops_assets.assets.champion import Champion, load_champion, reference_rows
+from mlops_assets.assets.champion import Champion, load_champion, reference_rows, versions_as_of
 from mlops_assets.assets.day_blocks import day_blocks
-from mlops_assets.assets.pictures import picture
+from mlops_assets.assets.pictures import picture, table
+from mlops_assets.assets.served_predictions import landing_table, served_predictions_asset
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.batch_scoring import score_batch
+from mlops_assets.core.captured_predictions import TABLE as SERVED
 from mlops_assets.core.day_range import DayRange
 from mlops_assets.core.outcomes import join_daily_outcomes, join_outcomes
 from mlops_assets.core.plots import score_distribution
 from mlops_assets.core.product import Product
+from mlops_assets.core.served_rows import not_served, served_rows
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -21,7 +26,7 @@ PLOTTED_ROWS = 50_000
 
 def operation_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Build the operation stage of one product."""
-    return [_predictions(product), _outcomes(product)]
+    return [served_predictions_asset(product), _predictions(product), _outcomes(product)]
 
 
 def _predictions(product: Product) -> dg.AssetsDefinition:
@@ -30,41 +35,62 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         "predictions",
         stage="operation",
         kinds={"lightgbm", "polars", "deltalake"},
-        code_version="1",
+        code_version="2",
         is_partitioned=True,
-        deps=[upstream(product, "features"), upstream(product, "release")],
+        deps=[upstream(product, noun) for noun in ("features", "release", "served_predictions")],
     )
     def predictions(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
     ) -> dg.MaterializeResult:
-        """One row is an event scored by the released version: score, decision and the version that gave them.
+        """One row is an event scored by one version: score, decision, the version and the arm that gave them.
 
-        Made from `features` and `release`; a cohort's predictions are those of the rows that the version never saw.
-        Used by `outcomes` and `drift_report`.
+        Made from `served_predictions`, where the arm is champion, challenger or shadow, and from `features` of events
+        that the released version did not score online, where it is batch; in a cohort only of those that it never
+        saw. Every event has one row per version. Used by `outcomes` and `drift_report`.
         """
         champion = load_champion(tracking, product)
         writes = TableWrites(
             context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
         )
+        id_column, as_of = product.spec.id_column, versions_as_of(tracking, product)
+        arms: Counter[str] = Counter()
         for days in day_blocks(context, "event_date"):
+            served = served_rows(_served(lakehouse, product, days), id_column=id_column, model_as_of=as_of)
             features = _rows_to_score(lakehouse, product, champion, days)
+            features = not_served(features, served, id_column=id_column, version=champion.version)
             scored = score_batch(
                 features,
                 champion.model,
-                id_column=product.spec.id_column,
+                id_column=id_column,
                 model_version=champion.version,
                 threshold=champion.threshold,
                 model_as_of=champion.as_of,
             )
-            writes.write(scored, days)
-        shown = scored.sample(min(scored.height, PLOTTED_ROWS), seed=0)
+            rows = pl.concat([served.cast(scored.schema), scored])
+            writes.write(rows, days)
+            arms.update(dict(rows.group_by("arm").len().iter_rows()))
+        ours = rows.filter(pl.col("model_version") == champion.version)
+        shown = ours.sample(min(ours.height, PLOTTED_ROWS), seed=0)
         reference = reference_rows(lakehouse, product, champion)["score"]
         return writes.result(
-            {"scores": picture(score_distribution(reference, shown["score"]), caption="scores")},
+            {
+                "scores": picture(score_distribution(reference, shown["score"]), caption="scores"),
+                "rows_by_arm": table(
+                    pl.DataFrame(sorted(arms.items()), schema=["arm", "rows"], orient="row")
+                ),
+            },
             each={"model_version": champion.version, "decision_threshold": champion.threshold},
         )
 
     return predictions
+
+
+def _served(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
+    """Return the landed rows of the days' events; of a cohort all of them."""
+    tables = lakehouse.tables
+    if not tables.exists(product.name, SERVED):
+        return landing_table(product).frame([])
+    return tables.read(product.name, SERVED, days=days)
 
 
 def _rows_to_score(

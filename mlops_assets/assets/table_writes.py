@@ -34,18 +34,12 @@ class TableWrites:
 
     def write(self, frame: pl.DataFrame, days: DayRange | None) -> None:
         """Replace `days` of the table, or all of it, by `frame` in one commit."""
-        versions = self.context.assets_def.code_versions_by_key
-        code_version = versions.get(dg.AssetKey([self.product.name, self.noun])) or next(
-            iter(versions.values())
-        )
         commit = self.lakehouse.tables.write(
             self.product.name,
             self.noun,
             frame,
             days=days,
-            commit=CommitInfo(
-                run_id=self.context.run.run_id, code_version=str(code_version), inputs=self.inputs
-            ),
+            commit=self.commit_info,
         )
         self.commits.append(commit)
         if days is not None:
@@ -55,6 +49,15 @@ class TableWrites:
         self.context.log.info(
             f"{self.noun}: {what} {commit.rows} rows of {days or 'the table'}, version {commit.version}"
         )
+
+    @property
+    def commit_info(self) -> CommitInfo:
+        """Who writes: this run, by the code of the asset."""
+        versions = self.context.assets_def.code_versions_by_key
+        code_version = versions.get(dg.AssetKey([self.product.name, self.noun])) or next(
+            iter(versions.values())
+        )
+        return CommitInfo(run_id=self.context.run.run_id, code_version=str(code_version), inputs=self.inputs)
 
     @property
     def rows(self) -> int:

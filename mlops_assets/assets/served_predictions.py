@@ -1,0 +1,80 @@
+"""The landing of served predictions: what services captured, moved from the online store into the lakehouse."""
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.asset_options import product_asset
+from mlops_assets.assets.pictures import picture, table
+from mlops_assets.assets.table_writes import Shown, TableWrites
+from mlops_assets.core.captured_predictions import TABLE, LandingTable, collect_captured
+from mlops_assets.core.contracts import column_type
+from mlops_assets.core.plots import rows_per_day
+from mlops_assets.core.product import Product
+from mlops_assets.core.served_rows import served_summary
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.online_stores import OnlineStores
+
+SUMMARY_COLUMNS = ("received_at", "model_version", "role", "score", "latency_seconds", "error")
+
+
+def landing_table(product: Product) -> LandingTable:
+    """Return how the product's captured predictions are stored."""
+    id_column = product.spec.id_column
+    return LandingTable(
+        product.name,
+        id_column=id_column,
+        id_type=column_type(product.event_schema, id_column) or pl.String(),
+        has_time=product.spec.time is not None,
+    )
+
+
+def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
+    """Build the asset `served_predictions` of one product."""
+    landing = landing_table(product)
+
+    @product_asset(
+        product,
+        TABLE,
+        stage="operation",
+        kinds={"bentoml", "deltalake"},
+        code_version="1",
+    )
+    def served_predictions(
+        context: dg.AssetExecutionContext,
+        lakehouse: LakehouseResource,
+        online_stores: dg.ResourceParam[OnlineStores],
+    ) -> dg.MaterializeResult:
+        """One row is a prediction that a service gave: request, feature vector, score, version, role and times.
+
+        Made from the records that services captured in the online store, each exactly once; the store then forgets
+        them. Used by `predictions`.
+        """
+        writes = TableWrites(context, lakehouse, product, TABLE, day_column=landing.day_column)
+        seen: list[pl.DataFrame] = []
+        repeated = 0
+        with online_stores.opened(product.name) as store:
+            waiting = store.captured_count()
+            context.log.info(f"{waiting:,} captured records are waiting")
+            for block in collect_captured(store, lakehouse.tables, landing, commit=writes.commit_info):
+                writes.commits.append(block.commit)
+                repeated += block.repeated
+                seen.append(block.rows.select(SUMMARY_COLUMNS))
+                context.log.info(f"{writes.rows:,} of {waiting:,} collected; {repeated:,} were sent again")
+        counts = lakehouse.tables.day_counts(product.name, TABLE, landing.day_column)
+        shown: dict[str, Shown] = {"collected": writes.rows, "sent_again": repeated}
+        if counts.height:
+            shown["per_day"] = picture(rows_per_day(counts, title="Served predictions"), caption="per day")
+        return writes.result({**shown, **_collected(pl.concat(seen))})
+
+    return served_predictions
+
+
+def _collected(rows: pl.DataFrame) -> dict[str, Shown]:
+    """Describe what this run moved; nothing when nothing was captured."""
+    if rows.is_empty():
+        return {}
+    return {
+        "by_version": table(served_summary(rows)),
+        "errors": int(rows["error"].count()),
+        "newest": dg.MetadataValue.timestamp(rows["received_at"].max()),  # pyright: ignore[reportArgumentType]
+    }

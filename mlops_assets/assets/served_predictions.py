@@ -6,7 +6,7 @@ import polars as pl
 from mlops_assets.assets.asset_options import product_asset
 from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.table_writes import Shown, TableWrites
-from mlops_assets.core.captured_predictions import TABLE, LandingTable, collect_captured
+from mlops_assets.core.captured_predictions import SERVED_DAYS, TABLE, LandingTable, collect_captured
 from mlops_assets.core.contracts import column_type
 from mlops_assets.core.plots import rows_per_day
 from mlops_assets.core.product import Product
@@ -58,22 +58,24 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
             for block in collect_captured(store, lakehouse.tables, landing, commit=writes.commit_info):
                 writes.commits.append(block.commit)
                 repeated += block.repeated
-                seen.append(block.rows.select(SUMMARY_COLUMNS))
+                seen.append(block.rows.select(landing.day_column, *SUMMARY_COLUMNS))
                 context.log.info(f"{writes.rows:,} of {waiting:,} collected; {repeated:,} were sent again")
         counts = lakehouse.tables.day_counts(product.name, TABLE, landing.day_column)
         shown: dict[str, Shown] = {"collected": writes.rows, "sent_again": repeated}
         if counts.height:
             shown["per_day"] = picture(rows_per_day(counts, title="Served predictions"), caption="per day")
-        return writes.result({**shown, **_collected(pl.concat(seen))})
+        return writes.result({**shown, **_collected(pl.concat(seen), landing)})
 
     return served_predictions
 
 
-def _collected(rows: pl.DataFrame) -> dict[str, Shown]:
+def _collected(rows: pl.DataFrame, landing: LandingTable) -> dict[str, Shown]:
     """Describe what this run moved; nothing when nothing was captured."""
     if rows.is_empty():
         return {}
+    days = rows[landing.day_column]
     return {
+        **({SERVED_DAYS: f"{days.min()}/{days.max()}"} if landing.has_time else {}),
         "by_version": table(served_summary(rows)),
         "errors": int(rows["error"].count()),
         "newest": dg.MetadataValue.timestamp(rows["received_at"].max()),  # pyright: ignore[reportArgumentType]

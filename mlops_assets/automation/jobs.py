@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.automation.canary_judge import canary_judge_sensor
+from mlops_assets.automation.collect_served import collect_served_sensor
 from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.automation.retrain_on_drift import retrain_on_drift_sensor
 from mlops_assets.automation.schedules import daily_schedule, retrain_schedule
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 INGEST = ("raw_events", "events", "rejected_events", "labels", "features")
 RETRAIN = ("training_set", "hyperparameters", "model", "evaluation", "model_version", "bento", "release")
 MONITOR = ("predictions", "outcomes", "drift_report", "performance_report")
+COLLECT = ("served_predictions", "predictions", "outcomes")
 
 
 def product_automation(spec: ProductSpec) -> dg.Definitions:
@@ -33,15 +35,22 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
         _job(spec, "ingest", INGEST, "Read the source, judge it by the contract, compute features."),
         retrain,
         _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift and performance."),
+        _job(spec, "collect", COLLECT, "Collect what services captured, beside the scores of the batch."),
     ]
     schedules: list[dg.ScheduleDefinition] = []
     steps = release_jobs(spec)
-    sensors: list[dg.SensorDefinition] = [canary_judge_sensor(spec, jobs=steps)]
+    sensors: list[dg.SensorDefinition] = [
+        canary_judge_sensor(spec, jobs=steps),
+        collect_served_sensor(spec, f"{spec.name}__collect"),
+    ]
     if spec.time is None:
         return dg.Definitions(
             jobs=[*jobs, *steps], schedules=_retrain_schedules(spec, retrain.name), sensors=sensors
         )
-    daily = _job(spec, "daily", (*INGEST, *MONITOR), "Ingest, score and monitor one day.")
+    daily_nouns = (*INGEST, "online_features", "served_predictions", *MONITOR)
+    daily = _job(
+        spec, "daily", daily_nouns, "Ingest one day, load the online store, collect, score and monitor."
+    )
     jobs.append(daily)
     if spec.schedules.daily:
         schedules.append(daily_schedule(spec, daily.name))

@@ -5,7 +5,7 @@ What must not live here: tags of assets.
 
 PRODUCT = "mlops/product"
 TRIGGER = "mlops/trigger"
-"""drift, schedule or canary_judge."""
+"""captured, drift, schedule or canary_judge."""
 AS_OF = "mlops/as_of"
 """UTC day, ISO; the run may use what was known before its midnight."""
 CAUSE = "mlops/cause"

@@ -9,6 +9,7 @@ from mlops_assets.assets.data import data_assets
 from mlops_assets.assets.evaluation import evaluation_assets
 from mlops_assets.assets.features import feature_assets
 from mlops_assets.assets.monitoring import monitoring_assets
+from mlops_assets.assets.online_features import online_features_assets
 from mlops_assets.assets.operation import operation_assets
 from mlops_assets.assets.release import release_assets
 from mlops_assets.assets.training import training_assets
@@ -53,6 +54,7 @@ def product_definitions(product: Product) -> dg.Definitions:
     assets = [
         *data_assets(product),
         *feature_assets(product),
+        *online_features_assets(product),
         *training_assets(product),
         *evaluation_assets(product),
         *release_assets(product),

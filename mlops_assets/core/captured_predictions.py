@@ -22,6 +22,8 @@ from mlops_assets.core.tables import DeltaTables
 TABLE = "served_predictions"
 BLOCK_RECORDS = 50_000
 """Records that are held in memory and committed at once."""
+SERVED_DAYS = "event_days"
+"""Metadata of a landing: first and last UTC day of the events that it moved, as an ISO 8601 interval."""
 STORE_NOTE = "captured_in"
 POSITION_NOTE = "captured_until"
 _UTC = pl.Datetime("us", "UTC")

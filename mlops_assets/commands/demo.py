@@ -61,6 +61,7 @@ def demo_runs(spec: ProductSpec) -> list[DemoRun]:
     return [
         DemoRun("ingest, features", "ingest", days=(spec.time.start_date, last)),
         DemoRun("train, evaluate, release", "retrain", config=retrain_config(spec, as_of)),
+        DemoRun("load the online store", "daily", nouns=("online_features",), days=(last, last)),
         DemoRun("score the weeks after", "monitor", nouns=("predictions", "outcomes"), days=(as_of, last)),
         DemoRun("monitor", "monitor", nouns=("drift_report", "performance_report"), days=(last, last)),
     ]

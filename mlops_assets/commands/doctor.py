@@ -20,6 +20,7 @@ from mlops_assets.commands.doctor_dagster import (
     serving_checks,
 )
 from mlops_assets.commands.doctor_installation import REINSTALL, installation_checks
+from mlops_assets.commands.doctor_online_store import online_store_checks
 from mlops_assets.core.settings import Settings
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -98,6 +99,12 @@ def _checkups(settings: Settings, environ: Mapping[str, str]) -> list[Checkup]:
             "MLflow tracking",
             lambda: tracking_checks(settings),
             "correct MLFLOW_TRACKING_URI, or start the server there; unset it for a database below MLOPS_HOME",
+        ),
+        Checkup(
+            "connections",
+            "online store",
+            lambda: online_store_checks(settings),
+            "correct MLOPS_ONLINE_STORE, or start Redis there; unset it for files below MLOPS_HOME",
         ),
         Checkup(
             "orchestration",

@@ -1,20 +1,27 @@
-"""What stands for each product right now, read from the tables, the registry and the reports folder."""
+"""What stands for each product right now, read from tables, registry, online store and the reports folder."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from mlops_assets.catalogue import load_product
+from mlops_assets.core.captured_predictions import TABLE as SERVED
+from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.masking import masked
+from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_contenders import CANDIDATE, CHAMPION
 from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.settings import Settings
 from mlops_assets.core.tables import DeltaTables
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,10 @@ class ProductStatus:
     drift: str | None
     """Verdict and window of the newest drift report."""
     performance: str | None
+    waiting_records: int | None
+    """Captured predictions that the online store holds; None when it was never used, or does not answer."""
+    newest_served: str | None
+    """UTC time of the newest request that was collected."""
     places: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,8 +98,25 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         model_as_of=champion.tags.get("mlops/as_of") if champion else None,
         drift=_newest_verdict(tables, name, "drift_report"),
         performance=_newest_verdict(tables, name, "performance_report"),
+        waiting_records=_waiting_records(settings, name),
+        newest_served=_shown(_newest(tables, product, SERVED, "received_at")),
         places=_places(settings, tables, name),
     )
+
+
+def _waiting_records(settings: Settings, product: str) -> int | None:
+    """Count them without making a store that is not there."""
+    location = settings.online_store
+    if "://" not in location and not (Path(location) / f"{product}.sqlite").exists():
+        return None
+    store = open_online_store(location, product)
+    try:
+        return store.captured_count()
+    except OnlineStoreError as error:
+        logger.warning("%s", error)
+        return None
+    finally:
+        store.close()
 
 
 def _row_count(tables: DeltaTables, product: str, table: str) -> int | None:

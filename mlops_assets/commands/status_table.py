@@ -27,6 +27,7 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
     table.add_row("gates", *(_gates(s) for s in statuses))
     table.add_row("newest version", *(_number(s.newest_version) for s in statuses))
     table.add_row("released version", *(_released(s) for s in statuses))
+    table.add_row("served predictions", *(_served(s) for s in statuses))
     table.add_row("drift", *(_verdict(s.drift) for s in statuses))
     table.add_row("performance", *(_verdict(s.performance) for s in statuses))
     console.print(table)
@@ -68,6 +69,11 @@ def _released(status: ProductStatus) -> str:
     trained = f"\ntrained at {status.trained_at}" if status.trained_at else ""
     as_of = f"\nknows data until {status.model_as_of}" if status.model_as_of else ""
     return f"{status.released_version}, since {status.released_at}{trained}{as_of}"
+
+
+def _served(status: ProductStatus) -> str:
+    newest = f"newest collected {status.newest_served}" if status.newest_served else "none collected"
+    return newest if status.waiting_records is None else f"{newest}\n{status.waiting_records:,} waiting"
 
 
 def _verdict(text: str | None) -> str:

@@ -72,6 +72,7 @@ def test_a_fresh_home_is_well_and_every_connection_was_looked_at(environ: dict[s
     assert [check for check in found.values() if check.status == "failed"] == []
     expected = {
         *("Python", "required packages", "their requirements", "disk space", "tables", "MLflow tracking"),
+        "online store",
         *("MLflow registry", "DAGSTER_HOME", "daemon", "code location", "BentoML", "port 3000", "port 5000"),
         *("fraud_detection", "fraud_detection source", "mortality_risk", "mortality_risk source"),
         *VARIABLES,
@@ -123,7 +124,7 @@ def test_a_home_that_cannot_be_made_fails_wherever_it_is_needed(
         patch.setenv("DAGSTER_HOME", f"{home}/dagster")
         found = examined(ill)
     failed = {name for name, check in found.items() if check.status == "failed"}
-    assert failed == {"MLOPS_HOME", "tables", "MLflow tracking", "DAGSTER_HOME"}
+    assert failed == {"MLOPS_HOME", "tables", "MLflow tracking", "online store", "DAGSTER_HOME"}
     assert "NotADirectoryError" in found["MLOPS_HOME"].detail
     assert found["MLOPS_HOME"].action == "set MLOPS_HOME to a folder that this user may make and write"
     assert found["fraud_detection"].status == "ok"

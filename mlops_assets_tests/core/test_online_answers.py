@@ -276,6 +276,14 @@ def test_a_correction_from_the_lakehouse_holds_from_its_own_time():
         world.serve(replace(FIRST, amount=30.0))
 
 
+def test_a_label_is_not_seen_before_its_event_is_known():
+    world = OnlineWorld(VIEW)
+    late = event(1, 0, known_at=EPOCH + 2 * HOUR)
+    world.load([late], [LabelVersion(1, EPOCH + TICK, 1)], as_of=EPOCH + 3 * HOUR)
+    assert served(world, event(2, 1))["labels_5h"] == 0
+    assert served(world, event(3, 3))["labels_5h"] == 1
+
+
 def test_a_row_that_moves_to_another_entity_leaves_the_old_one():
     world = OnlineWorld(VIEW)
     moved = replace(FIRST, known_at=EPOCH + HOUR, customer="b")

@@ -284,6 +284,23 @@ def test_a_label_is_not_seen_before_its_event_is_known():
     assert served(world, event(3, 3))["labels_5h"] == 1
 
 
+@pytest.mark.parametrize(("ticks", "labels"), [(0, 0), (1, 1)])
+def test_a_label_is_seen_only_after_it_became_known(ticks, labels):
+    world = OnlineWorld(VIEW)
+    world.load([FIRST], [LabelVersion(1, EPOCH + HOUR, 1)], as_of=EPOCH + 2 * HOUR)
+    at = EPOCH + HOUR + ticks * TICK
+    assert served(world, replace(event(2, 1), event_timestamp=at))["labels_5h"] == labels
+
+
+def test_only_the_newest_known_version_of_a_label_counts():
+    world = OnlineWorld(VIEW)
+    versions = [LabelVersion(1, EPOCH + HOUR, 0), LabelVersion(1, EPOCH + 2 * HOUR, 1)]
+    world.load([FIRST], versions, as_of=EPOCH + 3 * HOUR)
+    before, after = served(world, event(2, 2)), served(world, event(3, 3))
+    assert (before["labels_5h"], before["frauds_5h"]) == (1, 0)
+    assert (after["labels_5h"], after["frauds_5h"]) == (1, 1)
+
+
 def test_a_row_that_moves_to_another_entity_leaves_the_old_one():
     world = OnlineWorld(VIEW)
     moved = replace(FIRST, known_at=EPOCH + HOUR, customer="b")

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_steps import ReleaseOrder, advance_trial
 from mlops_assets_tests.assets.small_home import (
     AS_OF,
     FAILING_GATE,
@@ -171,3 +172,31 @@ def test_a_release_that_dies_midway_is_completed_by_running_it_again(
     home.materialize("release")
     assert standing(home) == (2, 2, 2)
     assert home.read("release")["sequence"].sort().to_list() == [1, 2]
+
+
+def test_a_declared_canary_is_tried_on_the_ramp_and_every_plan_reaches_the_history(
+    refused_home: SmallHome, tmp_path: Path
+) -> None:
+    policy = {"strategy": "canary", "ramp": [10, 50, 100]}
+    home = refused_home.copy(tmp_path / "home", gates=[PASSING_GATE], release=policy)
+    home.registry.approve(FRAUD, 2, by="ada", reason="read", at=NOW)
+    home.materialize(*JUDGE)
+    home.registry.approve(FRAUD, 2, by="ada", reason="read", at=NOW)
+    for _ in range(2):  # the second time changes nothing
+        result = home.materialize("bento", "release")
+        (told,) = [e.description for e in result.get_asset_check_evaluations()]
+        assert (told, checks_of(result)) == (
+            "version 2 is on trial: canary, answers 10 %",
+            {"newest_version_is_released": True},
+        )
+        assert standing(home) == (1, 1, 2)
+    control = ReleaseControl.at(home.settings.tracking_uri)
+    order = ReleaseOrder(by="ada", at=NOW, reason="looks good")
+    for _ in range(2):
+        advance_trial(control, FRAUD, order=order, approval="manual")
+    assert standing(home) == (2, 2, 2), "commands do not write the table"
+    home.materialize("release")
+    assert standing(home) == (2, 2, 4)
+    assert home.read("release").sort("sequence")["other_percent"].to_list() == [None, 10, 50, None]
+    libraries = home.registry.version(FRAUD, 2).tags["mlops/libraries"]
+    assert '"lightgbm"' in libraries

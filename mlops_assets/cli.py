@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mlops_assets.core.release_steps import ReleaseOrder, Strategy
 
 app = typer.Typer(
@@ -39,10 +39,16 @@ def main() -> None:
     try:
         app()
     except PlatformError as error:
-        Console(stderr=True).print(
+        _console(stderr=True).print(
             f"[red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True
         )
         sys.exit(1)
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console  # a rollback prints plain text, and must not wait for it
+
+    return Console(stderr=stderr)
 
 
 def _settings() -> Settings:
@@ -60,7 +66,7 @@ def demo(products: Products = None, as_json: Json = False) -> None:
 
     names = chosen_products(products)
     settings = _settings()
-    console = Console(stderr=as_json)
+    console = _console(stderr=as_json)
     seconds = run_demo(settings, console=console, products=names)
     statuses = [product_status(settings, name, now=datetime.now(UTC)) for name in names]
     if as_json:
@@ -83,7 +89,7 @@ def status(products: Products = None, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({"products": [entry.to_json() for entry in statuses]}))
     else:
-        print_status(statuses, console=Console())
+        print_status(statuses, console=_console())
 
 
 @app.command()
@@ -92,11 +98,11 @@ def doctor(as_json: Json = False) -> None:
     from mlops_assets.commands.doctor import doctor_json, has_failed, print_checks, run_doctor
 
     let_waiting_threads_sleep()
-    checks = run_doctor(dict(os.environ), working_directory=Path.cwd(), console=Console(stderr=True))
+    checks = run_doctor(dict(os.environ), working_directory=Path.cwd(), console=_console(stderr=True))
     if as_json:
         print(json.dumps(doctor_json(checks)))
     else:
-        print_checks(checks, console=Console())
+        print_checks(checks, console=_console())
     if has_failed(checks):
         raise typer.Exit(1)
 
@@ -112,21 +118,23 @@ def gc(
     The policy is the section `retention` of a product's defs.yaml. What a registered version, a candidate or the
     release plan points to is always kept.
     """
+    from rich.progress import track
+
     from mlops_assets.catalogue import chosen_products
     from mlops_assets.commands.gc import plan_gc
     from mlops_assets.commands.gc_table import print_removals
 
     names = chosen_products(products)
     settings, now = _settings(), datetime.now(UTC)
-    with Console(stderr=True).status("looking for what may go"):
+    with _console(stderr=True).status("looking for what may go"):
         removals = plan_gc(settings, names, now=now)
     if apply:
-        for removal in track(removals, "deleting", console=Console(stderr=True), transient=True):
+        for removal in track(removals, "deleting", console=_console(stderr=True), transient=True):
             removal.delete()
     if as_json:
         print(json.dumps({"applied": apply, "removals": [removal.to_json() for removal in removals]}))
     else:
-        print_removals(removals, is_applied=apply, settings=settings, console=Console())
+        print_removals(removals, is_applied=apply, settings=settings, console=_console())
 
 
 @app.command()
@@ -143,7 +151,7 @@ def dev(
         dagster_port=dagster_port,
         mlflow_port=mlflow_port,
         reports_port=reports_port,
-        console=Console(),
+        console=_console(),
     )
 
 
@@ -167,7 +175,7 @@ def judge(
     if as_json:
         print(json.dumps(judged.to_json()))
     else:
-        print_judged(judged, console=Console())
+        print_judged(judged, console=_console())
 
 
 @app.command()
@@ -279,7 +287,7 @@ def plan(product: Product, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(history.to_json()))
     else:
-        print_history(history, console=Console())
+        print_history(history, console=_console())
 
 
 def _order(by: str, reason: str) -> "ReleaseOrder":
@@ -295,7 +303,7 @@ def _decide(verb: str, product: str, version: int, *, by: str, reason: str) -> N
     (name,) = chosen_products([product])
     registry = ModelRegistry(_settings().tracking_uri)
     decision = getattr(registry, verb)(name, version, by=by, reason=reason, at=datetime.now(UTC))
-    Console().print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
+    _console().print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from mlops_assets.core.serving_snapshot import MODELS_FOLDER, ServedVersion, Ser
 from mlops_assets.core.settings import load_settings
 from mlops_assets.core.training_libraries import libraries_from_json
 
+LOOK_SECONDS = 0.5
+"""Between looks at the registry; a look that finds nothing new takes some milliseconds of a core."""
 KEPT_PLANS = 5
 """Models of so many plans stay on disk, so that a rollback fetches nothing."""
 LOCK_FILE = "follower.lock"
@@ -47,10 +49,10 @@ class PlanFollower:
     """Of the feature view that this host's services compute."""
     status: FollowerStatus = field(default_factory=FollowerStatus)
     _models: ServedModels = field(init=False)
-    _installed: str | None = None
-    """The plan in the snapshot, as JSON."""
-    _failed: tuple[str, datetime] | None = None
-    """The plan that could not be followed, as JSON, and when it is tried again."""
+    _installed: tuple[ServingSnapshot, tuple[int, int]] | None = None
+    """The snapshot that this process wrote, and the file's state then."""
+    _failed: tuple[ReleasePlan, datetime] | None = None
+    """The plan that could not be followed, and when it is tried again."""
 
     def __post_init__(self) -> None:
         self._models = ServedModels(self._folder / MODELS_FOLDER, self._fetch)
@@ -63,8 +65,8 @@ class PlanFollower:
         """
         before = self.status
         try:
-            self._follow(now)
-            self.status = FollowerStatus(self._sequence(), now, None)
+            plan = self._follow(now)
+            self.status = FollowerStatus(plan.sequence, now, None)
             self._failed = None
         except (PlatformError, OSError) as error:
             self.status = replace(before, plan_sequence=self._sequence(), last_error=str(error))
@@ -74,27 +76,40 @@ class PlanFollower:
         return self.status
 
     @property
+    def _snapshot_file(self) -> Path:
+        return snapshot_file(self.serving_home, self.product)
+
+    @property
     def _folder(self) -> Path:
         return self.serving_home / self.product
 
-    def _follow(self, now: datetime) -> None:
+    def _follow(self, now: datetime) -> ReleasePlan:
         control = ReleaseControl.at(self.tracking_uri)
         plan = control.standing(self.product)
         if plan is None:
             raise RegistryError(f"{self.product} has no release plan: materialize {self.product}/release")
-        text = plan.to_json()
-        if text == self._installed and self._is_unharmed():
-            return
-        if self._failed is not None and self._failed[0] == text and now < self._failed[1]:
+        if self._is_installed(plan):
+            return plan
+        if self._failed is not None and self._failed[0] == plan and now < self._failed[1]:
             raise ServingError(self.status.last_error or "")
-        self._failed = (text, now + RETRY_AFTER)
+        self._failed = (plan, now + RETRY_AFTER)
         self._install(control, plan)
+        return plan
+
+    def _is_installed(self, plan: ReleasePlan) -> bool:
+        """Tell whether the snapshot is of this plan and it and its models are as they were written; reads no file."""
+        if self._installed is None:
+            return False
+        snapshot, state = self._installed
+        is_same = snapshot.plan == plan and _state(self._snapshot_file) == state
+        return is_same and self._models.is_untouched(served.digest for served in snapshot.versions.values())
 
     def _install(self, control: ReleaseControl, plan: ReleasePlan) -> None:
         versions = {arm.version: control.version(self.product, arm.version) for arm in plan.arms}
         served = {number: self._served(version) for number, version in versions.items()}
-        ServingSnapshot(plan, served).write(snapshot_file(self.serving_home, self.product))
-        self._installed = plan.to_json()
+        snapshot = ServingSnapshot(plan, served)
+        snapshot.write(self._snapshot_file)
+        self._installed = (snapshot, _state(self._snapshot_file))
         arms = ", ".join(f"{arm.role} version {arm.version} ({arm.percent} %)" for arm in plan.arms)
         _logger.info("%s: plan %d is served: %s", self.product, plan.sequence, arms)
         self._prepare_rollback(control, plan)
@@ -136,16 +151,9 @@ class PlanFollower:
                 _logger.warning("%s: a rollback would have to fetch its model: %s", self.product, error)
         self._models.keep_only(digests)
 
-    def _is_unharmed(self) -> bool:
-        try:
-            snapshot = ServingSnapshot.read(snapshot_file(self.serving_home, self.product))
-        except ServingError:
-            return False
-        return self._models.is_untouched(served.digest for served in snapshot.versions.values())
-
     def _sequence(self) -> int | None:
         try:
-            return ServingSnapshot.read(snapshot_file(self.serving_home, self.product)).plan.sequence
+            return ServingSnapshot.read(self._snapshot_file).plan.sequence
         except ServingError:
             return None
 
@@ -156,7 +164,10 @@ class PlanFollower:
 
 
 def follow(
-    follower: PlanFollower, *, interval_seconds: float = 1.0, is_over: Callable[[], bool] = lambda: False
+    follower: PlanFollower,
+    *,
+    interval_seconds: float = LOOK_SECONDS,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Look every `interval_seconds` until `is_over`; waits while another process follows for this host."""
     lock = follower.serving_home / follower.product / LOCK_FILE
@@ -184,7 +195,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the follower until its parent ends, or for ever without one."""
     parser = argparse.ArgumentParser(prog="python -m serving.plan_follower", description=__doc__)
     parser.add_argument("product")
-    parser.add_argument("--interval", type=float, default=1.0, help="seconds between looks at the registry")
+    parser.add_argument(
+        "--interval", type=float, default=LOOK_SECONDS, help="seconds between looks at the registry"
+    )
     parser.add_argument("--parent", type=int, help="process id of the parent, with which this process ends")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -201,6 +214,14 @@ def main(arguments: list[str] | None = None) -> None:
         interval_seconds=options.interval,
         is_over=lambda: parent is not None and os.getppid() != parent,
     )
+
+
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return (0, 0)
+    return status.st_mtime_ns, status.st_size
 
 
 def _is_mine(file: TextIO) -> bool:

@@ -1,0 +1,162 @@
+"""`mlops serve` for real: the champion's bento answers, follows the plan without a restart, and stops with all children."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from mlops_assets.core.calibration import SigmoidCalibrator
+from mlops_assets.core.mlflow_client import mlflow_client
+from mlops_assets.core.model_version import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG, RecordedVerdict
+from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release_plan import release
+from mlops_assets_tests.core.product_bento import SampledProduct, product_bento, sampled_product
+
+PRODUCT = "mortality_risk"
+START_SECONDS = 150
+FOLLOW_SECONDS = 30
+
+
+@dataclass
+class Home:
+    """A home with a registry of two versions, the first of which has a bento."""
+
+    folder: Path
+    sampled: SampledProduct
+
+    @property
+    def control(self) -> ReleaseControl:
+        return ReleaseControl.at(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def release(self, version: int) -> int:
+        before = self.control.standing(PRODUCT)
+        plan = release(
+            before, version=version, since=datetime.now(UTC), by="ann", reason="because", evidence={}
+        )
+        self.control.write(PRODUCT, plan, standing=before)
+        return plan.sequence
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    sampled = sampled_product(PRODUCT)
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client, registry = mlflow_client(uri), ModelRegistry(uri)
+    experiment = client.create_experiment(PRODUCT, artifact_location=(folder / "artifacts").as_uri())
+    models = (sampled.model, sampled.model.with_calibrator(SigmoidCalibrator(slope=0.5, intercept=0.0)))
+    for number, model in enumerate(models, start=1):
+        run_id = client.create_run(experiment).info.run_id
+        tags = {THRESHOLD_TAG: "0.5", VIEW_TAG: sampled.product.view.digest}
+        if number == 1:
+            bento = product_bento(replace(sampled, model=model), folder / "bentoml", version=number)
+            tags[BENTO_TAG] = bento.tag
+        model_uri = registry.log_model(run_id, model)
+        client.set_terminated(run_id)
+        version = registry.register(PRODUCT, model_uri, run_id, digest=model.digest, tags=tags)
+        registry.write_verdicts(PRODUCT, version, [RecordedVerdict("auc_floor", "pass", "0.9 >= 0.7")])
+    found = Home(folder, sampled)
+    found.release(1)
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def start(home: Home, port: int, log: Path, *options: str) -> "subprocess.Popen[bytes]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    command = [sys.executable, "-m", "mlops_assets.cli", "serve", PRODUCT, "--port", str(port), *options]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env={**environment, "MLOPS_HOME": str(home.folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@pytest.fixture
+def service(home: Home, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", httpx.Client]]:
+    port = free_port()
+    process = start(home, port, tmp_path / "log", "--workers", "2")
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            wait(lambda: client.get("/readyz").status_code == 200, START_SECONDS, tmp_path / "log")
+            yield process, client
+    finally:
+        for left in children(process):
+            left.kill()
+        process.kill()
+        process.wait()
+
+
+def wait(holds: Callable[[], bool], seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if holds():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(log.read_text(errors="replace")[-3000:])
+
+
+def children(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_children(
+    home: Home, service: tuple["subprocess.Popen[bytes]", httpx.Client], tmp_path: Path
+) -> None:
+    process, client = service
+    event = home.sampled.events.head(1).to_dicts()[0]
+
+    def versions() -> set[int]:
+        """Of the workers that answer some connections of their own."""
+        answers = [httpx.post(f"{client.base_url}/predict", json=event) for _ in range(20)]
+        assert all(answer.status_code == 200 for answer in answers)
+        return {answer.json()["version"] for answer in answers}
+
+    wait(lambda: client.get("/model").json()["plan_sequence"] == 1, FOLLOW_SECONDS, tmp_path / "log")
+    assert versions() == {1}
+    running = {child.pid for child in children(process)}
+    sequence = home.release(2)
+    wait(lambda: versions() == {2}, FOLLOW_SECONDS, tmp_path / "log")
+    answer = client.get("/model").json()
+    assert (answer["mode"], answer["plan_sequence"], answer["by"]) == ("blue_green", sequence, "ann")
+    assert answer["follower"]["last_error"] is None
+    assert {child.pid for child in children(process)} >= running - {process.pid}
+    metrics = client.get("/metrics").text
+    assert f'mlops_release_plan_sequence{{product="{PRODUCT}"}} {float(sequence)}' in metrics
+    started = children(process)
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    assert [child for child in started if child.is_running() and child.status() != "zombie"] == []
+
+
+def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = start(home, server.getsockname()[1], tmp_path / "log")
+        assert process.wait(60) == 1
+    assert "is taken" in (tmp_path / "log").read_text()
+    empty = Home(tmp_path / "empty", home.sampled)
+    process = start(empty, free_port(), tmp_path / "log")
+    assert process.wait(60) == 1
+    assert "materialize a product's model_version first" in (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""`mlops serve` for real: the champion's bento answers, follows the plan without a restart, and stops with all children."""
+"""`mlops serve` for real: it answers, follows the plan without a restart, and stops with all children."""
 
 import os
 import signal

@@ -21,6 +21,7 @@ from mlops_assets.core.online_scoring import EventFacts, OnlineScoring
 from mlops_assets.core.online_store import OnlineStore
 from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.settings import Settings, load_settings
+from serving.checkpoints import Checkpoints
 from serving.endpoints import ProductEndpoints, StoreFacts
 from serving.event_types import EventTypes, example_event
 from serving.live_release import POLL_SECONDS, LiveRelease
@@ -51,6 +52,7 @@ class Worker:
         self.metrics = ServingMetrics(manifest.product)
         self.live = LiveRelease(self.product, own, serving_home=self.settings.serving_home)
         self._store = self.open_store()
+        self._checkpoints = Checkpoints(self._store, self.open_store)
         spec, view = self.product.spec, self.product.view
         facts = EventFacts(spec.id_column, view.event_timestamp, (*spec.entities, spec.id_column)[0])
         self.scoring = OnlineScoring(
@@ -119,6 +121,7 @@ class Worker:
             self._follower.wait()
         self.endpoints.close()
         self._shadow.close()
+        self._checkpoints.close()
         self._store.close()
 
     async def _keep_up(self) -> None:

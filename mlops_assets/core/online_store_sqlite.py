@@ -21,6 +21,8 @@ FORMAT = 1
 BUSY_SECONDS = 2.0
 """How long a commit waits for the commits of other processes."""
 POSITION_DIGITS = 20
+LARGEST_LOG_PAGES = 65_536
+"""Length of the log, 256 MiB, at which a commit empties it although another thread writes checkpoints."""
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 CREATE TABLE store (identity TEXT NOT NULL, newest_cleared_version INTEGER NOT NULL);
@@ -61,6 +63,8 @@ class SqliteOnlineStore:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self.has_checkpointer = False
+        """Whether another thread calls `checkpoint`: commits then leave that to it, and do not wait for the disk."""
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -114,6 +118,14 @@ class SqliteOnlineStore:
             self._connection.close()
             self._connection = None
 
+    def checkpoint(self) -> None:
+        """Bring the log's pages into the file, while commits go on.
+
+        By itself SQLite does this within every few hundredth commit, which then waits for the disk: tens of
+        milliseconds where all others take a tenth of one.
+        """
+        self._ask(lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+
     def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         try:
             return question(self._opened())
@@ -144,6 +156,8 @@ class SqliteOnlineStore:
         if not self._file.exists():
             _create(self._file)
         connection = _connect(self._file)
+        if self.has_checkpointer:
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LARGEST_LOG_PAGES}")
         (found,) = connection.execute("PRAGMA user_version").fetchone()
         if found == FORMAT:
             return connection

@@ -1,0 +1,47 @@
+"""Writes the checkpoints of an embedded online store, so that no request waits for the disk.
+
+What must not live here: what a checkpoint is (`online_store_sqlite`).
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from mlops_assets.core.errors import OnlineStoreError
+from mlops_assets.core.online_store import OnlineStore
+from mlops_assets.core.online_store_sqlite import SqliteOnlineStore
+
+PAUSE_SECONDS = 0.2
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """A thread that brings the log of the worker's store into its file; does nothing for other stores."""
+
+    def __init__(self, store: OnlineStore, open_store: Callable[[], OnlineStore]) -> None:
+        """`store` is the one that requests use, before its first use; the thread opens one of its own."""
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(open_store,), name="checkpoints", daemon=True)
+        if isinstance(store, SqliteOnlineStore):
+            store.has_checkpointer = True
+            self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def _run(self, open_store: Callable[[], OnlineStore]) -> None:
+        store = open_store()
+        is_well = True
+        while not self._ended.wait(PAUSE_SECONDS):
+            try:
+                if isinstance(store, SqliteOnlineStore):
+                    store.checkpoint()
+                is_well = True
+            except OnlineStoreError as error:
+                if is_well:
+                    _log.warning("no checkpoint was written: %s", error)
+                is_well = False
+        store.close()

@@ -21,7 +21,7 @@ from mlops_assets.core.registry import ModelRegistry
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.tables import DeltaTables
 from mlops_assets.definitions import platform_resources
-from mlops_assets.products.fraud_detection.features import PUBLISHED
+from mlops_assets.products.fraud_detection.features import PUBLISHED_FEATURES
 
 FRAUD = "fraud_detection"
 FIRST_DAY, END_DAY = date(2018, 4, 1), date(2018, 6, 1)
@@ -57,6 +57,7 @@ def small_spec(**sections: Mapping[str, Any] | list[dict[str, Any]]) -> ProductS
                 "compromised_customers_per_day": 1,
             },
         },
+        "model_features": PUBLISHED_FEATURES,
         "split": {"train_days": 14},
         "training": {"num_boost_round": 40, "parameters": {"learning_rate": 0.2, "min_data_in_leaf": 10}},
         "tuning": {"trials": 2, "timeout_seconds": 600},
@@ -74,10 +75,8 @@ def small_spec(**sections: Mapping[str, Any] | list[dict[str, Any]]) -> ProductS
 
 
 def small_product(**sections: Any) -> Product:
-    """Fraud detection with the small declaration and its published features, a third of them all."""
-    product = load_product(FRAUD)
-    view = replace(product.view, features=PUBLISHED)
-    return replace(product, spec=small_spec(**sections), view=view)
+    """Fraud detection with the small declaration; its view is the product's own, as a bento carries its sources."""
+    return replace(load_product(FRAUD), spec=small_spec(**sections))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 INGEST = ("raw_events", "events", "rejected_events", "labels", "features")
 RETRAIN = ("training_set", "hyperparameters", "model", "evaluation", "model_version", "bento", "release")
-MONITOR = ("predictions", "outcomes", "drift_report", "performance_report")
+MONITOR = ("predictions", "outcomes", "drift_report", "performance_report", "parity_report")
 COLLECT = ("served_predictions", "predictions", "outcomes")
 
 
@@ -34,7 +34,7 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     jobs = [
         _job(spec, "ingest", INGEST, "Read the source, judge it by the contract, compute features."),
         retrain,
-        _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift and performance."),
+        _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift, performance and parity."),
         _job(spec, "collect", COLLECT, "Collect what services captured, beside the scores of the batch."),
     ]
     schedules: list[dg.ScheduleDefinition] = []

@@ -11,6 +11,7 @@ from mlops_assets.assets.features import feature_assets
 from mlops_assets.assets.monitoring import monitoring_assets
 from mlops_assets.assets.online_features import online_features_assets
 from mlops_assets.assets.operation import operation_assets
+from mlops_assets.assets.parity import parity_assets
 from mlops_assets.assets.release import release_assets
 from mlops_assets.assets.training import training_assets
 from mlops_assets.automation.jobs import product_automation
@@ -60,5 +61,6 @@ def product_definitions(product: Product) -> dg.Definitions:
         *release_assets(product),
         *operation_assets(product),
         *monitoring_assets(product),
+        *parity_assets(product),
     ]
     return dg.Definitions.merge(dg.Definitions(assets=assets), product_automation(product.spec))

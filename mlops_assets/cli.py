@@ -193,6 +193,31 @@ def serve(
 
 
 @app.command()
+def drill(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Drills; none means all.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Break a served bento on purpose, under a bounded load, and show what happens; exit code 1 if one went wrong.
+
+    Everything runs in a folder of its own on loopback: nothing of MLOPS_HOME is read or changed. All drills together
+    take some minutes.
+    """
+    from mlops_assets.commands.drill import chosen_drills, drills_json, print_drills, run_drills
+
+    chosen = chosen_drills(names)
+    let_waiting_threads_sleep()
+    outcomes = run_drills(chosen, console=Console(stderr=True))
+    if as_json:
+        print(json.dumps(drills_json(outcomes)))
+    else:
+        print_drills(outcomes, console=Console())
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command()
 def approve(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""
     _decide("approve", product, version, by=by, reason=reason)

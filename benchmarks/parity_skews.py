@@ -164,6 +164,9 @@ class _ClosedWindow(WindowFeature):
     def feature_name(self, window: timedelta) -> str:
         return super().feature_name(window - timedelta(microseconds=1))
 
+    def feature_description(self, window: timedelta) -> str:
+        return super().feature_description(window - timedelta(microseconds=1))
+
 
 def _closed(view: FeatureView) -> FeatureView:
     def change(feature: WindowFeature) -> WindowFeature:

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from benchmarks.parity import Outcome, is_caught, run_cohort, run_fraud, run_skews, stream_of
 from benchmarks.parity_skews import SKEWS, Correct
 
-OPTIONS = Namespace(requests=700, cohort_requests=300, workers=2, store=None)
+OPTIONS = Namespace(requests=400, cohort_requests=300, workers=2, store=None)
 
 
 @pytest.fixture(scope="module")

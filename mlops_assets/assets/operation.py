@@ -66,7 +66,7 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
                 threshold=champion.threshold,
                 model_as_of=champion.as_of,
             )
-            rows = pl.concat([served.cast(scored.schema), scored])
+            rows = pl.concat([served.select(scored.columns).cast(scored.schema), scored])
             writes.write(rows, days)
             arms.update(dict(rows.group_by("arm").len().iter_rows()))
         ours = rows.filter(pl.col("model_version") == champion.version)

@@ -1,5 +1,6 @@
 """A product without a time axis tells the same story, unpartitioned, with its variant beside it."""
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +10,8 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.contracts import describe_columns
 from mlops_assets.core.errors import TrainingError
+from mlops_assets.core.online_store_open import open_online_store
+from mlops_assets.core.prediction_record import PredictionRecord, encode_record
 from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets_tests.assets.small_home import CANDIDATE, INGEST, SmallHome
@@ -83,3 +86,39 @@ def test_a_cohort_takes_no_as_of_day(home: SmallHome) -> None:
         TrainingError, match="mortality_risk has no time axis: its training set takes no as_of"
     ):
         home.materialize("training_set", config=config)
+
+
+def test_a_cohort_unites_what_was_served_with_the_batch_scores_of_unseen_members(home: SmallHome) -> None:
+    home.registry.set_alias("mortality_risk", "champion", 1)
+    split = dict(home.read("training_set").select("patient_id", "split").iter_rows())
+    test_members = [member for member, name in split.items() if name == "test"]
+    train_member = next(member for member, name in split.items() if name == "train")
+    with closing(open_online_store(home.settings.online_store, "mortality_risk")) as store:
+        records = [served(member, at=at) for at, member in enumerate((test_members[0], train_member))]
+        store.commit([], [encode_record(record) for record in records])
+    home.materialize("served_predictions", "predictions", "outcomes")
+    predictions = home.read("predictions")
+    assert dict(predictions.group_by("arm").len().iter_rows()) == {
+        "champion": 2,
+        "batch": len(test_members) - 1,
+    }
+    assert predictions["patient_id"].is_unique().all()
+    assert home.read("outcomes").height == predictions.height
+
+
+def served(member: int, *, at: int) -> PredictionRecord:
+    return PredictionRecord(
+        prediction_id=f"v1-{member}",
+        event_id=member,
+        request={"patient_id": member},
+        event_timestamp=None,
+        known_at=None,
+        received_at=1_700_000_000_000_000 + at,
+        version=1,
+        role="champion",
+        plan_sequence=1,
+        features=(1.0,),
+        score=0.25,
+        threshold=0.5,
+        decision=0,
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets.core.settings import Settings
+from mlops_assets.resources.batched_event_log import BATCH_SIZE
 from mlops_assets.resources.embedded_sqlite import spare_the_disk
 
 INSTANCE_YAML = """\
@@ -22,13 +23,17 @@ concurrency:
   pools:
     granularity: op
     default_limit: 1 # the pool `release`: releases run one at a time
+event_log_storage: # SQLite in the usual place; the events of a range of partitions are stored together
+  module: mlops_assets.resources.batched_event_log
+  class: BatchedEventLog
 """
 
 
 def ensure_dagster_home(settings: Settings) -> Path:
     """Return the folder of DAGSTER_HOME, or `$MLOPS_HOME/dagster` when it is unset, with a dagster.yaml in it.
 
-    Sets DAGSTER_HOME, MLOPS_HOME and MLflow's quiet switches for this process and the ones it starts.
+    Sets DAGSTER_HOME, MLOPS_HOME, the size of Dagster's batches of events and MLflow's quiet switches for this process
+    and the ones it starts.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
@@ -37,6 +42,7 @@ def ensure_dagster_home(settings: Settings) -> Path:
         configuration.write_text(INSTANCE_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["MLOPS_HOME"] = str(settings.home)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(BATCH_SIZE))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     return home

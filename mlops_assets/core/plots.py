@@ -18,6 +18,7 @@ from mlops_assets.core.plot_style import (
     legend,
     log_odds_histograms,
     new_figure,
+    place_grid,
     to_png,
 )
 
@@ -85,16 +86,20 @@ def feature_histograms(features: pl.DataFrame, *, title: str = "Distribution of 
     )
     note = f"{features.height:,} rows; share of nulls in brackets; outermost bars hold the tails{left_out}"
     figure, axes = new_figure(title, note, columns=_COLUMNS, rows=rows, height=0.9 + 1.25 * rows)
+    place_grid(figure, rows=rows)
     for one, name in zip(axes, shown, strict=False):
         values = features[name].drop_nulls().cast(pl.Float64).to_numpy()
         null_share = features[name].null_count() / max(features.height, 1)
-        one.set_title(f"{_shorten(name, 30)} ({null_share:.0%})", fontsize=8, loc="left")
-        one.tick_params(labelsize=7, labelleft=False, length=2)
+        one.set_title(f"{_shorten(name, 28)} ({null_share:.0%})", fontsize=8, loc="left")
+        one.tick_params(labelsize=7, length=2)
+        one.yaxis.set_visible(False)
         one.grid(visible=False)
         if len(values):
             low, high = np.quantile(values, [0.01, 0.99])
             high = high if high > low else low + 1
-            one.hist(np.clip(values, low, high), bins=_BINS, color=BLUE)
+            counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS)
+            one.stairs(counts, edges, fill=True, color=BLUE)
+            one.set_ylim(0, counts.max() * 1.05)
             one.locator_params(axis="x", nbins=3)
     for one in axes[len(shown) :]:
         one.set_visible(False)

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -53,6 +54,8 @@ def _console(*, stderr: bool = False) -> "Console":
 
 def _settings() -> Settings:
     let_waiting_threads_sleep()
+    # Dagster warns of a beta parameter that it passes to itself whenever a sensor has a job.
+    warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
     return load_settings(os.environ, working_directory=Path.cwd())
 
 

@@ -24,6 +24,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from mlops_assets.core.entity_state import (
+    EntityState,
+    NewRow,
+    with_row,
+)
 from mlops_assets.core.errors import FeatureError, InvalidEventError, KnownEventError
 from mlops_assets.core.feature_view import KNOWN_AT, FeatureView
 from mlops_assets.core.online_expressions import EventReader, compile_feature, read_value
@@ -34,11 +39,8 @@ from mlops_assets.core.online_layout import (
     EVENT_TIME,
     NULL,
     EntityLayout,
-    EntityState,
-    NewRow,
     empty_key,
     entity_layouts,
-    with_row,
 )
 from mlops_assets.core.online_windows import OwnValues, window_groups
 from mlops_assets.core.prediction_record import Value

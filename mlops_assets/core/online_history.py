@@ -11,6 +11,16 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from mlops_assets.core.entity_state import (
+    HAS_LABEL_VERSIONS,
+    HAS_NULLS,
+    HAS_TEXT_IDS,
+    HAS_VERSIONS,
+    LONG_AGO,
+    NEVER,
+    StateHeader,
+    pack_state,
+)
 from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.feature_aggregates import as_codes, as_fixed_point, as_numbers
 from mlops_assets.core.feature_rows import Rows, event_rows, label_rows
@@ -19,18 +29,10 @@ from mlops_assets.core.online_features import content_columns, content_digest
 from mlops_assets.core.online_layout import (
     EVENT_KNOWN,
     EVENT_VALUES,
-    HAS_LABEL_VERSIONS,
-    HAS_NULLS,
-    HAS_TEXT_IDS,
-    HAS_VERSIONS,
     LABEL_KNOWN,
     LABEL_VALUES,
-    LONG_AGO,
-    NEVER,
     NULL,
     EntityLayout,
-    StateHeader,
-    pack_state,
 )
 
 CORRECTION_DIGEST = 0
@@ -175,6 +177,7 @@ def _state(layout: EntityLayout, events: _EntityRows, labels: _EntityRows | None
         flags=flags,
         counts=(len(events.ids), len(labels.ids) if labels else 0),
         latest_known=(int(words[EVENT_KNOWN].max()), latest_label),
+        event_width=len(words),
         words=blocks,
         tail=tail,
     )

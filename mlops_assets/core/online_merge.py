@@ -9,26 +9,28 @@ from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
+from mlops_assets.core.entity_state import (
+    HAS_LABEL_VERSIONS,
+    HAS_NULLS,
+    HAS_TEXT_IDS,
+    HAS_VERSIONS,
+    LONG_AGO,
+    NEVER,
+    EntityState,
+    StateHeader,
+    pack_state,
+)
 from mlops_assets.core.online_layout import (
     EVENT_DIGEST,
     EVENT_ID,
     EVENT_KNOWN,
     EVENT_TIME,
     EVENT_VALUES,
-    HAS_LABEL_VERSIONS,
-    HAS_NULLS,
-    HAS_TEXT_IDS,
-    HAS_VERSIONS,
     LABEL_ID,
     LABEL_KNOWN,
     LABEL_TIME,
     LABEL_VALUES,
-    LONG_AGO,
-    NEVER,
     EntityLayout,
-    EntityState,
-    StateHeader,
-    pack_state,
 )
 
 _Row = tuple[int, ...]
@@ -68,6 +70,7 @@ def _merged_plainly(header: StateHeader, old: EntityState, new: EntityState) -> 
         flags=flags,
         counts=(len(events), len(kept)),
         latest_known=(_latest_known(events), _latest_known(kept)),
+        event_width=layout.event_width,
         words=[*_words(events), *_words(kept)],
         tail=None,
     )
@@ -235,6 +238,7 @@ def _packed(
             max((e.known_at for e in events), default=LONG_AGO),
             max((label.known_at for label in labels), default=LONG_AGO),
         ),
+        event_width=layout.event_width + (1 if flags & HAS_VERSIONS else 0),
         words=[array("q", column).tobytes() for column in columns],
         tail=tail,
     )

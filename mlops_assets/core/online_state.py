@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from mlops_assets.core.entity_state import (
+    empty_state,
+)
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.feature_rows import as_microseconds
 from mlops_assets.core.feature_view import KNOWN_AT, FeatureView
@@ -18,7 +21,6 @@ from mlops_assets.core.online_layout import (
     EntityLayout,
     empty_key,
     empty_layout,
-    empty_state,
     entity_layouts,
 )
 from mlops_assets.core.online_merge import merged_state

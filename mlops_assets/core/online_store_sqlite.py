@@ -23,12 +23,16 @@ BUSY_SECONDS = 2.0
 POSITION_DIGITS = 20
 LARGEST_LOG_PAGES = 65_536
 """Length of the log, 256 MiB, at which a commit empties it although another thread writes checkpoints."""
+CACHE_KIB = 131_072
+"""Memory that a connection may use for pages, 128 MiB: with SQLite's 2 MiB most are fetched from the log again."""
+LAST_UNUSED_VERSION = 127
+"""Versions begin above and take two bytes for long: a row that keeps its length is overwritten where it changed."""
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 CREATE TABLE store (identity TEXT NOT NULL, newest_cleared_version INTEGER NOT NULL);
 CREATE TABLE state (key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, content BLOB NOT NULL);
 CREATE TABLE captured (position INTEGER PRIMARY KEY, content BLOB);
-INSERT INTO store VALUES (lower(hex(randomblob(16))), {ABSENT});
+INSERT INTO store VALUES (lower(hex(randomblob(16))), {LAST_UNUSED_VERSION});
 PRAGMA user_version = {FORMAT};
 """  # noqa: S608 - two numbers of our own
 _INSERT = (
@@ -185,6 +189,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA mmap_size = {1 << 30}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return connection
 
 

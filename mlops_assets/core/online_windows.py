@@ -13,18 +13,20 @@ from datetime import timedelta
 from math import isnan
 from typing import Any
 
+from mlops_assets.core.entity_state import (
+    HAS_LABEL_VERSIONS,
+    HAS_NULLS,
+    HAS_VERSIONS,
+    EntityState,
+)
 from mlops_assets.core.feature_view import FeatureView, WindowFeature
 from mlops_assets.core.online_layout import (
     EVENT_KNOWN,
     EVENT_VALUES,
-    HAS_LABEL_VERSIONS,
-    HAS_NULLS,
-    HAS_VERSIONS,
     LABEL_KNOWN,
     LABEL_VALUES,
     NULL,
     EntityLayout,
-    EntityState,
     StreamColumns,
 )
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from mlops_assets.core import online_layout
+from mlops_assets.core import entity_state
 from mlops_assets.core.errors import FeatureError, InvalidEventError, KnownEventError, OnlineStoreError
 from mlops_assets.core.expressions import col
 from mlops_assets.core.feature_offline import compute_features
 from mlops_assets.core.feature_view import FeatureView, RowFeature, WindowFeature
 from mlops_assets.core.online_features import OnlineFeatures
+from mlops_assets.core.online_layout import entity_layouts
 from mlops_assets.core.online_state import build_states, merge_state
 from mlops_assets.products.fraud_detection.features import VIEW as FRAUD_VIEW
 from mlops_assets.products.mortality_risk.features import VIEW as MORTALITY_VIEW
@@ -226,13 +227,30 @@ def test_a_state_that_is_none_of_ours_is_an_error_of_the_store(damage):
         world.serve(event(2, 1))
 
 
+def test_newer_events_change_the_beginning_of_a_state_until_its_room_is_full():
+    world, key = OnlineWorld(VIEW), OnlineFeatures(VIEW).keys(VALID)[1]
+    block = 48 + 8 * entity_state.ROOM_ROWS * entity_layouts(VIEW)[1].event_width
+    served(world, FIRST)
+    first = world.states[key]
+    for number in range(entity_state.ROOM_ROWS):
+        served(world, event(2 + number, 0.1 * (1 + number)))
+        assert (len(world.states[key]), world.states[key][block:]) == (len(first), first[block:])
+    served(world, event(20, 1.9))
+    assert len(world.states[key]) > len(first)
+    served(world, event(21, 1.95), event(22, 1.7))
+    expected = world.offline([], [])
+    assert {row: bits(vector) for row, vector in world.vectors.items()} == {
+        row: bits(expected[row]) for row in world.vectors
+    }
+
+
 def test_states_have_the_same_bytes_on_machines_of_either_byte_order():
     events, labels = frames([FIRST, event(2, 1)], [LabelVersion(1, EPOCH + HOUR, 1)])
     ours = dict(build_states(VIEW, events, labels, as_of=EPOCH + 2 * HOUR))
     words = struct.unpack("<4q", ours[OnlineFeatures(VIEW).keys(VALID)[0]][48:80])
     assert words[:2] == (microseconds(EPOCH), microseconds(EPOCH + HOUR))
-    assert online_layout.swapped(online_layout.swapped(struct.pack("=q", 5))) == struct.pack("=q", 5)
-    assert online_layout.swapped(struct.pack("<q", 5)) == struct.pack(">q", 5)
+    assert entity_state.swapped(entity_state.swapped(struct.pack("=q", 5))) == struct.pack("=q", 5)
+    assert entity_state.swapped(struct.pack("<q", 5)) == struct.pack(">q", 5)
 
 
 def test_the_fraud_view_is_answered_whole():

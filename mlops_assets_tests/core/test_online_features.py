@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops_assets.core import entity_state
 from mlops_assets.core.errors import InvalidEventError
 from mlops_assets_tests.core.feature_oracle import EventVersion, LabelVersion
 from mlops_assets_tests.core.online_world import OnlineWorld, bits
@@ -88,13 +90,18 @@ names = st.none() | st.lists(st.sampled_from(VIEW.feature_names), min_size=1, un
     is_text_id=st.booleans(),
     lateness=st.sampled_from([timedelta(0), 3 * HOUR, 100 * HOUR]),
     as_of=times,
+    room=st.integers(0, 8),
     data=st.data(),
 )
 def test_served_vectors_are_derived_again_offline_to_the_last_bit(
-    history, first, names, is_text_id, lateness, as_of, data
+    history, first, names, is_text_id, lateness, as_of, room, data
 ):
+    with patch.object(entity_state, "ROOM_ROWS", room):
+        check_stream(history, first, OnlineWorld(VIEW, names, lateness, is_text_id), as_of, data)
+
+
+def check_stream(history, first, world, as_of, data):
     events, labels = history
-    world = OnlineWorld(VIEW, names, lateness, is_text_id)
     lake_events = [event for event in events if event.known_at < as_of]
     lake_labels = [label for label in labels if label.known_at < as_of]
     world.load(lake_events, lake_labels, as_of=as_of)

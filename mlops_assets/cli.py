@@ -192,7 +192,7 @@ def serve(
     from mlops_assets.commands.serve import run_serve
 
     (name,) = chosen_products([product])
-    run_serve(_settings(), name, port=port, workers=workers, console=Console())
+    run_serve(_settings(), name, port=port, workers=workers, console=_console())
 
 
 @app.command()
@@ -211,11 +211,11 @@ def drill(
 
     chosen = chosen_drills(names)
     let_waiting_threads_sleep()
-    outcomes = run_drills(chosen, console=Console(stderr=True))
+    outcomes = run_drills(chosen, console=_console(stderr=True))
     if as_json:
         print(json.dumps(drills_json(outcomes)))
     else:
-        print_drills(outcomes, console=Console())
+        print_drills(outcomes, console=_console())
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(1)
 

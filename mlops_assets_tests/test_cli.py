@@ -44,12 +44,15 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "demo",
         "dev",
         "doctor",
+        "drill",
         "gc",
+        "judge",
         "override",
         "plan",
         "reject",
         "release",
         "rollback",
+        "serve",
         "status",
     ]
 

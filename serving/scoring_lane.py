@@ -72,8 +72,9 @@ class ScoringLane:
                     self._answer([one])
                 return
             outcomes = [error]
-        self._metrics.capture_failures.inc(scoring.capture_failures - before[0])
-        self._metrics.store_conflicts.inc(scoring.conflicts - before[1])
+        if (now := (scoring.capture_failures, scoring.conflicts)) != before:
+            self._metrics.capture_failures.inc(now[0] - before[0])
+            self._metrics.store_conflicts.inc(now[1] - before[1])
         for (_, future), outcome in zip(turn, outcomes, strict=True):
             self._deliver(future, outcome)
 

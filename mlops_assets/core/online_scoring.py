@@ -211,12 +211,12 @@ class OnlineScoring:
     ) -> PredictionRecord:
         vector = () if error else arm.vector(features)
         score = None if error else arm.score(vector)
-        event_id = event[self.facts.id_column]
+        event_id, asked = event[self.facts.id_column], dict(event)
         time = self.facts.event_timestamp
         return PredictionRecord(
-            prediction_id=prediction_id(event_id, dict(event), version=arm.version),  # pyright: ignore[reportArgumentType]
+            prediction_id=prediction_id(event_id, asked, version=arm.version),  # pyright: ignore[reportArgumentType]
             event_id=event_id,  # pyright: ignore[reportArgumentType]
-            request=dict(event),
+            request=asked,
             event_timestamp=event[time] if time else None,  # pyright: ignore[reportArgumentType]
             known_at=known_at,
             received_at=request.received_at,

@@ -69,6 +69,18 @@ TABLE_COLUMNS: Mapping[str, Mapping[str, str]] = {
         "reference_high": "upper end of that value's interval",
         "limit": "value beyond which the window is degraded; primary metric only",
     },
+    "online_features": {
+        "as_of": "rows known before this time were loaded, UTC",
+        "loaded_at": "when the load ended, UTC",
+        "states": "entities whose state was looked at",
+        "changed_states": "states that the load changed",
+        "event_rows": "versions of events that were loaded",
+        "label_rows": "versions of labels that were loaded",
+        "events_version": "version of the table events that the rows are from",
+        "labels_version": "version of the table labels that the rows are from",
+        "feature_view": "digest of the feature view that the states are for",
+        "store": "identity of the online store",
+    },
     "parity_report": {
         "event_date": "UTC day of the requests' events; the table's partition",
         "kind": "feature, score, or request for a column of the request itself",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
@@ -105,9 +105,13 @@ class DeltaTables:
             stored = self._find(product, table)
             if stored is not None:
                 return replacement.apply(stored)
-            properties = commit.properties(days=days)
             return self._create(
-                product, table, replacement.rows, properties=properties, partition_by=replacement.partition_by
+                product,
+                table,
+                replacement.rows,
+                commit=commit,
+                days=days,
+                partition_by=replacement.partition_by,
             )
 
         return with_retries(subject, attempt)
@@ -126,7 +130,7 @@ class DeltaTables:
         def attempt() -> TableCommit:
             stored = self._find(product, table)
             if stored is None:
-                return self._create(product, table, rows, properties=commit.properties())
+                return self._create(product, table, rows, commit=commit)
             return append_rows(stored, rows, subject=subject, commit=commit)
 
         return with_retries(subject, attempt)
@@ -153,9 +157,7 @@ class DeltaTables:
             frame, commit = derive(stored)
             rows = to_storable(frame, subject=subject).sort(day_column, maintain_order=True)
             if stored is None:
-                return self._create(
-                    product, table, rows, properties=commit.properties(), partition_by=[day_column]
-                )
+                return self._create(product, table, rows, commit=commit, partition_by=[day_column])
             return append_rows(stored, rows, subject=subject, commit=commit, retries=0)
 
         return with_retries(subject, attempt)
@@ -276,9 +278,12 @@ class DeltaTables:
         table: str,
         rows: pl.DataFrame,
         *,
-        properties: CommitProperties,
+        commit: CommitInfo,
+        days: DayRange | None = None,
         partition_by: Sequence[str] = (),
     ) -> TableCommit:
+        # With retries, deltalake lets both of two creators win: the later one appends to the other's table.
+        properties = commit.properties(days=days, retries=0)
         try:
             write_deltalake(
                 self.uri(product, table),

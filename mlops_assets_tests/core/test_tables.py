@@ -1,11 +1,14 @@
 """Delta tables on local disk: what a write replaces, keeps, skips and refuses."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,6 +45,25 @@ def rows(day_numbers: list[int], amount: float = 1.0) -> pl.DataFrame:
 
 def write(tables: DeltaTables, frame: pl.DataFrame, when: DayRange | None, **options):
     return tables.write("shop", "events", frame, days=when, commit=COMMIT, **options)
+
+
+def test_rows_that_two_creators_derive_at_once_are_added_once(tables: DeltaTables) -> None:
+    def derive(stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
+        if stored is None:
+            barrier.wait(timeout=30)  # both have seen that there is no table
+            return rows([0, 0]), COMMIT
+        return rows([]), COMMIT
+
+    for number in range(20):
+        barrier = threading.Barrier(2)
+        table = f"created_{number}"
+        with ThreadPoolExecutor(2) as pool:
+            ends = [
+                pool.submit(tables.append_derived, "shop", table, derive, day_column="event_date")
+                for _ in range(2)
+            ]
+        assert sorted(end.result().rows for end in ends) == [0, 2]
+        assert tables.read("shop", table).height == 2
 
 
 def test_a_write_replaces_exactly_its_days(tables: DeltaTables) -> None:

@@ -8,6 +8,8 @@ from mlops_assets.core.online_store import StateChange
 from mlops_assets.core.online_store_sqlite import SqliteOnlineStore
 from serving.checkpoints import Checkpoints
 
+CONTENT = b"x" * 9000
+
 
 def in_file(file: Path, copy: Path) -> int:
     """States that the file holds without its log."""
@@ -21,12 +23,12 @@ def test_commits_reach_the_file_without_a_commit_that_writes_them(tmp_path: Path
     store = SqliteOnlineStore(file)
     checkpoints = Checkpoints(store, lambda: SqliteOnlineStore(file))
     try:
-        assert store.commit([StateChange("customer_id=1", 0, b"x" * 9000)], [b"record"])
+        assert store.commit([StateChange("customer_id=1", 0, CONTENT)], [b"record"])
         deadline = time.monotonic() + 20
         while in_file(file, tmp_path / "copy") == 0:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert [state.version for state in store.read(["customer_id=1"])] == [1]
+        assert [state.content for state in store.read(["customer_id=1"])] == [CONTENT]
     finally:
         checkpoints.close()
         store.close()

@@ -200,7 +200,7 @@ def _create(file: Path) -> None:
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = file.with_name(f"{file.name}-wal")
-    if log.exists():
+    if log.exists() and not file.exists():  # in this order: another process may just have made both
         raise OnlineStoreError(
             f"online store {file} is missing, and {log.name}, which holds its newest commits, is there: put the file "
             "back, or move the log away too to start with an empty store"

@@ -112,6 +112,17 @@ def test_a_new_store_never_takes_up_the_log_of_another_one(store: SqliteOnlineSt
     assert store.read(["a"])[0].version == ABSENT
 
 
+def test_a_store_that_another_process_makes_at_the_same_moment_is_taken(
+    store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.commit([StateChange("a", ABSENT, b"1")], [])
+    late, exists = SqliteOnlineStore(file), Path.exists
+    seen = iter([False])  # when it looked, the other one had made nothing yet
+    monkeypatch.setattr(Path, "exists", lambda path: next(seen, True) if path == file else exists(path))
+    assert late.read(["a"]) == store.read(["a"])
+    late.close()
+
+
 def test_a_damaged_file_is_refused_and_says_what_to_do(store: SqliteOnlineStore, file: Path) -> None:
     assert store.commit([StateChange(f"key={number}", ABSENT, CONTENT) for number in range(50)], [b"1"])
     store.close()

@@ -46,4 +46,7 @@ def refused(error: ServingError) -> RefusedRequestError:
         problem = Problem(str(error), field=error.field, event=error.event)
         return RefusedRequestError(status, "an event cannot be scored as it was sent", [problem])
     where = "the online store" if isinstance(error, OnlineStoreError) else "the model"
-    return RefusedRequestError(503, f"{where} cannot serve this request now; nothing was recorded: {error}")
+    left = "nothing was recorded"
+    if isinstance(error, OnlineStoreError) and error.may_be_done:
+        left = "it may have been recorded (sent again, it gets the answer that it would have got)"
+    return RefusedRequestError(503, f"{where} cannot serve this request now; {left}: {error}")

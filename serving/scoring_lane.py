@@ -2,7 +2,8 @@
 
 A worker is one event loop. Requests that are ready in the same turn of the loop share one atomic step, so that a busy
 worker commits less often than it answers, and an idle one never waits. The store is called on the loop's own thread:
-handing a call of 0.1 ms to another thread and back would take longer than the call. What must not live here: HTTP.
+handing a call of 0.1 ms to another thread and back would take longer than the call. `store_breaker` bounds how long
+a store that does not answer may hold the loop. What must not live here: HTTP.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from mlops_assets.core.online_scoring import Event, OnlineScoring, ScoredEvent, 
 from serving.metrics import ServingMetrics
 from serving.refusals import RefusedRequestError
 from serving.shadow import ShadowLane
+from serving.store_breaker import StorePausedError
 
 MAXIMUM_WAITING = 2000
 """Requests that wait for their turn; the next one is refused with 503, so that none waits for long."""
@@ -64,7 +66,8 @@ class ScoringLane:
             outcomes = scoring.answer([request for request, _ in turn])
         except OnlineStoreError as error:
             self._metrics.store_errors.inc(len(turn))
-            _log.warning("%d requests refused: %s", len(turn), error)
+            if not isinstance(error, StorePausedError):  # the failure before the pause was logged
+                _log.warning("%d requests refused: %s", len(turn), error)
             outcomes = [error] * len(turn)
         except Exception as error:
             if len(turn) > 1:  # a fault of one request must not be its neighbours'

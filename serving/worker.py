@@ -28,6 +28,7 @@ from serving.live_release import POLL_SECONDS, LiveRelease
 from serving.metrics import ServingMetrics
 from serving.scoring_lane import ScoringLane
 from serving.shadow import ShadowLane
+from serving.store_breaker import StoreBreaker
 
 FOLLOWER_RESTART_SECONDS = 5.0
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -57,7 +58,7 @@ class Worker:
         facts = EventFacts(spec.id_column, view.event_timestamp, (*spec.entities, spec.id_column)[0])
         self.scoring = OnlineScoring(
             facts,
-            self._store,
+            StoreBreaker(self._store, clock=time.monotonic),
             self.live.first(),
             policy=self.settings.capture_policy,
             clock=time.perf_counter,
@@ -97,7 +98,7 @@ class Worker:
     def is_ready(self) -> bool:
         """Say whether models are loaded and the store answers."""
         try:
-            self._store.read(["readiness"])
+            self.scoring.store.read(["readiness"])
         except ServingError as error:
             _log.warning("not ready: %s", error)
             return False

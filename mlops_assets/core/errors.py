@@ -98,7 +98,14 @@ class KnownEventError(InvalidEventError):
 
 
 class OnlineStoreError(ServingError):
-    """The online store does not answer, is full, or holds another format."""
+    """The online store does not answer, is full, or holds another format.
+
+    `may_be_done` is set for a commit that was sent and got no answer: read again, and the versions tell.
+    """
+
+    def __init__(self, message: str, *, may_be_done: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_done = may_be_done
 
 
 class MonitoringError(PlatformError):

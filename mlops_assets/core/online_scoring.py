@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, PlatformError, ServingError
 from mlops_assets.core.online_arms import ReleasedArms, ScoringArm
-from mlops_assets.core.online_store import OnlineStore, StateChange
+from mlops_assets.core.online_store import OnlineStore, ScoringStore, StateChange
 from mlops_assets.core.prediction_record import PredictionRecord, Value, encode_record, prediction_id
 from mlops_assets.core.settings import CapturePolicy
 
@@ -74,7 +74,7 @@ class OnlineScoring:
     def __init__(
         self,
         facts: EventFacts,
-        store: OnlineStore,
+        store: ScoringStore,
         arms: ReleasedArms,
         *,
         policy: CapturePolicy = "refuse",

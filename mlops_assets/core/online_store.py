@@ -42,17 +42,8 @@ class CapturedRecord:
     content: bytes
 
 
-class OnlineStore(Protocol):
-    """The states and captured predictions of one product.
-
-    Every method raises OnlineStoreError when the store does not answer, is full, or is not of this format; nothing was
-    changed then, save that a store over a network which did not answer a commit in time may have done it: read again,
-    and the versions tell. Safe to use from several processes; one object belongs to one thread.
-    """
-
-    def identity(self) -> str:
-        """Return the store's own name, made when it was created; positions compare within one identity only."""
-        ...
+class ScoringStore(Protocol):
+    """What a request asks of a store; raises as an OnlineStore does."""
 
     def read(self, keys: Sequence[str]) -> list[StoredState]:
         """Read the states of `keys`, in their order."""
@@ -64,6 +55,19 @@ class OnlineStore(Protocol):
 
         When it returns True, states and records outlive the death of this process.
         """
+        ...
+
+
+class OnlineStore(ScoringStore, Protocol):
+    """The states and captured predictions of one product.
+
+    Every method raises OnlineStoreError when the store does not answer, is full, or is not of this format; nothing was
+    changed then, unless the error's `may_be_done` says that a commit was sent over a network and got no answer. Safe to
+    use from several processes; one object belongs to one thread.
+    """
+
+    def identity(self) -> str:
+        """Return the store's own name, made when it was created; positions compare within one identity only."""
         ...
 
     def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:

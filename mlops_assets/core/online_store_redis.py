@@ -99,7 +99,7 @@ class RedisOnlineStore:
             arguments += (change.key, "" if is_new else f"{change.expected_version}:", change.content)
         arguments += records
         keys = (self._states, self._versions, self._captured)
-        return self._ask(lambda client: self._commit(client, keys, arguments), is_repeatable=False) == 1
+        return self._ask(lambda client: self._commit(client, keys, arguments), is_commit=True) == 1
 
     def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
         """See OnlineStore; a position is a stream id, both halves at full length."""
@@ -129,22 +129,38 @@ class RedisOnlineStore:
         self._pool.disconnect()
 
     # Any: redis-py annotates one client for its synchronous and its asynchronous use.
-    def _ask(self, question: Callable[[Any], Any], *, is_repeatable: bool = True) -> Any:
-        """Ask Redis, and once more over a new connection: that one was lost is found out only by the next question."""
+    def _ask(self, question: Callable[[Any], Any], *, is_commit: bool = False) -> Any:
+        """Ask Redis, and once more over a new connection: that one was lost is found out only by the next question.
+
+        A commit is sent once: it may have been done when its answer is lost.
+        """
+        client = self._connected()
         try:
-            return question(self._connected())
+            return question(client)
         except redis.ConnectionError as error:
             self.close()
-            if not is_repeatable:
-                self._fail(error)
+            if is_commit:
+                self._fail(error, may_be_done=True)
+        except redis.TimeoutError as error:
+            self.close()  # its late answer must not be taken for the next one's
+            self._fail(error, may_be_done=is_commit)
         except redis.RedisError as error:
             self._fail(error)
-        return self._ask(question, is_repeatable=False)
+        client = self._connected()
+        try:
+            return question(client)
+        except redis.RedisError as error:
+            self.close()
+            self._fail(error)
 
     def _connected(self) -> redis.Redis:
         if self._client is None:
-            client = redis.Redis(connection_pool=self._pool, single_connection_client=True)
-            self._greeted(client)
+            try:
+                client = redis.Redis(connection_pool=self._pool, single_connection_client=True)
+                self._greeted(client)
+            except redis.RedisError as error:
+                self._pool.disconnect()
+                self._fail(error)
             self._client = client
         return self._client
 
@@ -172,9 +188,10 @@ class RedisOnlineStore:
             )
         return identity.decode()
 
-    def _fail(self, error: redis.RedisError) -> NoReturn:
+    def _fail(self, error: redis.RedisError, *, may_be_done: bool = False) -> NoReturn:
         raise OnlineStoreError(
-            f"online store {masked(self._url)}: {masked(str(error))}; {_advice(error)}"
+            f"online store {masked(self._url)}: {masked(str(error))}; {_advice(error)}",
+            may_be_done=may_be_done,
         ) from error
 
 
@@ -182,7 +199,7 @@ def _advice(error: redis.RedisError) -> str:
     if isinstance(error, redis.AuthenticationError):
         return "set the user and password in MLOPS_ONLINE_STORE"
     if isinstance(error, redis.TimeoutError):
-        return "it does not answer in time: look at its load; what was asked may have been done"
+        return "it does not answer in time: look at its load, and at the network"
     if isinstance(error, redis.OutOfMemoryError) or "OOM " in str(error):  # the latter in a script
         return "nothing was changed: raise its maxmemory, or collect the captured predictions"
     if isinstance(error, redis.ConnectionError):

@@ -59,10 +59,19 @@ def test_a_restart_between_two_questions_fails_no_reading_and_never_repeats_a_co
     assert store.read(["a"])[0].content == b"1"
     server.stop()
     server.start()
-    with pytest.raises(OnlineStoreError):
+    with pytest.raises(OnlineStoreError) as lost:
         store.commit([], [b"record"])
+    assert lost.value.may_be_done
     assert store.commit([], [b"record"])
     assert store.captured_count() == 1
+
+
+def test_a_commit_that_was_never_sent_is_known_not_to_be_done(start: Starter) -> None:
+    server = start()
+    server.stop()
+    with pytest.raises(OnlineStoreError) as refused:
+        store_of(server).commit([], [b"record"])
+    assert not refused.value.may_be_done
 
 
 def test_a_redis_that_does_not_answer_in_time_is_an_error_soon(start: Starter) -> None:
@@ -72,9 +81,12 @@ def test_a_redis_that_does_not_answer_in_time_is_an_error_soon(start: Starter) -
     with redis.Redis.from_url(server.url) as client:
         client.client_pause(600)
         started = time.monotonic()
-        with pytest.raises(OnlineStoreError, match="does not answer in time"):
+        with pytest.raises(OnlineStoreError, match="does not answer in time") as commit:
             store.commit([], [b"record"])
         assert time.monotonic() - started < 0.4
+        with pytest.raises(OnlineStoreError, match="does not answer in time") as reading:
+            store.read(["a"])
+        assert (commit.value.may_be_done, reading.value.may_be_done) == (True, False)
         client.client_unpause()
     assert store.read(["a"])[0].version == ABSENT
 

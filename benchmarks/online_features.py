@@ -28,6 +28,7 @@ import polars as pl
 from benchmarks.feature_stream import simulated_events
 from benchmarks.feature_views import PUBLISHED_VIEW
 from benchmarks.result import print_json, print_table, ratio_with_spread
+from mlops_assets.commands.redis_server import RedisServer
 from mlops_assets.core.feature_offline import compute_features
 from mlops_assets.core.online_features import OnlineFeatures
 from mlops_assets.core.online_layout import ALLOWED_LATENESS
@@ -36,7 +37,6 @@ from mlops_assets.core.online_store import ABSENT, OnlineStore, StateChange
 from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.prediction_record import PredictionRecord, Value, encode_record
 from mlops_assets.products.fraud_detection.simulator import Simulation
-from mlops_assets_tests.core.redis_server import RedisServer
 
 PEER_PYTHON = Path(".venv-peers-feast/bin/python")
 PEER = Path(__file__).with_name("feast_peer.py")

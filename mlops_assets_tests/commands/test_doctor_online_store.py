@@ -8,8 +8,8 @@ import redis
 
 from mlops_assets.commands.doctor_check import Check, Checkup
 from mlops_assets.commands.doctor_online_store import online_store_checks
+from mlops_assets.commands.redis_server import RedisServer
 from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets_tests.core.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlops_assets.commands.redis_server import RedisServer
 from mlops_assets.core.online_store import ABSENT, OnlineStore, StateChange, StoredState
 from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets_tests.core.online_store_process import COUNTERS, PADDING, PRODUCT, write_number
-from mlops_assets_tests.core.redis_server import RedisServer
 
 KILLS = 5
 PROCESSES = 4

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from mlops_assets.commands.redis_server import RedisServer
 from mlops_assets.core.errors import ConfigurationError, OnlineStoreError
 from mlops_assets.core.online_store import ABSENT, StateChange
 from mlops_assets.core.online_store_redis import RedisOnlineStore
-from mlops_assets_tests.core.redis_server import RedisServer
 
 Starter = Callable[..., RedisServer]
 

@@ -1,6 +1,7 @@
 """One service per product for all tests of serving: starting one takes seconds."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +11,18 @@ PRODUCTS = ("fraud_detection", "mortality_risk")
 
 
 @pytest.fixture(scope="session")
-def fraud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    yield from serve("fraud_detection", tmp_path_factory)
+def bentoml_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bentoml")
 
 
 @pytest.fixture(scope="session")
-def mortality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    yield from serve("mortality_risk", tmp_path_factory)
+def fraud(bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    yield from serve("fraud_detection", bentoml_home=bentoml_home, home=tmp_path_factory.mktemp("fraud"))
+
+
+@pytest.fixture(scope="session")
+def mortality(bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    yield from serve("mortality_risk", bentoml_home=bentoml_home, home=tmp_path_factory.mktemp("mortality"))
 
 
 @pytest.fixture(params=PRODUCTS)

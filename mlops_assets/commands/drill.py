@@ -1,6 +1,6 @@
 """`mlops drill`: break a served bento on purpose, under load, and show what happens.
 
-What must not live here: the drills (`drill_release`, `drill_failure`).
+What must not live here: the drills (`drill_release`, `drill_failure`, `drill_redis`).
 """
 
 import tempfile
@@ -14,11 +14,12 @@ from rich.table import Table
 
 from mlops_assets.commands.drill_failure import FAILURE_DRILLS
 from mlops_assets.commands.drill_home import make_drill_home
+from mlops_assets.commands.drill_redis import REDIS_DRILLS
 from mlops_assets.commands.drill_release import RELEASE_DRILLS
 from mlops_assets.commands.drill_stage import Drill, DrillOutcome, Stage
 from mlops_assets.core.errors import ConfigurationError
 
-DRILLS = {drill.name: drill for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS)}
+DRILLS = {drill.name: drill for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS, *REDIS_DRILLS)}
 
 
 def chosen_drills(names: Sequence[str] | None) -> list[Drill]:

@@ -19,6 +19,7 @@ from mlops_assets.commands.drill_stage import (
     Drill,
     Seen,
     Stage,
+    answered_since,
     by_version,
     failed,
     missing_and_repeated,
@@ -91,12 +92,8 @@ def store_down(stage: Stage) -> Seen:
         finally:
             holder.close()
         freed = time.monotonic()
-        load.wait_for(lambda _: _answered_since(load, freed) >= ANSWERS, seconds=WAIT_SECONDS)
+        load.wait_for(lambda _: answered_since(load, freed) >= ANSWERS, seconds=WAIT_SECONDS)
     return _refused_then_answered(stage, load, freed)
-
-
-def _answered_since(load: DrillLoad, moment: float) -> int:
-    return sum(answer.is_answered for answer in load.since(moment))
 
 
 def _refused_then_answered(stage: Stage, load: DrillLoad, freed: float) -> Seen:
@@ -109,11 +106,11 @@ def _refused_then_answered(stage: Stage, load: DrillLoad, freed: float) -> Seen:
     statuses = sorted({answer.status for answer in refused})
     words = (
         f"{len(refused)} requests got {', '.join(map(str, statuses)) or 'nothing'}, {left} of them were captured; "
-        f"{_answered_since(load, freed)} answered afterwards; {missing} acknowledged ones missing; "
+        f"{answered_since(load, freed)} answered afterwards; {missing} acknowledged ones missing; "
         f"it said: {refused[0].message[:100] if refused else '-'}"
     )
     is_expected = statuses == [503] and left == missing == repeated == 0
-    return Seen(words, is_expected and _answered_since(load, freed) >= ANSWERS // 2)
+    return Seen(words, is_expected and answered_since(load, freed) >= ANSWERS // 2)
 
 
 def worker_killed(stage: Stage) -> Seen:
@@ -129,7 +126,7 @@ def worker_killed(stage: Stage) -> Seen:
             lambda _: len({p.pid for p in stage.workers()} - {victim}) >= len(before), seconds=WORKER_SECONDS
         )
         back = time.monotonic() - killed
-        load.wait_for(lambda _: _answered_since(load, killed) >= 2 * ANSWERS, seconds=WAIT_SECONDS)
+        load.wait_for(lambda _: answered_since(load, killed) >= 2 * ANSWERS, seconds=WAIT_SECONDS)
     records = stage.home.captured()
     missing, repeated = missing_and_repeated(load.answers, records)
     parity = parity_of(stage.home, records)
@@ -153,7 +150,7 @@ def disk_full(stage: Stage) -> Seen:
         with _full_disk(stage.workers()):
             load.wait_for(lambda answers: len(failed(answers)) >= ANSWERS // 2, seconds=WAIT_SECONDS)
         freed = time.monotonic()
-        load.wait_for(lambda _: _answered_since(load, freed) >= ANSWERS, seconds=WAIT_SECONDS)
+        load.wait_for(lambda _: answered_since(load, freed) >= ANSWERS, seconds=WAIT_SECONDS)
     return _refused_then_answered(stage, load, freed)
 
 

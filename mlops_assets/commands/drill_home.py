@@ -1,7 +1,7 @@
 """A small home of their own for the failure drills: three released-ready versions, a bento, an online state, requests.
 
 Made of the product's sample in a folder that goes afterwards; nothing of the user's is read or written. What must not
-live here: what is drilled (`drill_release`, `drill_failure`).
+live here: what is drilled (`drill_release`, `drill_failure`, `drill_redis`).
 """
 
 import random
@@ -61,11 +61,14 @@ class DrillHome:
     """Of versions 1, 2, …"""
     bento: BuiltBento
     """Of version 1."""
+    online_store: str | None = None
+    """URL of an online store elsewhere."""
 
     @cached_property
     def settings(self) -> Settings:
         """All folders below the root."""
-        return load_settings({"MLOPS_HOME": str(self.root)}, working_directory=self.root)
+        environment = {"MLOPS_HOME": str(self.root), "MLOPS_ONLINE_STORE": self.online_store or ""}
+        return load_settings(environment, working_directory=self.root)
 
     @property
     def registry_file(self) -> Path:
@@ -102,6 +105,15 @@ class DrillHome:
             store.close()
         return records
 
+    def load_states(self) -> None:
+        """Bring the history's states into the online store, which has none yet."""
+        store = self.store()
+        states = list(build_states(self.product.view, self.events, self.labels, as_of=self.as_of))
+        for start in range(0, len(states), _BLOCK):
+            block = states[start : start + _BLOCK]
+            store.commit([StateChange(key, ABSENT, content) for key, content in block], [])
+        store.close()
+
     def requests(self) -> Iterator[dict[str, object]]:
         """Yield new events without end: one a second on the events' own clock, of ENTITIES customers and terminals."""
         draw = random.Random(0)  # noqa: S311 (amounts of a drill are no secret)
@@ -128,12 +140,7 @@ def make_drill_home(root: Path) -> DrillHome:
     settings = load_settings({"MLOPS_HOME": str(root)}, working_directory=root)
     _register(product, models, settings)
     home = DrillHome(root, product, events, raw.labels, models, _bento(product, models[0], settings))
-    store = home.store()
-    states = list(build_states(product.view, events, raw.labels, as_of=home.as_of))
-    for start in range(0, len(states), _BLOCK):
-        block = states[start : start + _BLOCK]
-        store.commit([StateChange(key, ABSENT, content) for key, content in block], [])
-    store.close()
+    home.load_states()
     return home
 
 

@@ -34,6 +34,8 @@ class LoadAnswer:
     prediction_id: str | None = None
     message: str = ""
     """Of a refusal."""
+    seconds: float = 0.0
+    """From the first try to the answer."""
 
     @property
     def is_answered(self) -> bool:
@@ -100,7 +102,7 @@ class DrillLoad:
                 due = max(due, time.monotonic() - self._interval)
 
     def _ask(self, client: httpx.Client, event: Mapping[str, object]) -> LoadAnswer:
-        said = ""
+        said, began = "", time.monotonic()
         for number in range(1, TRIES + 1):
             try:
                 response = client.post("/predict", json=event)
@@ -108,7 +110,7 @@ class DrillLoad:
                 said = repr(error)
                 time.sleep(_PAUSE_SECONDS)
                 continue
-            return _read(response, event, tries=number)
+            return _read(response, event, tries=number, began=began)
         return LoadAnswer(
             _number(event, "transaction_id"),
             _number(event, "customer_id"),
@@ -116,10 +118,11 @@ class DrillLoad:
             0,
             TRIES,
             message=said,
+            seconds=time.monotonic() - began,
         )
 
 
-def _read(response: httpx.Response, event: Mapping[str, object], *, tries: int) -> LoadAnswer:
+def _read(response: httpx.Response, event: Mapping[str, object], *, tries: int, began: float) -> LoadAnswer:
     identity = _number(event, "transaction_id"), _number(event, "customer_id")
     content: dict[str, Any]
     try:
@@ -134,6 +137,7 @@ def _read(response: httpx.Response, event: Mapping[str, object], *, tries: int) 
         version=content.get("version"),
         prediction_id=content.get("prediction_id"),
         message=str(content.get("message", "")),
+        seconds=time.monotonic() - began,
     )
 
 

@@ -1,6 +1,6 @@
 """What a drill is, and the stage on which drills are played: a home, a served bento and a load.
 
-What must not live here: the drills themselves (`drill_release`, `drill_failure`).
+What must not live here: the drills themselves (`drill_release`, `drill_failure`, `drill_redis`).
 """
 
 import itertools
@@ -88,7 +88,12 @@ class Stage:
     def serving(self, **environment: str) -> Iterator[None]:
         """Serve the home's bento, following its registry, while the block runs."""
         before = self._url
-        own = {"MLFLOW_TRACKING_URI": self.home.settings.tracking_uri, **environment}
+        settings = self.home.settings
+        own = {
+            "MLFLOW_TRACKING_URI": settings.tracking_uri,
+            "MLOPS_ONLINE_STORE": settings.online_store,
+            **environment,
+        }
         with served(
             self.home.bento,
             timeout_seconds=START_SECONDS,
@@ -162,6 +167,11 @@ def _is_worker(process: psutil.Process) -> bool:
 def order_of(reason: str) -> ReleaseOrder:
     """An order of the drill, now."""
     return ReleaseOrder(by="mlops drill", at=datetime.now(UTC), reason=reason)
+
+
+def answered_since(load: DrillLoad, moment: float) -> int:
+    """How many events got a score at or after a moment of the monotonic clock."""
+    return sum(answer.is_answered for answer in load.since(moment))
 
 
 def failed(answers: list[LoadAnswer]) -> list[LoadAnswer]:

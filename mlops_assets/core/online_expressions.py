@@ -1,4 +1,4 @@
-"""Row expressions compiled for one request after another: nested closures over values that were read once.
+"""Row expressions compiled for one request after another: one generated function over values that were read once.
 
 They give, bit for bit, what `Expression.evaluate` gives, without looking at types again: `EventReader` has done so.
 What must not live here: the operations themselves (`expression_operations`), aggregation over rows.
@@ -12,10 +12,12 @@ import polars as pl
 from mlops_assets.core.errors import FeatureError, InvalidEventError
 from mlops_assets.core.expression_operations import OPERATIONS, Kind
 from mlops_assets.core.expressions import Applied, Column, Expression, Literal
+from mlops_assets.core.generated_function import GeneratedFunction
 
-Values = Sequence[object]
-Compiled = Callable[[Values, Sequence[float | None]], object]
-"""From the values that were read of the event, and a list in which those of its window features stand."""
+RowFeatures = Callable[[Sequence[object], list[float | None]], None]
+"""From the values that were read of the event, and a list in which those of its window features stand, to the other
+places of that list.
+"""
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
 _EPOCH_WEEKDAY = 3
@@ -114,107 +116,106 @@ _READERS: Mapping[Kind, Callable[[str, object], object]] = {
 }
 
 
-def compile_feature(expression: Expression, reader: EventReader, windows: Mapping[str, int]) -> Compiled:
-    """Compile a row feature; `windows` says at which place each window feature stands.
+def compile_row_features(
+    expressions: Mapping[int, Expression], reader: EventReader, windows: Mapping[str, int]
+) -> RowFeatures:
+    """Compile the row features by the place of their value; `windows` says at which place each window feature stands.
 
-    Raises: FeatureError when the feature is a text, which no model takes.
+    Raises: FeatureError when a feature is a text, which no model takes.
     """
-    if expression.dtype == pl.String:
-        raise FeatureError(f"{expression} is a text: make a category of it")
-    return _compiled(expression, "number", reader, windows)
+    code = _RowCode(reader, windows)
+    for place, expression in expressions.items():
+        if expression.dtype == pl.String:
+            raise FeatureError(f"{expression} is a text: make a category of it")
+        code.function.write(f"features[{place}] = {code.value(expression, 'number')}")
+    return code.function.compiled()
 
 
-def _compiled(
-    expression: Expression, kind: Kind, reader: EventReader, windows: Mapping[str, int]
-) -> Compiled:
-    if isinstance(expression, Column):
-        return _column(expression.name, kind, reader, windows)
-    if isinstance(expression, Literal):
-        value = float(expression.value) if kind == "number" else expression.value
-        return lambda values, window_values: value
-    if not isinstance(expression, Applied):
-        raise FeatureError(f"{expression} cannot be compiled: it is neither column, constant nor operation")
-    compiled = _applied(expression, reader, windows)
-    return _as_float(compiled) if kind == "number" and expression.dtype != pl.Float64 else compiled
+_WRITTEN: Mapping[str, str] = {
+    **{name: f"{{0}} {name} {{1}}" for name in ("+", "-", "*", "<", "<=", ">", ">=", "==", "!=")},
+    "minimum": "{0} if {0} <= {1} else {1}",
+    "maximum": "{0} if {0} >= {1} else {1}",
+    "&": "{0} != 0 and {1} != 0",
+    "|": "{0} != 0 or {1} != 0",
+    "cast_float": "{0}",
+    "text ==": "{0} == {1}",
+    "text !=": "{0} != {1}",
+    "is_weekend": f"({{0}} // {_DAY} + {_EPOCH_WEEKDAY}) % 7 >= 5",
+    "hour_between": f"{{1}} <= {{0}} % {_DAY} // {_HOUR} < {{2}}",
+}
+"""Operations as source over operands that are not null, times as microseconds; of all others `apply` is called."""
+_MAKES_NAN = ("+", "-", "*", "/")
+"""Of finite and infinite operands; NaN is null."""
 
 
-def _column(name: str, kind: Kind, reader: EventReader, windows: Mapping[str, int]) -> Compiled:
-    if name in windows:
-        place = windows[name]
-        return lambda values, window_values: window_values[place]
-    place = reader.place(name, kind)
-    return lambda values, window_values: values[place]
+class _RowCode:
+    """The source of all row features of a view: each different part of an expression is computed once, into a name."""
+
+    def __init__(self, reader: EventReader, windows: Mapping[str, int]) -> None:
+        self.function = GeneratedFunction("row_features", ("values", "features"))
+        self._reader, self._windows = reader, windows
+        self._names: dict[tuple[str, Kind], str] = {}
+
+    def value(self, expression: Expression, kind: Kind) -> str:
+        """The name of an expression's value as an operand of this kind; None is null."""
+        key = repr(expression), kind
+        if key not in self._names:
+            source = self._source(expression, kind)
+            self._names[key] = name = f"value_{len(self._names)}"
+            self.function.write(f"{name} = {source}")
+            if isinstance(expression, Applied) and expression.operation in _MAKES_NAN:
+                self.function.write(f"if {name} != {name}: {name} = None")
+        return self._names[key]
+
+    def _source(self, expression: Expression, kind: Kind) -> str:
+        if isinstance(expression, Column):
+            if expression.name in self._windows:
+                return f"features[{self._windows[expression.name]}]"
+            return f"values[{self._reader.place(expression.name, kind)}]"
+        if isinstance(expression, Literal):
+            return self.function.name(float(expression.value) if kind == "number" else expression.value)
+        if not isinstance(expression, Applied):
+            raise FeatureError(
+                f"{expression} cannot be compiled: it is neither column, constant nor operation"
+            )
+        if kind == "number" and expression.dtype != pl.Float64:
+            inner = self.value(expression, "any")
+            return f"None if {inner} is None else float({inner})"
+        return self._applied(expression)
+
+    def _applied(self, expression: Applied) -> str:
+        operation = OPERATIONS[expression.operation]
+        operands = [self.value(operand, operation.operands) for operand in expression.operands]
+        arguments = [self.function.name(argument) for argument in expression.arguments]
+        if operation.name == "category":
+            source = f"{self.function.name(_category(expression))}({operands[0]})"
+        elif operation.name in _WRITTEN:
+            source = _WRITTEN[operation.name].format(*operands, *arguments)
+        else:
+            source = f"{self.function.name(operation.apply)}({', '.join((*operands, *arguments))})"
+        if operation.name == "/":
+            source = f"{operands[0]} / {operands[1]} if {operands[1]} else {source}"
+        if operation.sees_null:
+            return source
+        nullable = [
+            name
+            for name, operand in zip(operands, expression.operands, strict=True)
+            if not isinstance(operand, Literal)
+        ]
+        is_null = " or ".join(f"{name} is None" for name in dict.fromkeys(nullable))
+        return f"None if {is_null} else {source}" if is_null else source
 
 
-def _as_float(inner: Compiled) -> Compiled:
-    def convert(values: Values, window_values: Sequence[float | None]) -> object:
-        value = inner(values, window_values)
-        return None if value is None else float(value)  # pyright: ignore[reportArgumentType]
-
-    return convert
-
-
-def _applied(expression: Applied, reader: EventReader, windows: Mapping[str, int]) -> Compiled:
-    operation, arguments = OPERATIONS[expression.operation], expression.arguments
-    operands = [_compiled(operand, operation.operands, reader, windows) for operand in expression.operands]
-    if operation.name == "is_weekend":
-        return _of_timestamp(operands[0], lambda time: (time // _DAY + _EPOCH_WEEKDAY) % 7 >= 5)
-    if operation.name == "hour_between":
-        first, end = arguments
-        return _of_timestamp(operands[0], lambda time: first <= time % _DAY // _HOUR < end)  # pyright: ignore[reportOperatorIssue]
-    apply = operation.apply
-    if operation.name == "category":
-        return _category(operands[0], expression)
-    if operation.sees_null:
-        return lambda values, window_values: apply(*[x(values, window_values) for x in operands], *arguments)
-    if len(operands) == 1:
-        return _unary(apply, operands[0], arguments)
-    return _binary(apply, *operands)
-
-
-def _of_timestamp(operand: Compiled, test: Callable[[int], bool]) -> Compiled:
-    def evaluate(values: Values, window_values: Sequence[float | None]) -> object:
-        time = operand(values, window_values)
-        return None if time is None else test(time)  # pyright: ignore[reportArgumentType]
-
-    return evaluate
-
-
-def _category(operand: Compiled, expression: Applied) -> Compiled:
+def _category(expression: Applied) -> Callable[[str], int]:
     known = expression.arguments[0]
     places = {text: place for place, text in enumerate(known)}  # pyright: ignore[reportArgumentType]
     field = next(iter(expression.columns()), None)
 
-    def evaluate(values: Values, window_values: Sequence[float | None]) -> object:
-        text = operand(values, window_values)
-        if text is None:
-            return None
+    def place_of(text: str) -> int:
         if text not in places:
             raise InvalidEventError(
                 f"{field} must be one of {', '.join(places)}, but is {text!r}", field=field
             )
         return places[text]
 
-    return evaluate
-
-
-def _unary(apply: Callable[..., object], operand: Compiled, arguments: tuple[object, ...]) -> Compiled:
-    def evaluate(values: Values, window_values: Sequence[float | None]) -> object:
-        value = operand(values, window_values)
-        return None if value is None else apply(value, *arguments)
-
-    return evaluate
-
-
-def _binary(apply: Callable[..., object], left: Compiled, right: Compiled) -> Compiled:
-    def evaluate(values: Values, window_values: Sequence[float | None]) -> object:
-        first = left(values, window_values)
-        if first is None:
-            return None
-        second = right(values, window_values)
-        if second is None:
-            return None
-        result = apply(first, second)
-        return None if isinstance(result, float) and isnan(result) else result
-
-    return evaluate
+    return place_of

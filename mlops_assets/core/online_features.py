@@ -31,7 +31,7 @@ from mlops_assets.core.entity_state import (
 )
 from mlops_assets.core.errors import FeatureError, InvalidEventError, KnownEventError
 from mlops_assets.core.feature_view import KNOWN_AT, FeatureView
-from mlops_assets.core.online_expressions import EventReader, compile_feature, read_value
+from mlops_assets.core.online_expressions import EventReader, compile_row_features, read_value
 from mlops_assets.core.online_layout import (
     ALLOWED_LATENESS,
     EVENT_DIGEST,
@@ -42,8 +42,10 @@ from mlops_assets.core.online_layout import (
     empty_key,
     entity_layouts,
 )
-from mlops_assets.core.online_windows import OwnValues, window_groups
+from mlops_assets.core.online_windows import WindowGroup
+from mlops_assets.core.plain_windows import OwnValues
 from mlops_assets.core.prediction_record import Value
+from mlops_assets.core.window_plan import group_plans
 
 _LARGEST_SCALED = 2**62
 _MICROSECOND = timedelta(microseconds=1)
@@ -84,11 +86,8 @@ class OnlineFeatures:
         self._blank: list[float | None] = [None] * (len(self.names) + len(windows))
         self._entities = tuple(_Entity(view, layout, reader, windows) for layout in entity_layouts(view))
         rows = {feature.name: feature for feature in view.row_features}
-        self._row_features = tuple(
-            (place, compile_feature(rows[name].expression, reader, windows))
-            for place, name in enumerate(self.names)
-            if name in rows
-        )
+        expressions = {place: rows[name].expression for place, name in enumerate(self.names) if name in rows}
+        self._row_features = compile_row_features(expressions, reader, windows)
         self._content = tuple(reader.place(column, "any") for column in content_columns(view))
         self._reader = reader
 
@@ -193,9 +192,7 @@ class OnlineFeatures:
 
     def _outputs(self, values: list[object], features: list[float | None]) -> tuple[float | None, ...]:
         """The asked features, `features` being filled with those of windows."""
-        for place, evaluate in self._row_features:
-            value = evaluate(values, features)
-            features[place] = None if value is None else float(value)  # pyright: ignore[reportArgumentType]
+        self._row_features(values, features)
         return tuple(features[: len(self.names)])
 
     def _digest(self, values: list[object]) -> int:
@@ -216,7 +213,7 @@ class _Entity:
     ) -> None:
         self.layout = layout
         self.key_place = reader.place(layout.entity, "any")
-        self.groups = window_groups(view, layout, windows)
+        self.groups = tuple(WindowGroup(plan) for plan in group_plans(view, layout, windows))
         columns = layout.events
         self._numbers = tuple(reader.place(column, "number") for column in columns.numbers)
         self._scaled = tuple(

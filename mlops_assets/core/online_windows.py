@@ -1,15 +1,14 @@
 """Window features of one request from one entity's state, compiled once per view.
 
 A group is what shares stream and delay: its windows end at the same row, so that they are nested slices of a column.
-Where every row is known, in its only version and without missing values, a slice is read as it lies; otherwise the
-rows that the event sees are picked first, by the rules of `feature_view`. What must not live here: the bytes of a state
-(`online_layout`), row features (`online_expressions`).
+Where every row is known, in its only version and without missing values, which is nearly always, a generated function
+answers (`plain_windows`). All other states are answered here: a slice is read as it lies where the event sees all of
+it; otherwise the rows that it sees are picked first, by the rules of `feature_view`. What must not live here: the bytes
+of a state (`online_layout`), row features (`online_expressions`).
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from math import isnan
 from typing import Any
 
@@ -19,27 +18,9 @@ from mlops_assets.core.entity_state import (
     HAS_VERSIONS,
     EntityState,
 )
-from mlops_assets.core.feature_view import FeatureView, WindowFeature
-from mlops_assets.core.online_layout import (
-    EVENT_KNOWN,
-    EVENT_VALUES,
-    LABEL_KNOWN,
-    LABEL_VALUES,
-    NULL,
-    EntityLayout,
-    StreamColumns,
-)
-
-_MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnValues:
-    """What the event itself would add to the windows of one entity; None is missing."""
-
-    numbers: Sequence[float | None]
-    scaled: Sequence[int | None]
-    objects: Sequence[object]
+from mlops_assets.core.online_layout import EVENT_KNOWN, LABEL_KNOWN, NULL
+from mlops_assets.core.plain_windows import OwnValues, plain_windows
+from mlops_assets.core.window_plan import ColumnCells, GroupPlan
 
 
 class Span:
@@ -59,13 +40,13 @@ class Span:
     )
 
     def __init__(
-        self, state: EntityState, *, is_labels: bool, start: int, stop: int, seen: list[int] | None
+        self, state: EntityState, plan: GroupPlan, *, start: int, stop: int, seen: list[int] | None
     ) -> None:
         self._state, self._start, self._stop, self._seen = state, start, stop, seen
         self._base, self._size = (
-            (state.label_base, state.label_count) if is_labels else (0, state.event_count)
+            (state.label_base, state.label_count) if plan.is_labels else (0, state.event_count)
         )
-        self._objects_from = 2 + (len(state.layout.events.objects) if is_labels else 0)
+        self._objects_from = plan.objects_from
         self.nullable = bool(state.flags & HAS_NULLS)
         self.length = stop - start if seen is None else len(seen)
         self.starts: list[int] = []
@@ -92,55 +73,62 @@ class Span:
         return [values[i] for i in self._seen]
 
 
+_NOT_PLAIN = HAS_NULLS | HAS_VERSIONS | HAS_LABEL_VERSIONS
 Aggregate = Callable[[Span, OwnValues, list[float | None]], None]
 """Writes the values of the features that share one column into the list of all window features."""
 
 
-@dataclass(frozen=True)
 class WindowGroup:
     """The asked window features over one entity that share stream and delay."""
 
-    is_labels: bool
-    delay: int
-    windows: tuple[int, ...]
-    """Lengths in microseconds, shortest first."""
-    aggregates: tuple[Aggregate, ...]
+    __slots__ = ("_aggregates", "_plain", "plan")
+
+    def __init__(self, plan: GroupPlan) -> None:
+        self.plan = plan
+        self._plain = plain_windows(plan)
+        self._aggregates = tuple(_MAKERS[column.kind](column) for column in plan.columns)
 
     def answer(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
         """Write the features of an event at `time` into their places in `values`."""
-        end = time - self.delay
-        base = state.label_base if self.is_labels else 0
-        size = state.label_count if self.is_labels else state.event_count
-        words = state.words
+        if state.latest_known < time and state.latest_label_known < time and not state.flags & _NOT_PLAIN:
+            self._plain(state, time, own, values)
+        else:
+            self.answer_seen(state, time, own, values)
+
+    def answer_seen(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
+        """Do so in any state, by looking at what the event sees."""
+        plan, words = self.plan, state.words
+        end = time - plan.delay
+        base = state.label_base if plan.is_labels else 0
+        size = state.label_count if plan.is_labels else state.event_count
         start = stop = bisect_left(words, end, base, base + size)
         starts = []
-        for window in self.windows:
+        for window in plan.windows:
             start = bisect_right(words, end - window, base, start)
             starts.append(start - base)
         start, stop = start - base, stop - base
-        if self._is_plain(state, time, start, stop):
-            span = Span(state, is_labels=self.is_labels, start=start, stop=stop, seen=None)
+        if _sees_all(plan, state, time, start, stop):
+            span = Span(state, plan, start=start, stop=stop, seen=None)
             span.starts = [at - start for at in starts]
         else:
-            pick = _seen_labels if self.is_labels else _seen_events
+            pick = _seen_labels if plan.is_labels else _seen_events
             seen = pick(state, time, start, stop)
-            span = Span(state, is_labels=self.is_labels, start=start, stop=stop, seen=seen)
+            span = Span(state, plan, start=start, stop=stop, seen=seen)
             span.starts = [bisect_left(seen, at) for at in starts]
-        for aggregate in self.aggregates:
+        for aggregate in self._aggregates:
             aggregate(span, own, values)
 
-    def _is_plain(self, state: EntityState, time: int, start: int, stop: int) -> bool:
-        """Whether the event sees every row between `start` and `stop`."""
-        if state.flags & (HAS_VERSIONS | HAS_LABEL_VERSIONS):
-            return False
-        end = time - self.delay
-        if state.latest_known >= time and not _all_known(
-            state, time, after=end - self.windows[-1], before=end
-        ):
-            return False
-        if not self.is_labels or state.latest_label_known < time:
-            return True
-        return _all_labels_known(state, time, start=start, stop=stop)
+
+def _sees_all(plan: GroupPlan, state: EntityState, time: int, start: int, stop: int) -> bool:
+    """Whether the event sees every row between `start` and `stop`."""
+    if state.flags & (HAS_VERSIONS | HAS_LABEL_VERSIONS):
+        return False
+    end = time - plan.delay
+    if state.latest_known >= time and not _all_known(state, time, after=end - plan.windows[-1], before=end):
+        return False
+    if not plan.is_labels or state.latest_label_known < time:
+        return True
+    return _all_labels_known(state, time, start=start, stop=stop)
 
 
 def _all_known(state: EntityState, time: int, *, after: int, before: int) -> bool:
@@ -178,148 +166,69 @@ def _seen_labels(state: EntityState, time: int, start: int, stop: int) -> list[i
     return sorted(newest.values())
 
 
-def window_groups(view: FeatureView, layout: EntityLayout, places: dict[str, int]) -> tuple[WindowGroup, ...]:
-    """The groups of an entity that the features in `places` need; a feature's value is written to its place."""
-    grouped: dict[tuple[str, timedelta], list[WindowFeature]] = {}
-    for feature in view.window_features:
-        if feature.entity == layout.entity and any(
-            feature.feature_name(w) in places for w in feature.windows
-        ):
-            grouped.setdefault((feature.stream, feature.delay), []).append(feature)
-    return tuple(_group(features, layout, places) for features in grouped.values())
-
-
-def _group(features: list[WindowFeature], layout: EntityLayout, places: dict[str, int]) -> WindowGroup:
-    is_labels = features[0].stream == "labels"
-    windows = sorted({w for f in features for w in f.windows if f.feature_name(w) in places})
-    columns = layout.labels if is_labels else layout.events
-    first = LABEL_VALUES if is_labels else EVENT_VALUES
-    by_column: dict[tuple[str, str | None, int], list[WindowFeature]] = {}
-    for feature in features:
-        by_column.setdefault(_shared(feature), []).append(feature)
-    aggregates = [
-        _MAKERS[kind](
-            _position(columns, kind, column, decimals),
-            first,
-            [
-                _Cell(f, windows.index(w), places[f.feature_name(w)])
-                for f in of_column
-                for w in f.windows
-                if f.feature_name(w) in places
-            ],
-            columns,
-        )
-        for (kind, column, decimals), of_column in by_column.items()
-    ]
-    lengths = tuple(window // _MICROSECOND for window in windows)
-    return WindowGroup(is_labels, features[0].delay // _MICROSECOND, lengths, tuple(aggregates))
-
-
-def _shared(feature: WindowFeature) -> tuple[str, str | None, int]:
-    """Features with the same of this are computed in one pass."""
-    if feature.aggregation == "count":
-        return ("rows" if feature.column is None else "count", feature.column, 0)
-    if feature.aggregation in ("sum", "mean"):
-        return ("total", feature.column, feature.decimals)
-    return (feature.aggregation, feature.column, 0)
-
-
-def _position(columns: StreamColumns, kind: str, column: str | None, decimals: int) -> int:
-    if column is None:
-        return 0
-    if kind == "total":
-        return columns.scaled.index((column, decimals))
-    return (columns.objects if kind == "distinct" else columns.numbers).index(column)
-
-
-class _Cell:
-    """One feature of one window: which slice it aggregates and where its value belongs."""
-
-    __slots__ = ("divisor", "includes_current", "is_mean", "place", "when_empty", "window")
-
-    def __init__(self, feature: WindowFeature, window: int, place: int) -> None:
-        self.window, self.place = window, place
-        self.includes_current, self.when_empty = feature.includes_current, feature.when_empty
-        self.is_mean, self.divisor = feature.aggregation == "mean", 10**feature.decimals
-        if self.when_empty is not None:
-            self.when_empty = float(self.when_empty)
-
-
-def _takes_current(cells: list[_Cell]) -> bool:
-    """Whether the event's own values, which are those of the events' columns, are looked at."""
-    return any(cell.includes_current for cell in cells)
-
-
-def _rows(_position: int, _first: int, cells: list[_Cell], _columns: StreamColumns) -> Aggregate:
-    plain = [(cell.window, cell.place, 1 if cell.includes_current else 0) for cell in cells]
-
+def _rows(column: ColumnCells) -> Aggregate:
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        length, starts = span.length, span.starts
-        for window, place, current in plain:
-            values[place] = float(length - starts[window] + current)
+        for cell in column.cells:
+            values[cell.place] = float(span.length - span.starts[cell.window] + cell.includes_current)
 
     return aggregate
 
 
-def _count(position: int, first: int, cells: list[_Cell], _columns: StreamColumns) -> Aggregate:
-    takes_current = _takes_current(cells)
+def _count(column: ColumnCells) -> Aggregate:
+    position, takes_current = column.position, column.takes_current
 
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        column = span.numbers(first + position) if span.nullable else None
+        numbers = span.numbers(column.word) if span.nullable else None
         current = 1 if takes_current and own.numbers[position] is not None else 0
-        for cell in cells:
+        for cell in column.cells:
             start = span.starts[cell.window]
             count = span.length - start
-            if column is not None:
-                count -= sum(map(isnan, column[start:]))
+            if numbers is not None:
+                count -= sum(map(isnan, numbers[start:]))
             values[cell.place] = float(count + (current if cell.includes_current else 0))
 
     return aggregate
 
 
-def _total(position: int, first: int, cells: list[_Cell], columns: StreamColumns) -> Aggregate:
+def _total(column: ColumnCells) -> Aggregate:
     """Sums and means: one pass over the longest slice, the windows being nested in it."""
-    word = first + len(columns.numbers) + position
-    used = sorted({cell.window for cell in cells})
-    plain = [
-        (used.index(c.window), c.place, c.includes_current, c.is_mean, c.divisor, c.when_empty) for c in cells
-    ]
-    takes_current = _takes_current(cells)
+    windows, takes_current = column.windows, column.takes_current
 
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        column = span.integers(word)
-        counts, totals, count, total, stop = [], [], 0, 0, span.length
-        for window in used:
+        scaled = span.integers(column.word)
+        of_window: dict[int, tuple[int, int]] = {}
+        count, total, stop = 0, 0, span.length
+        for window in windows:
             start = span.starts[window]
-            part = column[start:stop]
+            part = scaled[start:stop]
             if span.nullable:
                 part = [value for value in part if value != NULL]
             count, total, stop = count + len(part), total + sum(part), start
-            counts.append(count)
-            totals.append(total)
-        current = own.scaled[position] if takes_current else None
-        for at, place, includes_current, is_mean, divisor, when_empty in plain:
-            count, total = counts[at], totals[at]
-            if includes_current and current is not None:
+            of_window[window] = count, total
+        current = own.scaled[column.position] if takes_current else None
+        for cell in column.cells:
+            count, total = of_window[cell.window]
+            if cell.includes_current and current is not None:
                 count, total = count + 1, total + current
             if not count:
-                values[place] = when_empty
+                values[cell.place] = cell.when_empty
             else:
                 # Not total / divisor: of two integers Python rounds once, the definition rounds each to Float64 first.
-                values[place] = float(total) / float(divisor * count if is_mean else divisor)
+                divisor = cell.divisor * count if cell.is_mean else cell.divisor
+                values[cell.place] = float(total) / float(divisor)
 
     return aggregate
 
 
-def _extreme(pick: Callable[[Sequence[float]], float]) -> Callable[..., Aggregate]:
-    def make(position: int, first: int, cells: list[_Cell], _columns: StreamColumns) -> Aggregate:
-        takes_current = _takes_current(cells)
+def _extreme(pick: Callable[[Sequence[float]], float]) -> Callable[[ColumnCells], Aggregate]:
+    def make(column: ColumnCells) -> Aggregate:
+        takes_current = column.takes_current
 
         def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-            column = span.numbers(first + position)
-            current = own.numbers[position] if takes_current else None
-            for cell in cells:
-                part = column[span.starts[cell.window] :]
+            numbers = span.numbers(column.word)
+            current = own.numbers[column.position] if takes_current else None
+            for cell in column.cells:
+                part = numbers[span.starts[cell.window] :]
                 if span.nullable:
                     part = [value for value in part if not isnan(value)]
                 if cell.includes_current and current is not None:
@@ -335,14 +244,14 @@ def _newest(values: Sequence[float]) -> float:
     return values[-1]
 
 
-def _distinct(position: int, _first: int, cells: list[_Cell], _columns: StreamColumns) -> Aggregate:
-    takes_current = _takes_current(cells)
+def _distinct(column: ColumnCells) -> Aggregate:
+    takes_current = column.takes_current
 
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        column = span.objects(position)
-        current = own.objects[position] if takes_current else None
-        for cell in cells:
-            different = set(column[span.starts[cell.window] :])
+        objects = span.objects(column.position)
+        current = own.objects[column.position] if takes_current else None
+        for cell in column.cells:
+            different = set(objects[span.starts[cell.window] :])
             if cell.includes_current:
                 different.add(current)
             different.discard(None)
@@ -351,7 +260,7 @@ def _distinct(position: int, _first: int, cells: list[_Cell], _columns: StreamCo
     return aggregate
 
 
-_MAKERS: dict[str, Callable[..., Aggregate]] = {
+_MAKERS: dict[str, Callable[[ColumnCells], Aggregate]] = {
     "rows": _rows,
     "count": _count,
     "total": _total,

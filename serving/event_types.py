@@ -101,6 +101,7 @@ class EventTypes:
             )
         self.needed = tuple(name for name in self._fields if name in needed)
         self.names = tuple(self._fields)
+        self._optional = tuple(name for name in self._fields if name not in needed)
         self.event_type = msgspec.defstruct(
             "Event", definitions, forbid_unknown_fields=True, kw_only=True, frozen=True, gc=False
         )
@@ -163,9 +164,10 @@ class EventTypes:
             raise _wrong(problems)
 
     def _event(self, row: msgspec.Struct) -> Event:
-        event: dict[str, Value] = {
-            name: value for name in self.names if (value := getattr(row, name)) is not msgspec.UNSET
-        }
+        event: dict[str, Value] = msgspec.structs.asdict(row)
+        for name in self._optional:
+            if event[name] is msgspec.UNSET:
+                del event[name]
         for name in self._times:
             if isinstance(moment := event.get(name), datetime):
                 event[name] = microseconds(moment)

@@ -6,8 +6,8 @@ paths before them, and keeps its own metrics; every other path stays BentoML's. 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter, time_ns
 from typing import Any, Protocol
 
@@ -27,8 +27,7 @@ _ENCODE = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """A request whose body was read."""
 
     path: str
@@ -45,14 +44,13 @@ class HttpRequest:
         return next((value for key, value in self.headers if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answer; a body of None is an empty one."""
 
     body: object = None
     """Anything that msgspec writes as JSON, or bytes that are sent as they are."""
     status: int = 200
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpAnswer]]

@@ -3,9 +3,13 @@
 What must not live here: who counts.
 """
 
+from collections import Counter as Counts
+from collections.abc import Iterable
 from functools import lru_cache
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from mlops_assets.core.prediction_record import PredictionRecord
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds."""
@@ -59,9 +63,11 @@ class ServingMetrics:
         count.inc()
         duration.observe(seconds)
 
-    def predicted(self, version: int, role: str, *, is_failed: bool) -> None:
-        """Count one scored event of one arm."""
-        self._prediction(version, role, "error" if is_failed else "score").inc()
+    def predicted(self, records: Iterable[PredictionRecord]) -> None:
+        """Count scored events of the arms that scored them, or failed to."""
+        outcomes = Counts((record.version, record.role, record.error is not None) for record in records)
+        for (version, role, is_failed), count in outcomes.items():
+            self._prediction(version, role, "error" if is_failed else "score").inc(count)
 
     def _make_children(self, endpoint: str, status: int) -> tuple[Counter, Histogram]:
         return (

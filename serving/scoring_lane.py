@@ -80,6 +80,9 @@ class ScoringLane:
             self._metrics.store_conflicts.inc(now[1] - before[1])
         for (_, future), outcome in zip(turn, outcomes, strict=True):
             self._deliver(future, outcome)
+        scored = [one for outcome in outcomes if isinstance(outcome, list) for one in outcome]
+        records = (record for one in scored for record in (one.record, one.failed) if record is not None)
+        self._metrics.predicted(records)
 
     def _deliver(
         self, future: "asyncio.Future[list[ScoredEvent]]", outcome: list[ScoredEvent] | Exception
@@ -88,10 +91,6 @@ class ScoringLane:
             if not future.done():
                 future.set_exception(outcome)
             return
-        for one in outcome:
-            self._metrics.predicted(one.record.version, one.record.role, is_failed=False)
-            if one.failed is not None:
-                self._metrics.predicted(one.failed.version, one.failed.role, is_failed=True)
         if (shadow := self.scoring.arms.shadow) is not None:
             self._shadow.add(shadow, outcome)
         if not future.done():

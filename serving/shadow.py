@@ -81,5 +81,4 @@ class ShadowLane:
     def _score(self, store: OnlineStore, batch: list[tuple[ScoringArm, Sequence[ScoredEvent]]]) -> None:
         for shadow in dict.fromkeys(arm for arm, _ in batch):
             scored = [one for arm, events in batch if arm is shadow for one in events]
-            for record in score_silently(store, shadow, scored, clock=time.perf_counter):
-                self._metrics.predicted(shadow.version, "shadow", is_failed=record.error is not None)
+            self._metrics.predicted(score_silently(store, shadow, scored, clock=time.perf_counter))

@@ -7,9 +7,11 @@ the feature semantics (`online_features`) and the stores.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, PlatformError, ServingError
 from mlops_assets.core.online_arms import ReleasedArms, ScoringArm
-from mlops_assets.core.online_store import OnlineStore, ScoringStore, StateChange
+from mlops_assets.core.online_store import ABSENT, OnlineStore, ScoringStore, StateChange
 from mlops_assets.core.prediction_record import PredictionRecord, Value, encode_record, prediction_id
 from mlops_assets.core.settings import CapturePolicy
 
@@ -31,8 +33,7 @@ class EventFacts:
     """Column whose value decides the arm; falls back to the id where it is null."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoringRequest:
+class ScoringRequest(msgspec.Struct, frozen=True):
     """The events of one request, which are answered together or not at all."""
 
     events: Sequence[Event]
@@ -42,8 +43,7 @@ class ScoringRequest:
     """On the scoring's own clock, when the request arrived; for latencies."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredEvent:
+class ScoredEvent(msgspec.Struct, frozen=True):
     """An event's answer, and what a shadow needs to score it too."""
 
     record: PredictionRecord
@@ -158,11 +158,12 @@ class OnlineScoring:
     def _read(self, keys: list[str]) -> _States:
         if self.facts.event_timestamp is None:
             return _States({}, {}, b"")
-        *read, empty = self.store.read([*keys, self.arms.features.empty_key])
+        read = self.store.read(keys)
+        is_any_absent = any(state.version == ABSENT for state in read)
         return _States(
             {key: state.version for key, state in zip(keys, read, strict=True)},
             {key: state.content for key, state in zip(keys, read, strict=True)},
-            empty.content,
+            self.store.read([self.arms.features.empty_key])[0].content if is_any_absent else b"",
         )
 
     def _try(self, request: ScoringRequest, states: _States) -> list[ScoredEvent] | ServingError:

@@ -21,6 +21,13 @@ FORMAT = 1
 BUSY_SECONDS = 2.0
 """How long a commit waits for the commits of other processes."""
 POSITION_DIGITS = 20
+LONG_LOG_PAGES = 8192
+"""Length of the log, 32 MiB, from which on a checkpoint lets it begin anew."""
+FEW_PAGES = 64
+"""Pages for which commits wait then, about: a millisecond or two."""
+PASSES = 8
+RESTART_MILLISECONDS = 20
+"""How long a new beginning, and all commits with it, waits for a long read; then it is tried again next time."""
 LARGEST_LOG_PAGES = 65_536
 """Length of the log, 256 MiB, at which a commit empties it although another thread writes checkpoints."""
 CACHE_KIB = 131_072
@@ -57,6 +64,8 @@ _ADVICE = {
     "SQLITE_CORRUPT": "move it away, and materialize online_features; records that were not collected are in it",
 }
 _Answer = TypeVar("_Answer")
+_DESCRIPTORS: dict[int, int] = {}
+"""Inode of a store's file to the descriptor that checkpoints use; see `_descriptor`."""
 
 
 class SqliteOnlineStore:
@@ -123,12 +132,22 @@ class SqliteOnlineStore:
             self._connection = None
 
     def checkpoint(self) -> None:
-        """Bring the log's pages into the file, while commits go on.
+        """Bring the log's pages into the file while commits go on, and let a long log begin anew.
 
-        By itself SQLite does this within every few hundredth commit, which then waits for the disk: tens of
-        milliseconds where all others take a tenth of one.
+        By itself SQLite does both within a commit, which then waits for the disk: tens of milliseconds where all
+        others take a tenth of one. A log begins anew only when the file has all of it, which under load is never so by
+        itself: so what was committed meanwhile is brought in until little is left, and commits wait for that little.
         """
-        self._ask(lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+        self._ask(lambda connection: _checkpoint(connection, self._descriptor()))
+
+    def _descriptor(self) -> int:
+        """A descriptor of the file for `fdatasync`; it stays open until the process ends.
+
+        Closing any descriptor of a file would release the locks that SQLite holds on it in this process.
+        """
+        if self._inode not in _DESCRIPTORS:
+            _DESCRIPTORS[self._inode] = os.open(self._file, os.O_RDONLY)
+        return _DESCRIPTORS[self._inode]
 
     def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         try:
@@ -242,6 +261,38 @@ def _commit(connection: sqlite3.Connection, changes: Sequence[StateChange], reco
         connection.executemany(_CAPTURE, ((record,) for record in records))
         connection.execute("COMMIT")
     return True
+
+
+def _checkpoint(connection: sqlite3.Connection, file: int) -> None:
+    before = 0
+    for _ in range(PASSES):
+        length = _bring_in(connection, "PASSIVE")
+        if length < LONG_LOG_PAGES:
+            return
+        # SQLite does it only with the last page, and commits would wait for all that was written until then.
+        _synchronize(file)
+        if length - before <= FEW_PAGES:
+            break  # what came in during the pass before; during this one it was hardly more
+        before = length
+    else:
+        if length < LARGEST_LOG_PAGES // 2:
+            return  # commits are as fast as the disk at present: try again next time
+    connection.execute(f"PRAGMA busy_timeout = {RESTART_MILLISECONDS}")
+    try:
+        _bring_in(connection, "RESTART")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
+_synchronize = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+def _bring_in(connection: sqlite3.Connection, mode: str) -> int:
+    """Write the log's pages into the file; return the log's length when that began.
+
+    It is -1 while another process does so.
+    """
+    return connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[1]
 
 
 def _forget(connection: sqlite3.Connection, until: int) -> None:

@@ -3,8 +3,10 @@
 import resource
 import sqlite3
 import stat
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,65 @@ def test_a_commit_that_waits_too_long_for_another_one_says_so_and_succeeds_later
     holder.execute("ROLLBACK")
     holder.close()
     assert store.commit([], [b"1"])
+
+
+@contextmanager
+def checkpoints(file: Path) -> Iterator[None]:
+    """Checkpoints in a thread without a pause, as long as it lasts."""
+    ended = threading.Event()
+    store = SqliteOnlineStore(file)
+
+    def run() -> None:
+        while not ended.is_set():
+            store.checkpoint()
+        store.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(("long_log", "begins_anew"), [(10, True), (10_000, False)])
+def test_only_a_long_log_is_made_to_begin_anew(
+    store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch, long_log: int, *, begins_anew: bool
+) -> None:
+    """That commits then wait less than a few milliseconds shows only under load: benchmarks/serving."""
+    monkeypatch.setattr(online_store_sqlite, "LONG_LOG_PAGES", long_log)
+    statements: list[str] = []
+    connect = online_store_sqlite._connect
+
+    def traced(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    assert store.commit([StateChange(f"key={number}", ABSENT, CONTENT) for number in range(50)], [])
+    monkeypatch.setattr(online_store_sqlite, "_connect", traced)
+    with closing(SqliteOnlineStore(file)) as other:
+        other.checkpoint()
+    asked = [statement for statement in statements if "wal_checkpoint" in statement]
+    assert asked[0] == "PRAGMA wal_checkpoint(PASSIVE)"
+    assert ("PRAGMA wal_checkpoint(RESTART)" in asked) is begins_anew
+
+
+def test_a_long_read_does_not_hold_up_commits_by_way_of_a_checkpoint(
+    store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_store_sqlite, "LONG_LOG_PAGES", 5)
+    store.has_checkpointer = True
+    assert store.commit([StateChange("a", ABSENT, CONTENT)], [])
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM state").fetchone()
+        longest = 0.0
+        with checkpoints(file):
+            for number in range(100):
+                started = time.perf_counter()
+                assert store.commit([StateChange(f"key={number}", ABSENT, CONTENT)], [])
+                longest = max(longest, time.perf_counter() - started)
+        reader.execute("COMMIT")
+    assert longest < online_store_sqlite.BUSY_SECONDS / 2

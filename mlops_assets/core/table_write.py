@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from mlops_assets.core.day_range import DayColumn, DayRange
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 MAXIMUM_ATTEMPTS = 10
 """How often a commit that lost a race is tried before the write gives up."""
 
+_WITHOUT_DICTIONARY = (pl.Float64, pl.Int64, pl.UInt64, pl.Datetime)
 _MAINTENANCE = frozenset({"VACUUM START", "VACUUM END", "OPTIMIZE"})
 
 
@@ -101,6 +102,7 @@ class Replacement:
             predicate=None if whole or self.days is None else self.days.predicate(),
             schema_mode="overwrite" if overwrites_schema else "merge" if differs else None,
             partition_by=self.partition_by,
+            writer_properties=file_format(self.rows.schema),
             # Without a predicate deltalake keeps files that another writer added meanwhile: a mix of two.
             commit_properties=self.commit.properties(days=self.days, retries=0 if whole else None),
         )
@@ -170,6 +172,22 @@ class Replacement:
         return _row_hashes(rows, columns).equals(_row_hashes(self.rows.lazy(), columns))
 
 
+def file_format(schema: Mapping[str, pl.DataType]) -> WriterProperties:
+    """How data files are written: Zstandard's fastest level, and no dictionaries of numbers and times of eight bytes.
+
+    deltalake builds a dictionary of every column, and gives it up when it grows large. Over the five large tables of
+    half a year of transactions this takes a third less processor time than its defaults, and a third less disk.
+    """
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        column_properties={
+            name: plain for name, dtype in schema.items() if dtype.base_type() in _WITHOUT_DICTIONARY
+        },
+    )
+
+
 def append_rows(
     stored: DeltaTable, rows: pl.DataFrame, *, subject: str, commit: CommitInfo, retries: int | None = None
 ) -> TableCommit:
@@ -183,7 +201,13 @@ def append_rows(
         raise TableError(f"{subject}: appended rows do not fit the stored columns:\n{difference.describe()}")
     if rows.is_empty():
         return TableCommit(data_version(stored, None), 0, changed=False)
-    write_deltalake(stored, rows, mode="append", commit_properties=commit.properties(retries=retries))
+    write_deltalake(
+        stored,
+        rows,
+        mode="append",
+        writer_properties=file_format(rows.schema),
+        commit_properties=commit.properties(retries=retries),
+    )
     return TableCommit(stored.version(), rows.height, changed=True)
 
 

@@ -25,6 +25,7 @@ from mlops_assets.core.table_write import (
     TableCommit,
     append_rows,
     data_version,
+    file_format,
     stored_days,
     stored_rows,
     stored_schema,
@@ -292,6 +293,7 @@ class DeltaTables:
                 mode="error",
                 configuration=_CONFIGURATION,
                 storage_options=dict(self.storage_options or {}),
+                writer_properties=file_format(rows.schema),
                 commit_properties=properties,
             )
         except CommitFailedError:

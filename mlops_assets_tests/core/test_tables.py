@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow.parquet import ParquetFile
 
 from mlops_assets.core.day_range import DayRange
 from mlops_assets.core.errors import TableError, TableNotFoundError
@@ -333,3 +334,23 @@ def test_a_lost_race_is_tried_again_but_not_forever() -> None:
     with pytest.raises(TableError, match="shop/events: 10 commits in a row lost"):
         with_retries("shop/events", lose)
     assert len(attempts) == MAXIMUM_ATTEMPTS
+
+
+@pytest.mark.parametrize("how", ["created", "replaced", "appended"])
+def test_numbers_are_stored_compressed_and_without_a_dictionary_text_with_one(
+    tables: DeltaTables, tmp_path: Path, how: str
+) -> None:
+    frame = pl.DataFrame({"amount": [1.0, 2.0] * 500, "city": ["Linz", "Graz"] * 500})
+    if how == "appended":
+        tables.append("shop", "events", frame.head(0), commit=COMMIT)
+        tables.append("shop", "events", frame, commit=COMMIT)
+    else:
+        if how == "replaced":
+            write(tables, frame.head(1), None)
+        write(tables, frame, None)
+    newest = max((tmp_path / "shop" / "events").glob("*.parquet"), key=lambda file: file.stat().st_size)
+    group = ParquetFile(newest).metadata.row_group(0)
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    assert {column.compression for column in columns.values()} == {"ZSTD"}
+    assert not columns["amount"].has_dictionary_page
+    assert columns["city"].has_dictionary_page

@@ -7,6 +7,7 @@ import dagster as dg
 
 from mlops_assets.automation.abandoned_runs import close_abandoned_runs
 from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
+from mlops_assets.core.garbage import collect_garbage_rarely
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.threads import let_waiting_threads_sleep
 from mlops_assets.resources.embedded_sqlite import spare_the_disk
@@ -43,6 +44,7 @@ def platform_resources(settings: Settings) -> dict[str, object]:
 def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
     let_waiting_threads_sleep()
+    collect_garbage_rarely()
     spare_the_disk()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     products = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlops_assets.core.garbage import collect_garbage_rarely
 from mlops_assets.core.settings import Settings
 from mlops_assets.resources.batched_event_log import BATCH_SIZE
 from mlops_assets.resources.embedded_sqlite import spare_the_disk
@@ -49,7 +50,8 @@ def ensure_dagster_home(settings: Settings) -> Path:
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
-    """Open the Dagster instance that the web UI shows too."""
+    """Open the Dagster instance that the web UI shows too, in a process that then runs jobs or asks what they did."""
     ensure_dagster_home(settings)
     spare_the_disk()
+    collect_garbage_rarely()
     return dg.DagsterInstance.get()

@@ -133,8 +133,8 @@ class _Shifted(_Features):
 class _Rounded(_Features):
     def answer(self, event: Mapping[str, Value], states: Sequence[bytes], **options: object) -> OnlineAnswer:
         answer = super().answer(event, states, **options)
-        return replace(
-            answer, features=tuple(None if v is None else float(np.float32(v)) for v in answer.features)
+        return answer._replace(
+            features=tuple(None if v is None else float(np.float32(v)) for v in answer.features)
         )
 
 

@@ -16,6 +16,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -91,9 +92,9 @@ class EntityState:
         "_content",
         "_room",
         "_start",
-        "_tail_bytes",
+        "_tail_start",
+        "_used",
         "asked_until",
-        "doubles",
         "event_count",
         "event_width",
         "flags",
@@ -103,7 +104,6 @@ class EntityState:
         "latest_known",
         "latest_label_known",
         "layout",
-        "raw",
         "words",
     )
 
@@ -117,7 +117,7 @@ class EntityState:
             )
         (
             _,
-            self.flags,
+            flags,
             newest,
             room,
             older,
@@ -127,10 +127,10 @@ class EntityState:
             self.latest_known,
             self.latest_label_known,
         ) = _HEADER.unpack_from(content)
-        self.layout = layout
-        self.event_count = older + newest
-        self.event_width = width = layout.event_width + (1 if self.flags & HAS_VERSIONS else 0)
-        self.label_base = width * self.event_count
+        self.layout, self.flags = layout, flags
+        self.event_count = count = older + newest
+        self.event_width = width = layout.event_width + (1 if flags & HAS_VERSIONS else 0)
+        self.label_base = width * count
         start = _HEADER.size + 8 * room * width
         end = start + 8 * (width * older + layout.label_width * self.label_count)
         if len(content) < end:
@@ -138,21 +138,27 @@ class EntityState:
                 f"state of {layout.entity}: {len(content)} bytes where {end} are needed: clear the store and load "
                 "online_features again"
             )
-        self._room = room, newest
-        self._content = content
+        self._room, self._used, self._content, self._tail_start = room, newest, content, end
         if newest:
             self._block, self._start = _joined(content, start, end, width, (older, newest, room)), 0
         else:
             self._block, self._start = content, start
         block = memoryview(self._block)[self._start : self._start + end - start + 8 * width * newest]
-        self.raw = block if sys.byteorder == "little" else memoryview(swapped(block))
-        self.words = self.raw.cast("q")
-        self.doubles = self.raw.cast("d")
-        self._tail_bytes = memoryview(content)[end:]
+        self.words = (block if sys.byteorder == "little" else memoryview(swapped(block))).cast("q")
+
+    @property
+    def raw(self) -> "memoryview[Any]":
+        """The words as bytes, in native order."""
+        return self.words.cast("B")
+
+    @property
+    def doubles(self) -> "memoryview[Any]":
+        """The words as the numbers that some of them are."""
+        return self.words.cast("B").cast("d")
 
     def with_newest(self, row: "NewRow") -> bytes | None:
         """The state with an event that is newer than all others, if there is room for it; all else stays as it lies."""
-        room, used = self._room
+        room, used = self._room, self._used
         if (
             used == room
             or sys.byteorder != "little"
@@ -173,8 +179,8 @@ class EntityState:
             self.latest_label_known,
         )
         end = _HEADER.size + 8 * room * self.event_width
-        slots = bytearray(self._content[_HEADER.size : end])
-        memoryview(slots).cast("q")[used::room] = memoryview(_row_words(self, row)).cast("q")
+        slots = array("q", self._content[_HEADER.size : end])
+        slots[used::room] = array("q", _row_words(self, row))
         return b"".join((head, slots, memoryview(self._content)[end:]))
 
     def event_column(self, column: int) -> list[int]:
@@ -196,9 +202,9 @@ class EntityState:
     def tail(self) -> list[list]:
         """Text ids of the events, those of the labels, then the columns of objects of the events and of the labels."""
         objects = len(self.layout.events.objects) + len(self.layout.labels.objects)
-        if not len(self._tail_bytes):
+        if self._tail_start == len(self._content):
             return [[] for _ in range(2 + objects)]
-        return msgspec.msgpack.decode(self._tail_bytes)
+        return msgspec.msgpack.decode(memoryview(self._content)[self._tail_start :])
 
     def event_ids(self) -> Sequence[int | str]:
         """Per event version its id."""
@@ -215,14 +221,11 @@ class EntityState:
 
     def first_version(self, event_id: int | str) -> int | None:
         """Row of the first version of an event; None when it is not there."""
-        if isinstance(event_id, int):
-            return self._row_of(_ID.pack(event_id))
-        ids = self.event_ids()
-        return ids.index(event_id) if event_id in ids else None
-
-    def _row_of(self, word: bytes) -> int | None:
-        """First row with this id: bytes are searched tens of times faster than integers."""
-        start = self._start + 8 * EVENT_ID * self.event_count
+        if not isinstance(event_id, int):
+            ids = self.event_ids()
+            return ids.index(event_id) if event_id in ids else None
+        # Bytes are searched tens of times faster than integers.
+        word, start = _ID.pack(event_id), self._start + 8 * EVENT_ID * self.event_count
         end = start + 8 * self.event_count
         at = self._block.find(word, start, end)
         while at >= 0 and (at - start) % 8:
@@ -245,15 +248,14 @@ def _joined(content: bytes, start: int, end: int, width: int, rows: tuple[int, i
 _EMPTY = empty_state(LONG_AGO)
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+class NewRow(NamedTuple):
     """An event that a state does not hold yet."""
 
     time: int
     known_at: int
     event_id: int | str
     words: bytes
-    """Id (0 for text), digest and values, each one word in native byte order."""
+    """Time, known time, id (0 for text), digest and values, each one word in native byte order."""
     has_null: bool
     objects: Sequence[object]
 
@@ -302,8 +304,7 @@ def _position(state: EntityState, row: NewRow) -> int:
 
 
 def _row_words(state: EntityState, row: NewRow) -> bytes:
-    never = struct.pack("=q", NEVER) if state.flags & HAS_VERSIONS else b""
-    return struct.pack("=qq", row.time, row.known_at) + row.words + never
+    return row.words + struct.pack("=q", NEVER) if state.flags & HAS_VERSIONS else row.words
 
 
 def _longer_words(

@@ -16,7 +16,6 @@ What must not live here: stores (`online_store`), loading states from tables (`o
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
 from math import isnan
@@ -42,17 +41,17 @@ from mlops_assets.core.online_layout import (
     empty_key,
     entity_layouts,
 )
-from mlops_assets.core.online_windows import WindowGroup
+from mlops_assets.core.online_windows import EntityWindows
 from mlops_assets.core.plain_windows import OwnValues
 from mlops_assets.core.prediction_record import Value
 from mlops_assets.core.window_plan import group_plans
 
 _LARGEST_SCALED = 2**62
 _MICROSECOND = timedelta(microseconds=1)
+_ENCODER = msgspec.msgpack.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class OnlineAnswer:
+class OnlineAnswer(NamedTuple):
     """The features of one event, and what its entities' states become by it."""
 
     features: tuple[float | None, ...]
@@ -96,8 +95,8 @@ class OnlineFeatures:
 
         Raises: InvalidEventError for a missing entity or one that is neither number nor text.
         """
-        keys = (entity.key(event) for entity in self._entities)
-        return tuple(key for key in keys if key is not None)
+        keys = [entity.key(event) for entity in self._entities]
+        return tuple([key for key in keys if key is not None] if None in keys else keys)  # pyright: ignore[reportReturnType]
 
     def answer(
         self,
@@ -130,17 +129,18 @@ class OnlineFeatures:
         arrival = _Arrival(event_id, time, self._digest(values))
         first_known = self._first_known(asked, arrival)
         for entity, state, own in asked:
-            for group in entity.groups:
-                group.answer(state, time, own, features)
+            entity.windows.answer(state, time, own, features)
         answered = self._outputs(values, features)
         if first_known is not None:
             return OnlineAnswer(answered, first_known, None)
-        effective = max(time if known_at is None else known_at, time, *(s.asked_until for _, s, _ in asked))
-        changed = tuple(
+        effective = time if known_at is None or known_at < time else known_at
+        for _, state, _ in asked:
+            effective = max(effective, state.asked_until)
+        changed = [
             with_row(state, entity.new_row(arrival, effective, own), lateness=self._lateness)
             for entity, state, own in asked
-        )
-        return OnlineAnswer(answered, effective, changed)
+        ]
+        return OnlineAnswer(answered, effective, tuple(changed))
 
     def _asked(
         self, values: list[object], states: Sequence[bytes], empty: bytes
@@ -156,8 +156,7 @@ class OnlineFeatures:
         self, asked: "list[tuple[_Entity, EntityState, OwnValues]]", arrival: "_Arrival"
     ) -> int | None:
         """When this event was first known; None when it is new."""
-        known: set[int] = set()
-        new = 0
+        rows = []
         for _, state, _ in asked:
             if arrival.time < state.horizon:
                 field = self._view.event_timestamp
@@ -171,18 +170,11 @@ class OnlineFeatures:
                 raise InvalidEventError(
                     f"{column} {arrival.event_id!r} is of another type than before", field=column
                 )
-            row = state.first_version(arrival.event_id)
-            if row is None:
-                new += 1
-                continue
-            is_same = (
-                state.words[EVENT_TIME * state.event_count + row] == arrival.time
-                and state.words[EVENT_DIGEST * state.event_count + row] == arrival.digest
-            )
-            known.add(state.words[EVENT_KNOWN * state.event_count + row] if is_same else NULL)
-        if not known:
+            rows.append(state.first_version(arrival.event_id))
+        if rows.count(None) == len(rows):
             return None
-        if new or NULL in known or len(known) > 1:
+        known = {_known_at(state, row, arrival) for (_, state, _), row in zip(asked, rows, strict=True)}
+        if None in known or len(known) > 1:
             raise KnownEventError(
                 f"{self._view.id_column} {arrival.event_id!r} is known with other content: an event keeps its id, and "
                 "a correction comes through the lakehouse",
@@ -196,13 +188,24 @@ class OnlineFeatures:
         return tuple(features[: len(self.names)])
 
     def _digest(self, values: list[object]) -> int:
-        return content_digest([values[place] for place in self._content])  # pyright: ignore[reportArgumentType]
+        content = [values[place] for place in self._content]
+        return _digest_of([float(value) if isinstance(value, int) else value for value in content])
 
 
 class _Arrival(NamedTuple):
+    """What tells an event from another one."""
+
     event_id: int | str
     time: int
     digest: int
+
+
+def _known_at(state: EntityState, row: int | None, arrival: _Arrival) -> int | None:
+    """When the event of this row was known; None when there is none or it has other content."""
+    words, count = state.words, state.event_count
+    if row is None or (words[EVENT_TIME * count + row], words[EVENT_DIGEST * count + row]) != arrival[1:]:
+        return None
+    return words[EVENT_KNOWN * count + row]
 
 
 class _Entity:
@@ -212,38 +215,50 @@ class _Entity:
         self, view: FeatureView, layout: EntityLayout, reader: EventReader, windows: dict[str, int]
     ) -> None:
         self.layout = layout
+        self._prefix, self._suffix = f"{layout.entity}=", f"@{layout.tag}"
         self.key_place = reader.place(layout.entity, "any")
-        self.groups = tuple(WindowGroup(plan) for plan in group_plans(view, layout, windows))
+        self.windows = EntityWindows(group_plans(view, layout, windows))
         columns = layout.events
         self._numbers = tuple(reader.place(column, "number") for column in columns.numbers)
         self._scaled = tuple(
             (column, reader.place(column, "number"), 10.0**decimals) for column, decimals in columns.scaled
         )
         self._objects = tuple(reader.place(column, "any") for column in columns.objects)
-        self._pack = struct.Struct(f"=qq{len(self._numbers)}d{len(self._scaled)}q").pack
+        self._has_values = bool(columns.numbers or columns.scaled or columns.objects)
+        self._pack = struct.Struct(f"=qqqq{len(self._numbers)}d{len(self._scaled)}q").pack
 
     def key(self, event: Mapping[str, Value]) -> str | None:
         """The state's key; None when the entity is null."""
+        value = event.get(self.layout.entity)
+        if (
+            type(value) is int and 0 <= value < 2**63
+        ):  # what most entities are, without looking at all that others are
+            return f"{self._prefix}{value}{self._suffix}"
         return self.layout.key(read_value(event, self.layout.entity, "any"))
 
     def own_values(self, values: list[object]) -> OwnValues:
         """The event's values as windows over this entity aggregate them."""
-        numbers = [values[place] for place in self._numbers]
+        if not self._has_values:
+            return _NO_VALUES
+        numbers = [None if (n := values[place]) is None else n + 0.0 for place in self._numbers]  # pyright: ignore[reportOperatorIssue]
         scaled = [_scaled(column, values[place], factor) for column, place, factor in self._scaled]
-        objects = [values[place] for place in self._objects]
-        return OwnValues([None if n is None else n + 0.0 for n in numbers], scaled, objects)  # pyright: ignore[reportOperatorIssue]
+        objects = [values[place] for place in self._objects] if self._objects else ()
+        return OwnValues(numbers, scaled, objects)
 
     def new_row(self, arrival: _Arrival, known_at: int, own: OwnValues) -> NewRow:
         """The event as a row of this entity's state."""
-        event_id = arrival.event_id
-        has_null = None in own.numbers or None in own.scaled
-        words = self._pack(
-            event_id if isinstance(event_id, int) else 0,
-            arrival.digest,
-            *(float("nan") if number is None else number for number in own.numbers),
-            *(NULL if scaled is None else scaled for scaled in own.scaled),
-        )
-        return NewRow(arrival.time, known_at, event_id, words, has_null, own.objects)
+        event_id, time, digest = arrival
+        numbers, scaled, objects = own
+        has_null = None in numbers or None in scaled
+        if has_null:
+            numbers = [float("nan") if number is None else number for number in numbers]
+            scaled = [NULL if value is None else value for value in scaled]
+        id_word = event_id if isinstance(event_id, int) else 0
+        words = self._pack(time, known_at, id_word, digest, *numbers, *scaled)
+        return NewRow(time, known_at, event_id, words, has_null, objects)
+
+
+_NO_VALUES = OwnValues((), (), ())
 
 
 def content_columns(view: FeatureView) -> tuple[str, ...]:
@@ -253,8 +268,13 @@ def content_columns(view: FeatureView) -> tuple[str, ...]:
 
 def content_digest(values: Sequence[Value]) -> int:
     """64 bits that differ for other content: of `content_columns`, numbers by value whatever their type, NaN null."""
-    plain = [value if value is None or isinstance(value, str) else _plain(value) for value in values]
-    digest = blake2b(msgspec.msgpack.encode(plain), digest_size=8).digest()
+    return _digest_of(
+        [value if value is None or isinstance(value, str) else _plain(value) for value in values]
+    )
+
+
+def _digest_of(content: list[object]) -> int:
+    digest = blake2b(_ENCODER.encode(content), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 

@@ -78,15 +78,14 @@ Aggregate = Callable[[Span, OwnValues, list[float | None]], None]
 """Writes the values of the features that share one column into the list of all window features."""
 
 
-class WindowGroup:
-    """The asked window features over one entity that share stream and delay."""
+class EntityWindows:
+    """All asked window features over one entity."""
 
-    __slots__ = ("_aggregates", "_plain", "plan")
+    __slots__ = ("_groups", "_plain")
 
-    def __init__(self, plan: GroupPlan) -> None:
-        self.plan = plan
-        self._plain = plain_windows(plan)
-        self._aggregates = tuple(_MAKERS[column.kind](column) for column in plan.columns)
+    def __init__(self, plans: Sequence[GroupPlan]) -> None:
+        self._plain = plain_windows(plans)
+        self._groups = tuple(_WindowGroup(plan) for plan in plans)
 
     def answer(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
         """Write the features of an event at `time` into their places in `values`."""
@@ -97,7 +96,22 @@ class WindowGroup:
 
     def answer_seen(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
         """Do so in any state, by looking at what the event sees."""
-        plan, words = self.plan, state.words
+        for group in self._groups:
+            group.answer(state, time, own, values)
+
+
+class _WindowGroup:
+    """The asked window features over one entity that share stream and delay."""
+
+    __slots__ = ("_aggregates", "_plan")
+
+    def __init__(self, plan: GroupPlan) -> None:
+        self._plan = plan
+        self._aggregates = tuple(_MAKERS[column.kind](column) for column in plan.columns)
+
+    def answer(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
+        """Write the features of an event at `time` into their places in `values`."""
+        plan, words = self._plan, state.words
         end = time - plan.delay
         base = state.label_base if plan.is_labels else 0
         size = state.label_count if plan.is_labels else state.event_count

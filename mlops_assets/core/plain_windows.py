@@ -1,16 +1,17 @@
-"""Window features of one request from a plain state, in generated straight-line code: one function per group.
+"""Window features of one request from a plain state, in generated straight-line code: one function per entity.
 
 A state is plain for an event that sees every row of it, each in its only version and without missing values. What such
 a function gives is, to the last bit, what `online_windows` gives by looking at each row's times. What must not live
 here: states that are not plain.
 
-For windows of 1 and 7 days over events, with a count and a mean of one column, the function reads
+For one group, windows of 1 and 7 days over events, with a count and a mean of one column, the function reads
 
     def plain_windows(state, time, own, values):
-        words, size = state.words, state.event_count
-        stop = bisect_left(words, time, 0, size)
-        start_0 = bisect_right(words, time - 86400000000, 0, stop)
-        start_1 = bisect_right(words, time - 604800000000, 0, start_0)
+        words = state.words
+        size, first = state.event_count, 0
+        stop = bisect_left(words, time - 0, first, first + size)
+        start_0 = bisect_right(words, time - 86400000000, first, stop)
+        start_1 = bisect_right(words, time - 604800000000, first, start_0)
         values[3] = float(stop - start_0 + 1)
         at = 5 * size
         total_0 = sum(words[at + start_0 : at + stop])
@@ -39,24 +40,31 @@ PlainWindows = Callable[[EntityState, int, OwnValues, list[float | None]], None]
 """From a plain state, the event's time and its own values to the places of the list of all features."""
 
 
-def plain_windows(plan: GroupPlan) -> PlainWindows:
-    """Generate the function that answers a group in a plain state."""
+def plain_windows(plans: Sequence[GroupPlan]) -> PlainWindows:
+    """Generate the function that answers the groups of one entity in a plain state."""
     code = GeneratedFunction("plain_windows", ("state", "time", "own", "values"))
+    code.write("words = state.words")
+    columns = [column for plan in plans for column in plan.columns]
+    if any(column.kind in ("min", "max", "last") for column in columns):
+        code.write("numbers = state.doubles")
+    for plan in plans:
+        _write_group(code, plan)
+    return code.compiled()
+
+
+def _write_group(code: GeneratedFunction, plan: GroupPlan) -> None:
     left, right = code.name(bisect_left), code.name(bisect_right)
     if plan.is_labels:
-        code.write("words, size, first = state.words, state.label_count, state.label_base")
+        code.write("size, first = state.label_count, state.label_base")
     else:
-        code.write("words, size, first = state.words, state.event_count, 0")
+        code.write("size, first = state.event_count, 0")
     code.write(f"stop = {left}(words, time - {plan.delay}, first, first + size)")
     before = "stop"
     for window, length in enumerate(plan.windows):
         code.write(f"start_{window} = {right}(words, time - {plan.delay + length}, first, {before})")
         before = f"start_{window}"
-    if any(column.kind in ("min", "max", "last") for column in plan.columns):
-        code.write("numbers = state.doubles")
     for column in plan.columns:
         _WRITERS[column.kind](code, plan, column)
-    return code.compiled()
 
 
 def _write_counts(code: GeneratedFunction, _plan: GroupPlan, column: ColumnCells) -> None:
@@ -101,7 +109,7 @@ def _write_extremes(code: GeneratedFunction, _plan: GroupPlan, column: ColumnCel
     better, before, top = "<" if column.kind == "min" else ">", "stop", "None"
     for window in column.windows:
         part = f"numbers[at + start_{window} : at + {before}]"
-        code.write(f"top_{window} = {column.kind}({part}, default={top})")
+        code.write(f"top_{window} = {column.kind}({part}) if start_{window} < {before} else {top}")
         if top != "None":
             code.write(f"if {top} is not None and {top} {better} top_{window}: top_{window} = {top}")
         before, top = f"start_{window}", f"top_{window}"

@@ -325,3 +325,9 @@ def test_a_row_that_moves_to_another_entity_leaves_the_old_one():
     world.load([FIRST, moved], [], as_of=EPOCH + 2 * HOUR)
     assert served(world, event(2, 2))["count_others_5h"] == 0
     assert served(world, event(3, 2, customer="b"))["count_others_5h"] == 1
+
+
+@pytest.mark.parametrize("entity", [5, -5, 0, 2**63 - 1, 2**63, 5.0, -0.0, True, "a", "ß"])
+def test_states_are_found_under_the_key_that_the_loader_gave_them(entity):
+    layout = entity_layouts(VIEW)[0]
+    assert OnlineFeatures(VIEW).keys(VALID | {layout.entity: entity})[0] == layout.key(entity)

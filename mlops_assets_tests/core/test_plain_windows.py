@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.core.feature_view import FeatureView, WindowFeature
-from mlops_assets.core.online_windows import WindowGroup
+from mlops_assets.core.online_windows import EntityWindows
 from mlops_assets_tests.core.feature_oracle import EventVersion, LabelVersion
 from mlops_assets_tests.core.online_world import OnlineWorld, bits
 from mlops_assets_tests.core.test_feature_offline import EPOCH, HOUR, TICK, VIEW, amounts, event
@@ -50,9 +50,9 @@ def test_generated_windows_are_the_general_ones_and_the_offline_ones(history, ho
     asked = EventVersion(100, at, at, "a", 7, amount)
     world = OnlineWorld(VIEW, names)
     world.load(events, labels, as_of=at)
-    with patch.object(WindowGroup, "answer_seen", side_effect=AssertionError("the state is plain")):
+    with patch.object(EntityWindows, "answer_seen", side_effect=AssertionError("the state is plain")):
         plain = world.answer(asked).features
-    with patch.object(WindowGroup, "answer", WindowGroup.answer_seen):
+    with patch.object(EntityWindows, "answer", EntityWindows.answer_seen):
         general = world.answer(asked).features
     world.serve(asked)
     assert bits(plain) == bits(general) == bits(world.offline(events, labels)[100])

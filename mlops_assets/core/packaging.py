@@ -22,6 +22,7 @@ from mlops_assets.core import bento_build
 from mlops_assets.core.bento_manifest import MANIFEST_FILE, BentoManifest, ServedFeature
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.pinned_requirements import pinned_requirements
 
 REQUIREMENTS = (
     "bentoml",
@@ -41,7 +42,7 @@ REQUIREMENTS = (
     "scipy",
     "uvloop",
 )
-"""What the sources in a bento import; pinned to the versions that are installed here."""
+"""What the sources in a bento import; pinned, with all that they need, to the versions that are installed here."""
 BUILD_TIMEOUT_SECONDS = 120.0
 _SOURCES = (
     "mlops_assets/__init__.py",
@@ -99,7 +100,8 @@ def build_bento(
     sources = _sources()
     libraries = tuple((name, installed_version(name)) for name in REQUIREMENTS)
     texts = [list(source) for source in sources.items()]
-    content = json.dumps([model.digest, title, threshold, view_digest, libraries, texts])
+    requirements = pinned_requirements(REQUIREMENTS)
+    content = json.dumps([model.digest, title, threshold, view_digest, libraries, requirements, texts])
     tag = f"{product}:v{version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     manifest = BentoManifest(
         product=product,
@@ -117,7 +119,7 @@ def build_bento(
     if not _is_complete(bento, manifest):
         _remove(bento)
         with tempfile.TemporaryDirectory(prefix="bento-") as folder:
-            _prepare(Path(folder), manifest, model, sources)
+            _prepare(Path(folder), manifest, model, sources=sources, requirements=requirements)
             _run_build(Path(folder), bento)
     return bento
 
@@ -166,7 +168,14 @@ def _sources() -> dict[str, str]:
     return {"bento_service.py": _ENTRY, **dict(sorted(found.items()))}
 
 
-def _prepare(folder: Path, manifest: BentoManifest, model: TrainedModel, sources: dict[str, str]) -> None:
+def _prepare(
+    folder: Path,
+    manifest: BentoManifest,
+    model: TrainedModel,
+    *,
+    sources: dict[str, str],
+    requirements: Sequence[tuple[str, str]],
+) -> None:
     for name, text in {**sources, MANIFEST_FILE: manifest.to_json()}.items():
         file = folder / bento_build.SOURCE_FOLDER / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +186,7 @@ def _prepare(folder: Path, manifest: BentoManifest, model: TrainedModel, sources
         "labels": {"product": manifest.product, "model_version": str(manifest.version)},
         "metadata": {"digest": manifest.digest},
         "description": f"{manifest.title}: version {manifest.version}",
-        "requirements": [f"{name}=={version}" for name, version in manifest.libraries],
+        "requirements": [f"{name}=={version}" for name, version in requirements],
     }
     (folder / bento_build.PLAN_FILE).write_text(json.dumps(plan), encoding="utf-8")
 

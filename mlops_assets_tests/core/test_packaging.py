@@ -77,7 +77,7 @@ def test_the_bento_pins_its_model_its_requirements_and_its_sources(
     assert [model["tag"] for service in info["services"] for model in service["models"]] == [built.tag]
     requirements = (built.path / "env/python/requirements.txt").read_text().split()
     assert all("==" in line for line in requirements)
-    assert {line.split("==")[0] for line in requirements} >= {"lightgbm", "polars", "bentoml"}
+    assert {line.split("==")[0] for line in requirements} >= {"lightgbm", "polars", "bentoml", "starlette"}
     assert (built.path / "src/mlops_assets/core/model.py").is_file()
     manifest = BentoManifest.read(built.path / "src/product.json")
     assert (manifest.product, manifest.version, manifest.digest) == ("fraud_detection", 3, model.digest)

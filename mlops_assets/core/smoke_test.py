@@ -55,12 +55,17 @@ class SmokeResult:
 
 
 def smoke_test(
-    bento: BuiltBento, golden: GoldenRequests, *, maximum_p99_ms: float, timeout_seconds: float = 120.0
+    bento: BuiltBento,
+    golden: GoldenRequests,
+    *,
+    maximum_p99_ms: float,
+    timeout_seconds: float = 120.0,
+    python: str = sys.executable,
 ) -> SmokeResult:
     """Serve `bento` on a free loopback port with the golden states, ask the golden requests, then put it under load.
 
     Every captured feature and score must equal the offline one to the last bit. Under load the same requests must get
-    the same scores, all of them, and 99 of 100 answers within `maximum_p99_ms`.
+    the same scores, all of them, and 99 of 100 answers within `maximum_p99_ms`. `python` serves.
 
     Raises: PackagingError with the end of the server's log when it does not become ready in time, dies, or does
     anything else than that.
@@ -70,7 +75,7 @@ def smoke_test(
         store = open_online_store(str(home / "online"), golden.product)
         try:
             store.commit([StateChange(key, ABSENT, content) for key, content in golden.states], [])
-            with served(bento, home=home, timeout_seconds=timeout_seconds) as server:
+            with served(bento, home=home, timeout_seconds=timeout_seconds, python=python) as server:
                 _ask(golden, server.url, timeout_seconds=timeout_seconds)
                 _compare(golden, [decode_record(one.content) for one in store.captured()])
                 probe = probe_under_load(server.url, golden, maximum_p99_ms=maximum_p99_ms)
@@ -87,6 +92,7 @@ def served(
     home: Path | None = None,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[ServedBento]:
     """Serve `bento` on a free loopback port while the block runs, outside the checkout and in its own process
     group.
@@ -105,7 +111,7 @@ def served(
             "MLOPS_HOME": str(home or folder),
             **(environment or {}),
         }
-        process = start_server(bento, port=port, folder=folder, log=log, environment=own)
+        process = start_server(bento, port=port, folder=folder, log=log, environment=own, python=python)
         try:
             url = f"http://{LOOPBACK}:{port}"
             _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
@@ -143,23 +149,19 @@ def served_environment(bento: BuiltBento, folder: Path, *, workers: int) -> dict
 
 
 def start_server(
-    bento: BuiltBento, *, port: int, folder: str, log: IO[bytes] | None, environment: dict[str, str]
+    bento: BuiltBento,
+    *,
+    port: int,
+    folder: str,
+    log: IO[bytes] | None,
+    environment: dict[str, str],
+    python: str = sys.executable,
 ) -> subprocess.Popen[bytes]:
     """Start a server of `bento` on loopback, in `folder`; it logs to `log`, or where this process does.
 
     End it with `stop_server`, with the same folder.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        bento.tag,
-        "--host",
-        LOOPBACK,
-        "--port",
-        str(port),
-    ]
+    command = [python, "-m", "bentoml", "serve", bento.tag, "--host", LOOPBACK, "--port", str(port)]
     return subprocess.Popen(
         command,
         env={**environment, _FOLDER_VARIABLE: folder},

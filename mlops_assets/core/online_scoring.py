@@ -117,10 +117,13 @@ class OnlineScoring:
         Raises: OnlineStoreError as `score` does.
         """
         outcomes: list[list[ScoredEvent] | ServingError] = []
-        keys = list(dict.fromkeys(key for request in requests for key in self._keys(request)))
+        asked = [self._keys(request) for request in requests]
+        keys = list(dict.fromkeys([key for events in asked for found in events for key in found or ()]))
         for _ in range(ATTEMPTS):
             states = self._read(keys)
-            outcomes = [self._try(request, states) for request in requests]
+            outcomes = [
+                self._try(request, events, states) for request, events in zip(requests, asked, strict=True)
+            ]
             if self._commit(states, outcomes):
                 return outcomes
             self.conflicts += 1
@@ -145,14 +148,14 @@ class OnlineScoring:
         arm = self.arms.route(self._entity(event))
         return arm, arm.vector(answer.features)
 
-    def _keys(self, request: ScoringRequest) -> list[str]:
-        """State keys of the request; an event whose keys cannot be told has none, and is refused when it is scored."""
-        found: list[str] = []
+    def _keys(self, request: ScoringRequest) -> list[tuple[str, ...] | None]:
+        """State keys of each event; one whose keys cannot be told has None, and is refused when it is scored."""
+        found: list[tuple[str, ...] | None] = []
         for event in request.events:
             try:
-                found.extend(self.arms.features.keys(event))
+                found.append(self.arms.features.keys(event))
             except InvalidEventError:
-                continue
+                found.append(None)
         return found
 
     def _read(self, keys: list[str]) -> _States:
@@ -166,12 +169,14 @@ class OnlineScoring:
             self.store.read([self.arms.features.empty_key])[0].content if is_any_absent else b"",
         )
 
-    def _try(self, request: ScoringRequest, states: _States) -> list[ScoredEvent] | ServingError:
+    def _try(
+        self, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: _States
+    ) -> list[ScoredEvent] | ServingError:
         before = dict(states.contents), dict(states.changed)
         scored = []
-        for index, event in enumerate(request.events):
+        for index, (event, found) in enumerate(zip(request.events, keys, strict=True)):
             try:
-                scored.append(self._score_event(event, request, states))
+                scored.append(self._score_event(event, request, found, states))
             except ServingError as error:
                 if isinstance(error, InvalidEventError):
                     error.event = index
@@ -179,9 +184,12 @@ class OnlineScoring:
                 return error
         return scored
 
-    def _score_event(self, event: Event, request: ScoringRequest, states: _States) -> ScoredEvent:
+    def _score_event(
+        self, event: Event, request: ScoringRequest, keys: tuple[str, ...] | None, states: _States
+    ) -> ScoredEvent:
         arms = self.arms
-        keys = arms.features.keys(event)
+        if keys is None:
+            keys = arms.features.keys(event)  # raises what they cannot be told for
         asked = self._known_at(event, request.received_at)
         answer = arms.features.answer(
             event, [states.contents[key] for key in keys], known_at=asked, empty=states.empty

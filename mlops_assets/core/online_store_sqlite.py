@@ -250,14 +250,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _commit(connection: sqlite3.Connection, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
     with _transaction(connection):
-        for change in changes:
-            if change.expected_version == ABSENT:
-                written = connection.execute(_INSERT, (change.key, change.content))
-            else:
-                written = connection.execute(_UPDATE, (change.content, change.key, change.expected_version))
-            if written.rowcount != 1:
-                connection.execute("ROLLBACK")
-                return False
+        written = 0
+        if new := [(one.key, one.content) for one in changes if one.expected_version == ABSENT]:
+            written += connection.executemany(_INSERT, new).rowcount
+        if old := [(o.content, o.key, o.expected_version) for o in changes if o.expected_version != ABSENT]:
+            written += connection.executemany(_UPDATE, old).rowcount
+        if written != len(changes):
+            connection.execute("ROLLBACK")
+            return False
         connection.executemany(_CAPTURE, ((record,) for record in records))
         connection.execute("COMMIT")
     return True

@@ -15,7 +15,7 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -77,7 +77,7 @@ def _rounds(contenders: list[Contender], options: argparse.Namespace) -> dict[st
 def _events(customers: int, terminals: int) -> Iterator[str]:
     draw = np.random.default_rng(0)
     for number in itertools.count():
-        now = datetime.now(UTC) + timedelta(seconds=1)
+        now = datetime.now(UTC)
         yield (
             f'{{"transaction_id":{2 * FIRST_ID + number},"event_timestamp":"{now:%Y-%m-%dT%H:%M:%S.%fZ}",'
             f'"customer_id":{draw.integers(customers)},"terminal_id":{draw.integers(terminals)},'

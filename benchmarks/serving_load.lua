@@ -1,7 +1,14 @@
 -- wrk's requests of benchmarks/serving: new events at the present time, or the lines of a file in turn.
 -- Arguments: path, "events" customers terminals first_id, or path, "file" name.
-local path, kind, bodies, at, first, customers, terminals
+local ffi = require("ffi")
+local path, kind, bodies, first, customers, terminals
 local count, failed = 0, 0
+
+ffi.cdef [[
+  typedef struct { long seconds, microseconds; } instant;
+  int gettimeofday(instant *now, void *zone);
+]]
+local now = ffi.new("instant")
 
 function setup(thread)
   thread:set("number", 0)
@@ -13,7 +20,6 @@ function init(arguments)
   wrk.headers["Content-Type"] = "application/json"
   if kind == "events" then
     customers, terminals, first = tonumber(arguments[3]), tonumber(arguments[4]), tonumber(arguments[5])
-    at = os.time()
     math.randomseed(first % 1000003)
   else
     bodies = {}
@@ -26,11 +32,10 @@ function request()
   if kind == "file" then
     return wrk.format(nil, path, nil, bodies[(count - 1) % #bodies + 1])
   end
-  -- 20 microseconds apart, so that times advance and stay close to now.
-  local passed = count * 20
+  ffi.C.gettimeofday(now, nil)
   local body = string.format(
     '{"transaction_id":%.0f,"event_timestamp":"%s.%06dZ","customer_id":%d,"terminal_id":%d,"amount_usd":%.2f}',
-    first + count, os.date("!%Y-%m-%dT%H:%M:%S", at + math.floor(passed / 1000000)), passed % 1000000,
+    first + count, os.date("!%Y-%m-%dT%H:%M:%S", tonumber(now.seconds)), tonumber(now.microseconds),
     math.random(0, customers - 1), math.random(0, terminals - 1), math.random() * 200)
   return wrk.format(nil, path, nil, body)
 end

@@ -19,6 +19,7 @@ from typing import TextIO
 
 from mlops_assets.core.errors import PlatformError, RegistryError, ServingError
 from mlops_assets.core.follower_status import FollowerStatus, status_file
+from mlops_assets.core.mlflow_client import give_up_soon
 from mlops_assets.core.model import TrainedModel
 from mlops_assets.core.model_version import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG, ModelVersion
 from mlops_assets.core.release_control import ReleaseControl
@@ -201,6 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--parent", type=int, help="process id of the parent, with which this process ends")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    give_up_soon()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     follower = PlanFollower(
         options.product,

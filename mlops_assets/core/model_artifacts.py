@@ -63,6 +63,11 @@ def log_model(
     return uri
 
 
+def logged_model_id(model_uri: str) -> str:
+    """Return MLflow's id of the logged model at a `models:/m-…` URI."""
+    return model_uri.removeprefix(_SCHEME)
+
+
 def load_model(tracking_uri: str, model_uri: str, *, digest: str) -> TrainedModel:
     """Download the model at `model_uri` and verify it.
 
@@ -74,7 +79,7 @@ def load_model(tracking_uri: str, model_uri: str, *, digest: str) -> TrainedMode
         from mlflow.artifacts import download_artifacts
 
         try:
-            logged = mlflow_client(tracking_uri).get_logged_model(model_uri.removeprefix(_SCHEME))
+            logged = mlflow_client(tracking_uri).get_logged_model(logged_model_id(model_uri))
             downloaded = download_artifacts(f"{logged.artifact_location}/{_FOLDER}", dst_path=folder)
             model = TrainedModel.load(Path(downloaded))
         except (MlflowException, OSError, PackagingError) as error:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Literal
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.mlflow_client import mlflow_client, mlflow_globals
 from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_artifacts import LoggedRun, find_model_run, load_model, log_model
+from mlops_assets.core.model_artifacts import (
+    LoggedRun,
+    find_model_run,
+    load_model,
+    log_model,
+    logged_model_id,
+)
 from mlops_assets.core.model_version import (
     DIGEST_TAG,
     VERDICTS_TAG,
@@ -218,7 +224,10 @@ class ModelRegistry:
 
     def _create_version(self, product: str, model_uri: str, run_id: str, *, tags: dict[str, str]) -> None:
         with mlflow_globals(self.tracking_uri):  # the store looks models:/m-… up through MLflow's global URI
-            created = self._client().create_model_version(product, model_uri, run_id, tags)
+            # A server takes a source models:/m-… only with the id that it names.
+            created = self._client().create_model_version(
+                product, model_uri, run_id, tags, model_id=logged_model_id(model_uri)
+            )
         first = self._find(product, run_id=run_id, digest=tags[DIGEST_TAG])
         if first is not None and first < int(created.version):
             self._client().delete_model_version(product, created.version)

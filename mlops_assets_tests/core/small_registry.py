@@ -33,10 +33,12 @@ class SmallRegistry:
     root: Path
     models: tuple[TrainedModel, ...]
     """Of version 1, 2, …"""
+    server: str | None = None
+    """URL of the MLflow server before it; None: it is asked as a file."""
 
     @property
     def uri(self) -> str:
-        return f"sqlite:///{self.file}"
+        return self.server or f"sqlite:///{self.file}"
 
     @property
     def file(self) -> Path:
@@ -68,12 +70,16 @@ class SmallRegistry:
         return SmallRegistry(root, self.models)
 
 
-def make_small_registry(root: Path) -> SmallRegistry:
-    """Versions 1 to 3 passed their gate and have a bento; version 4 was trained with another view."""
+def make_small_registry(root: Path, *, server: str | None = None, versions: int = 4) -> SmallRegistry:
+    """Versions 1 to 3 passed their gate and have a bento; version 4 was trained with another view.
+
+    Behind a server the artifacts are the server's too.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    small = SmallRegistry(root, tuple(small_model(seed=seed, rounds=6) for seed in range(4)))
+    small = SmallRegistry(root, tuple(small_model(seed=seed, rounds=6) for seed in range(versions)), server)
     client = mlflow_client(small.uri)
-    experiment = client.create_experiment(PRODUCT, artifact_location=(root / "artifacts").as_uri())
+    location = (root / "artifacts").as_uri() if server is None else None
+    experiment = client.create_experiment(PRODUCT, artifact_location=location)
     for number, model in enumerate(small.models, start=1):
         run_id = client.create_run(experiment).info.run_id
         uri = small.registry.log_model(run_id, model)

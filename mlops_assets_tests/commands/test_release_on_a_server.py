@@ -1,0 +1,100 @@
+"""Release and rollback where the registry is an MLflow server, and the follower of such a registry."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mlops_assets import cli
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.model import TrainedModel
+from mlops_assets.core.release_plan import Arm, release
+from mlops_assets.core.serving_snapshot import ServingSnapshot, snapshot_file
+from mlops_assets_tests.core.mlflow_server import MlflowServer
+from mlops_assets_tests.core.small_registry import NOON, PRODUCT, VIEW, SmallRegistry, make_small_registry
+from serving.plan_follower import PlanFollower
+
+PATIENCE = tuple(f"MLFLOW_HTTP_REQUEST_{name}" for name in ("MAX_RETRIES", "BACKOFF_FACTOR", "TIMEOUT"))
+WHO = ("--by", "ann", "--reason", "because")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path_factory.mktemp("server")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def small(server: MlflowServer) -> SmallRegistry:
+    """Version 1 is released, version 2 may be."""
+    small = make_small_registry(server.folder, server=server.url, versions=2)
+    small.release(1)
+    small.registry.approve(PRODUCT, 2, by="bob", reason="looked at it", at=NOON)
+    return small
+
+
+def run(small: SmallRegistry, *arguments: str, uri: str | None = None) -> str:
+    """Output of a command that succeeds; its error is raised."""
+    environment = {
+        "MLOPS_HOME": str(small.root),
+        "COLUMNS": "200",
+        "MLFLOW_TRACKING_URI": uri or small.uri,
+    }
+    result = CliRunner().invoke(cli.app, list(arguments), env=environment)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def followed(follower: PlanFollower, small: SmallRegistry) -> tuple[Arm, ...]:
+    """What the follower installed, with the models that were registered."""
+    assert follower.look(NOON).last_error is None
+    snapshot = ServingSnapshot.read(snapshot_file(follower.serving_home, PRODUCT))
+    for number, version in snapshot.versions.items():
+        assert TrainedModel.load(version.folder) == small.models[number - 1]
+    return snapshot.plan.arms
+
+
+def test_a_release_and_its_rollback_over_http_are_followed(small: SmallRegistry, tmp_path: Path) -> None:
+    follower = PlanFollower(PRODUCT, small.uri, tmp_path, VIEW)
+    assert followed(follower, small) == (Arm(1, 100, "champion"),)
+    told = run(small, "release", PRODUCT, "2", "--mode", "canary", "--percent", "20", *WHO)
+    assert "plan 2: canary: version 1 answers 80 %, version 2 answers 20 %" in told
+    assert followed(follower, small) == (Arm(1, 80, "champion"), Arm(2, 20, "challenger"))
+    told = run(small, "rollback", PRODUCT, *WHO)
+    assert "plan 3: rollback: version 1 answers 100 %" in told
+    assert "version 2: rejected" in told
+    assert followed(follower, small) == (Arm(1, 100, "champion"),)
+    assert small.registry.champion(PRODUCT) == small.control.version(PRODUCT, 1)
+
+
+def test_a_server_that_is_away_is_named_within_seconds_and_the_last_plan_stays(
+    small: SmallRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PATIENCE:
+        monkeypatch.setenv(name, "")  # so that what the command sets is undone
+        monkeypatch.delenv(name)
+    arms = followed(PlanFollower(PRODUCT, small.uri, tmp_path, VIEW), small)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        away = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(RegistryError, match="does not answer"):
+            run(small, "rollback", PRODUCT, *WHO, uri=away)
+        assert time.monotonic() - began < 60, "MLflow's own patience is four minutes"
+        status = PlanFollower(PRODUCT, away, tmp_path, VIEW).look(NOON)
+    assert "does not answer" in str(status.last_error)
+    assert ServingSnapshot.read(snapshot_file(tmp_path, PRODUCT)).plan.arms == arms
+
+
+def test_a_plan_that_was_made_from_one_that_no_longer_stands_is_refused(small: SmallRegistry) -> None:
+    before = small.standing()
+    small.release(2)
+    late = release(before, version=2, since=NOON, by="bob", reason="too late", evidence={})
+    with pytest.raises(RegistryError, match="the release plan was changed meanwhile"):
+        small.control.write(PRODUCT, late, standing=before)
+    assert small.standing().arms == (Arm(2, 100, "champion"),)

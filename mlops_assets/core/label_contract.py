@@ -44,22 +44,34 @@ def check_labels(
         raise SchemaDriftError(
             f"{subject}: the columns differ from those of labels:\n{difference.describe()}\nMend the reader of labels."
         )
-    rows = frame.select(list(expected)).unique(maintain_order=True)
-    _check_values(rows, id_column=id_column, label=label, has_times=has_times, subject=subject)
+    rows = frame.select(list(expected))
+    has_repeated_ids = rows[id_column].n_unique() < rows.height
+    if has_repeated_ids:
+        rows = rows.unique(maintain_order=True)
+    _check_values(rows, label=label, has_times=has_times, subject=subject)
+    if has_repeated_ids:
+        _check_no_contradiction(rows, id_column=id_column, has_times=has_times, subject=subject)
     return rows.cast({label: pl.Int8()})
 
 
-def _check_values(rows: pl.DataFrame, *, id_column: str, label: str, has_times: bool, subject: str) -> None:
+def _check_no_contradiction(rows: pl.DataFrame, *, id_column: str, has_times: bool, subject: str) -> None:
     key = [id_column, "known_at"] if has_times else [id_column]
+    broken = rows.filter(pl.struct(key).is_duplicated())
+    _refuse(rows, broken, what=f"{' and '.join(key)} have two outcomes", subject=subject)
+
+
+def _check_values(rows: pl.DataFrame, *, label: str, has_times: bool, subject: str) -> None:
     problems = {f"{name} is null": pl.col(name).is_null() for name in rows.columns}
     problems[f"{label} is neither 0 nor 1"] = ~pl.col(label).is_in([0, 1])
     if has_times:
         problems["known_at lies before event_timestamp"] = pl.col("known_at") < pl.col("event_timestamp")
-    problems[f"{' and '.join(key)} have two outcomes"] = pl.struct(key).is_duplicated()
     for what, is_broken in problems.items():
-        broken = rows.filter(is_broken)
-        if broken.height:
-            raise ContractError(
-                f"{subject}: {what} in {broken.height} of {rows.height} rows, for example {broken.row(0, named=True)}; "
-                "an outcome that cannot be is not left aside in silence: mend the source of labels"
-            )
+        _refuse(rows, rows.filter(is_broken), what=what, subject=subject)
+
+
+def _refuse(rows: pl.DataFrame, broken: pl.DataFrame, *, what: str, subject: str) -> None:
+    if broken.height:
+        raise ContractError(
+            f"{subject}: {what} in {broken.height} of {rows.height} rows, for example {broken.row(0, named=True)}; "
+            "an outcome that cannot be is not left aside in silence: mend the source of labels"
+        )

@@ -38,7 +38,7 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 
 EVALUATION_CODE_VERSION = "1"
-EXPLAINED_ROWS = 2_000
+EXPLAINED_ROWS = 1_000
 
 
 def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:

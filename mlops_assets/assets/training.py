@@ -28,7 +28,7 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 
 TRAINING_CODE_VERSION = "1"
-EXPLAINED_ROWS = 2_000
+EXPLAINED_ROWS = 1_000
 
 
 class TrainingSetConfig(dg.Config):

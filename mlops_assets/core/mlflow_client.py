@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mlops_assets.core.mlflow_database import create_mlflow_database
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -49,10 +51,9 @@ def give_up_soon() -> None:
 
 
 def mlflow_client(tracking_uri: str) -> "MlflowClient":
-    """Return a client of the tracking server and registry at `tracking_uri`; a new SQLite database is set up
-    (about 3 s).
-    """
+    """Return a client of the tracking server and registry at `tracking_uri`; a new SQLite database is set up."""
     quiet_mlflow()
+    create_mlflow_database(tracking_uri)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)

@@ -51,7 +51,7 @@ _SOURCES = (
     "mlops_assets/products",
     "serving",
 )
-_SUFFIXES = (".py", ".yaml")
+_SUFFIXES = (".py", ".sql", ".yaml")
 _ENTRY = '''"""The bento's service; `bentoml serve` starts here."""
 
 from pathlib import Path

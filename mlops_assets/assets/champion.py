@@ -63,8 +63,10 @@ def versions_as_of(tracking: TrackingResource, product: Product) -> dict[int, da
     return {version: datetime.fromisoformat(as_of) if as_of else None for version, as_of in tags.items()}
 
 
-def reference_rows(lakehouse: LakehouseResource, product: Product, champion: Champion) -> pl.DataFrame:
-    """Rows of the champion's training set that its trees were not fitted on, with its `score`.
+def reference_rows(
+    lakehouse: LakehouseResource, product: Product, champion: Champion, *, at_most: int | None = None
+) -> pl.DataFrame:
+    """Rows of the champion's training set that its trees were not fitted on, with its `score`; a sample of `at_most`.
 
     Scores of rows that a model was fitted on are sharper than those of new ones, and would look like drift. With a
     time axis these are the test rows, the newest; for a cohort, whose test rows are scored, the validation rows.
@@ -76,4 +78,6 @@ def reference_rows(lakehouse: LakehouseResource, product: Product, champion: Cha
         .select(product.spec.id_column, *champion.model.feature_names)
         .collect()
     )
+    if at_most is not None and at_most < rows.height:
+        rows = rows.sample(at_most, seed=0)
     return rows.with_columns(score=pl.Series(champion.model.predict(rows), dtype=pl.Float64))

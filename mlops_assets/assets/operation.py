@@ -1,6 +1,10 @@
 """The operation stage: scores of the released version, and what became of them."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -13,6 +17,7 @@ from mlops_assets.assets.served_predictions import landing_table, served_predict
 from mlops_assets.assets.table_writes import TableWrites
 from mlops_assets.core.batch_scoring import score_batch
 from mlops_assets.core.captured_predictions import TABLE as SERVED
+from mlops_assets.core.computed_ahead import computed_ahead
 from mlops_assets.core.day_range import DayRange
 from mlops_assets.core.outcomes import join_daily_outcomes, join_outcomes
 from mlops_assets.core.plots import score_distribution
@@ -52,26 +57,18 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(
             context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
         )
-        id_column, as_of = product.spec.id_column, versions_as_of(tracking, product)
+        as_of = versions_as_of(tracking, product)
         arms: Counter[str] = Counter()
-        for days in day_blocks(context, "event_date"):
-            served = served_rows(_served(lakehouse, product, days), id_column=id_column, model_as_of=as_of)
-            features = _rows_to_score(lakehouse, product, champion, days)
-            features = not_served(features, served, id_column=id_column, version=champion.version)
-            scored = score_batch(
-                features,
-                champion.model,
-                id_column=id_column,
-                model_version=champion.version,
-                threshold=champion.threshold,
-                model_as_of=champion.as_of,
-            )
-            rows = pl.concat([served.select(scored.columns).cast(scored.schema), scored])
+        blocks = (
+            _read_block(lakehouse, product, champion, days=days, as_of=as_of)
+            for days in day_blocks(context, "event_date")
+        )
+        for days, rows in computed_ahead(blocks, partial(_united, product, champion)):
             writes.write(rows, days)
             arms.update(dict(rows.group_by("arm").len().iter_rows()))
         ours = rows.filter(pl.col("model_version") == champion.version)
         shown = ours.sample(min(ours.height, PLOTTED_ROWS), seed=0)
-        reference = reference_rows(lakehouse, product, champion)["score"]
+        reference = reference_rows(lakehouse, product, champion, at_most=PLOTTED_ROWS)["score"]
         return writes.result(
             {
                 "scores": picture(score_distribution(reference, shown["score"]), caption="scores"),
@@ -85,6 +82,44 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
     return predictions
 
 
+@dataclass(frozen=True)
+class _Block:
+    """What the predictions of some days are made from."""
+
+    days: DayRange | None
+    served: pl.DataFrame
+    """What was served, as rows of `predictions`."""
+    to_score: pl.DataFrame
+    """Feature vectors of the other events, in no order."""
+
+
+def _read_block(
+    lakehouse: LakehouseResource,
+    product: Product,
+    champion: Champion,
+    *,
+    days: DayRange | None,
+    as_of: Mapping[int, datetime | None],
+) -> _Block:
+    id_column = product.spec.id_column
+    served = served_rows(_served(lakehouse, product, days), id_column=id_column, model_as_of=as_of)
+    features = _features(lakehouse, product, champion, days)
+    to_score = not_served(features, served, id_column=id_column, version=champion.version)
+    return _Block(days, served, to_score)
+
+
+def _united(product: Product, champion: Champion, block: _Block) -> tuple[DayRange | None, pl.DataFrame]:
+    scored = score_batch(
+        block.to_score,
+        champion.model,
+        id_column=product.spec.id_column,
+        model_version=champion.version,
+        threshold=champion.threshold,
+        model_as_of=champion.as_of,
+    )
+    return block.days, pl.concat([block.served.select(scored.columns).cast(scored.schema), scored])
+
+
 def _served(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
     """Return the landed rows of the days' events; of a cohort all of them."""
     tables = lakehouse.tables
@@ -93,10 +128,11 @@ def _served(lakehouse: LakehouseResource, product: Product, days: DayRange | Non
     return tables.read(product.name, SERVED, days=days)
 
 
-def _rows_to_score(
+def _features(
     lakehouse: LakehouseResource, product: Product, champion: Champion, days: DayRange | None
 ) -> pl.DataFrame:
-    features = lakehouse.tables.read(product.name, "features", days=days)
+    # Not `read`, which sorts: the write sorts a fifth as many columns.
+    features = lakehouse.tables.scan(product.name, "features", days=days).collect()
     if days is not None:
         return features
     id_column = product.spec.id_column

@@ -28,6 +28,9 @@ DOCUMENT_FILE = "model.json"
 FORMAT_VERSION = 1
 ROWS_WORTH_THREADS = 1000
 """Smaller batches are predicted on the calling thread: starting others takes longer."""
+SLICE_ROWS = 50_000
+"""Rows of a frame that are copied for LightGBM at once. A column-major copy is four times cheaper than a row-major one
+and dearer to predict from; so many rows of it, which stay near the processor, take half the time in all."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,13 @@ class TrainedModel:
 
         Raises: FeatureError for a missing or non-numeric feature column, NaN or infinity.
         """
-        return self.predict_matrix(feature_matrix(frame, self.feature_names))
+        return self.calibrator.apply(self.predict_raw(frame))
 
     def predict_raw(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
         """Return the booster's probability before calibration, shape (rows,)."""
-        return self._raw(feature_matrix(frame, self.feature_names))
+        slices = _feature_columns(frame, self.feature_names).iter_slices(SLICE_ROWS)
+        raw = [self._raw(rows.to_numpy(order="fortran")) for rows in slices]
+        return np.concatenate(raw) if raw else np.empty(0, dtype=np.float64)
 
     def predict_matrix(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return calibrated probabilities of a (rows, features) matrix; columns as in `feature_names`."""
@@ -181,6 +186,11 @@ def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDA
 
     Raises: FeatureError for a missing or non-numeric column, and for a NaN or infinite value.
     """
+    return _feature_columns(frame, feature_names).to_numpy(order="c")
+
+
+def _feature_columns(frame: pl.DataFrame, feature_names: Sequence[str]) -> pl.DataFrame:
+    """Return the features as Float64 columns; raises as `feature_matrix`."""
     missing = [name for name in feature_names if name not in frame.columns]
     if missing:
         raise FeatureError(
@@ -197,7 +207,7 @@ def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDA
     for name, is_finite in finite.row(0, named=True).items():
         if not is_finite:
             _refuse_infinite(columns[name])
-    return columns.to_numpy(order="c")
+    return columns
 
 
 def _refuse_infinite(values: pl.Series) -> None:

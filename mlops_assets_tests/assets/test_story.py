@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from mlops_assets.assets.champion import load_champion, reference_rows
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product import Product, Reader, SourceContext
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.tracking import TrackingResource
 from mlops_assets_tests.assets.small_home import (
     AS_OF,
     CANDIDATE,
@@ -195,6 +198,18 @@ def test_predictions_are_the_released_models_scores_of_the_features(released_hom
     assert predictions["score"].to_list() == expected.tolist()
     assert predictions["event_date"].min() == AS_OF
     assert predictions["model_version"].unique().to_list() == [1]
+
+
+def test_a_sample_of_the_reference_has_the_scores_of_the_whole(released_home: SmallHome) -> None:
+    settings, product = released_home.settings, released_home.product
+    lakehouse = LakehouseResource(tables_uri=settings.tables_uri)
+    tracking = TrackingResource(tracking_uri=settings.tracking_uri, artifacts_uri="", ui_url="")
+    champion = load_champion(tracking, product)
+    whole = reference_rows(lakehouse, product, champion)
+    sample = reference_rows(lakehouse, product, champion, at_most=10)
+    assert sample.height == 10
+    assert sample.join(whole, on=["transaction_id", "score"], how="semi").height == 10
+    assert reference_rows(lakehouse, product, champion, at_most=whole.height).equals(whole)
 
 
 def test_an_outcome_appears_on_the_day_on_which_it_became_known(released_home: SmallHome) -> None:

@@ -47,6 +47,15 @@ def test_a_row_alone_gets_the_same_bits_as_in_a_large_batch(model):
     assert batch[::50].tolist() == alone
 
 
+def test_a_frame_longer_than_a_slice_gets_the_bits_of_its_matrix(model, monkeypatch):
+    frame = pl.concat([training_rows(1700), training_rows(600, seed=1)], rechunk=False)
+    matrix = feature_matrix(frame, model.feature_names)
+    for rows in (1, 500, ROWS_WORTH_THREADS + 1, frame.height, frame.height + 1):
+        monkeypatch.setattr("mlops_assets.core.model.SLICE_ROWS", rows)
+        part = frame.head(20) if rows == 1 else frame
+        assert model.predict(part).tolist() == model.predict_matrix(matrix)[: part.height].tolist()
+
+
 def test_columns_are_taken_by_name_in_any_order_and_other_columns_are_ignored(model):
     frame = training_rows(50)
     reordered = frame.select(*reversed(frame.columns)).with_columns(extra=pl.lit("x"))

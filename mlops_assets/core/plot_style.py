@@ -38,8 +38,9 @@ def new_figure(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.52 / height), w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+    from mlops_assets.core.plot_layout import RoomForLabels
+
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=RoomForLabels(head=0.52))
     figure.text(0.012, 1 - 0.07 / height, title, fontsize=12, fontweight="bold", color=BLACK, va="top")
     figure.text(0.012, 1 - 0.31 / height, note, fontsize=8.5, color="#5A6069", va="top")
     axes = figure.subplots(rows, columns, squeeze=False, **options)  # type: ignore[arg-type]

@@ -98,7 +98,7 @@ def contribution_summary(contributions: pl.DataFrame, features: pl.DataFrame, *,
     axes.set(xlabel="contribution to the log-odds", ylim=(-0.7, len(names) - 0.3))
     axes.grid(visible=False, axis="y")
     if points is not None:
-        bar = figure.colorbar(points, ax=axes, ticks=[0, 1], aspect=40, pad=0.01)
+        bar = figure.colorbar(points, ax=axes, ticks=[0, 1], aspect=40, pad=0.01, fraction=0.025)
         bar.ax.set_yticklabels(["low", "high"], fontsize=8.5)
     return to_png(figure)
 

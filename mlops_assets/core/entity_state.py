@@ -3,6 +3,7 @@
 A state is a header, room for the newest events, a block of 8-byte little-endian words and, where ids are text or
 values are looked at as they are, a msgpack tail. The block holds the columns of the event versions, one after the
 other, then those of the label versions. Rows are sorted by (event time, id, known time), so that windows are slices.
+Columns that are summed hold running totals, modulo 2**64, so that a sum is a difference whatever the window's length.
 An event that is newer than all others goes into the room, whose columns continue those of the block: only the first
 bytes of the state change then, and an embedded store writes one page of it instead of all.
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.online_layout import EVENT_ID, FORMAT, LABEL_ID, EntityLayout
@@ -28,7 +30,9 @@ ROOM_ROWS = 8
 NEVER = 2**62
 LONG_AGO = -NEVER
 HAS_NULLS, HAS_VERSIONS, HAS_LABEL_VERSIONS, HAS_TEXT_IDS = 1, 2, 4, 8
-"""Flags: a value is missing; the column superseded_at is there; a label has several versions; ids are text."""
+"""Flags: a value is missing, or too large for plain totals; the column superseded_at is there; a label has several
+versions; ids are text.
+"""
 _HEADER = struct.Struct("<BBBBIIxxxxqqqq")
 _ID = struct.Struct("<q")
 
@@ -72,6 +76,18 @@ def empty_state(horizon: int) -> bytes:
     return pack_state(
         StateHeader(horizon), flags=0, counts=(0, 0), latest_known=none, event_width=0, words=[], tail=None
     )
+
+
+def totals_of(values: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Running totals of values, modulo 2**64; of an array of columns, those of each."""
+    return np.cumsum(np.asarray(values, dtype=np.int64), axis=-1)
+
+
+def _values_of(totals: "memoryview[Any]") -> list[int]:
+    """What `totals_of` summed."""
+    values = np.array(totals)
+    values[1:] -= values[:-1].copy()
+    return values.tolist()
 
 
 def swapped(words: bytes | memoryview) -> bytes:
@@ -180,18 +196,24 @@ class EntityState:
         )
         end = _HEADER.size + 8 * room * self.event_width
         slots = array("q", self._content[_HEADER.size : end])
-        slots[used::room] = array("q", _row_words(self, row))
+        words, count = array("q", _row_words(self, row)), self.event_count
+        for column in self.layout.event_totals:
+            total = words[column] + self.words[(column + 1) * count - 1]
+            words[column] = (total + 2**63) % 2**64 - 2**63
+        slots[used::room] = words
         return b"".join((head, slots, memoryview(self._content)[end:]))
 
     def event_column(self, column: int) -> list[int]:
-        """One word column of the events."""
+        """One word column of the events, as values."""
         start = column * self.event_count
-        return self.words[start : start + self.event_count].tolist()
+        words = self.words[start : start + self.event_count]
+        return _values_of(words) if column in self.layout.event_totals else words.tolist()
 
     def label_column(self, column: int) -> list[int]:
-        """One word column of the labels."""
+        """One word column of the labels, as values."""
         start = self.label_base + column * self.label_count
-        return self.words[start : start + self.label_count].tolist()
+        words = self.words[start : start + self.label_count]
+        return _values_of(words) if column in self.layout.label_totals else words.tolist()
 
     def superseded_at(self) -> list[int]:
         """Per event version when the next one became known."""
@@ -255,8 +277,9 @@ class NewRow(NamedTuple):
     known_at: int
     event_id: int | str
     words: bytes
-    """Time, known time, id (0 for text), digest and values, each one word in native byte order."""
+    """Time, known time, id (0 for text), digest and values (no totals), each one word in native byte order."""
     has_null: bool
+    """Whether a value is missing, or too large for plain totals."""
     objects: Sequence[object]
 
 
@@ -310,23 +333,42 @@ def _row_words(state: EntityState, row: NewRow) -> bytes:
 def _longer_words(
     state: EntityState, row: NewRow, *, at: int, drop: int, first_label: int
 ) -> list[bytes | memoryview]:
-    raw, count, labels = state.raw, state.event_count, state.label_count
+    raw, count, labels, layout = state.raw, state.event_count, state.label_count, state.layout
     values = _row_words(state, row)
     pieces: list[bytes | memoryview] = []
     start = 0
-    for value in range(0, 8 * state.event_width, 8):
-        end = start + 8 * count
-        middle = start + 8 * at
-        pieces += (raw[start + 8 * drop : middle], values[value : value + 8])
-        if middle != end:
-            pieces.append(raw[middle:end])
+    for column in range(state.event_width):
+        end, middle, value = start + 8 * count, start + 8 * at, values[8 * column : 8 * column + 8]
+        if column in layout.event_totals:
+            pieces += _longer_totals(raw[start:end].cast("q"), value, at=at, drop=drop)
+        else:
+            pieces += (raw[start + 8 * drop : middle], value, raw[middle:end])
         start = end
     if not first_label:
         pieces.append(raw[start:])
         return pieces
-    for column in range(state.layout.label_width):
-        pieces.append(raw[start + 8 * (column * labels + first_label) : start + 8 * (column + 1) * labels])
+    for column in range(layout.label_width):
+        end = start + 8 * labels
+        if column in layout.label_totals:
+            totals = np.array(raw[start:end].cast("q"))
+            pieces.append((totals[first_label:] - totals[first_label - 1 : first_label]).tobytes())
+        else:
+            pieces.append(raw[start + 8 * first_label : end])
+        start = end
     return pieces
+
+
+def _longer_totals(column: "memoryview[Any]", value: bytes, *, at: int, drop: int) -> list[bytes]:
+    """The totals with a value in place `at`, without those of the first `drop` rows."""
+    totals, added = np.array(column), np.frombuffer(value, dtype=np.int64)
+    none = np.zeros(1, dtype=np.int64)  # arrays are subtracted modulo 2**64, where single numbers warn
+    dropped = totals[drop - 1 : drop] if drop else none
+    before = totals[at - 1 : at] if at else none
+    return [
+        (totals[drop:at] - dropped).tobytes(),
+        (before - dropped + added).tobytes(),
+        (totals[at:] - dropped + added).tobytes(),
+    ]
 
 
 def _longer_tail(

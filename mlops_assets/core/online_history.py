@@ -20,6 +20,7 @@ from mlops_assets.core.entity_state import (
     NEVER,
     StateHeader,
     pack_state,
+    totals_of,
 )
 from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.feature_aggregates import as_codes, as_fixed_point, as_numbers
@@ -31,6 +32,7 @@ from mlops_assets.core.online_layout import (
     EVENT_VALUES,
     LABEL_KNOWN,
     LABEL_VALUES,
+    LARGEST_PLAIN,
     NULL,
     EntityLayout,
 )
@@ -152,9 +154,8 @@ def _state(layout: EntityLayout, events: _EntityRows, labels: _EntityRows | None
     else:
         words = words[:-1]
     is_null = _has_null(words[EVENT_VALUES:], len(layout.events.numbers), len(layout.events.scaled))
-    blocks, latest_label = [words.tobytes()], LONG_AGO
+    latest_label = LONG_AGO
     if labels is not None and labels.ids:
-        blocks.append(labels.words.tobytes())
         latest_label = int(labels.words[LABEL_KNOWN].max())
         is_null |= _has_null(
             labels.words[LABEL_VALUES:], len(layout.labels.numbers), len(layout.labels.scaled)
@@ -172,6 +173,9 @@ def _state(layout: EntityLayout, events: _EntityRows, labels: _EntityRows | None
             *events.objects,
             *label_objects,
         ]
+    blocks = [_with_totals(words, layout.event_totals)]
+    if labels is not None and labels.ids:
+        blocks.append(_with_totals(labels.words, layout.label_totals))
     return pack_state(
         StateHeader(horizon),
         flags=flags,
@@ -183,12 +187,18 @@ def _state(layout: EntityLayout, events: _EntityRows, labels: _EntityRows | None
     )
 
 
+def _with_totals(words: np.ndarray, columns: range) -> bytes:
+    """The bytes of rows by column, with totals in the columns that have them."""
+    words = words.copy()
+    words[columns.start : columns.stop] = totals_of(words[columns.start : columns.stop])
+    return words.tobytes()
+
+
 def _has_null(values: np.ndarray, numbers: int, scaled: int) -> bool:
-    is_missing = (
-        np.isnan(values[:numbers].view(np.float64)).any()
-        or (values[numbers : numbers + scaled] == NULL).any()
-    )
-    return bool(is_missing)
+    """Whether a value is missing, or too large for plain totals."""
+    integers = values[numbers : numbers + scaled]
+    is_plain = (integers >= -LARGEST_PLAIN) & (integers <= LARGEST_PLAIN)
+    return bool(np.isnan(values[:numbers].view(np.float64)).any() or not is_plain.all())
 
 
 def _values(

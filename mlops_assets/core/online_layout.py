@@ -12,11 +12,13 @@ from math import isnan
 
 from mlops_assets.core.feature_view import FeatureView, Stream
 
-FORMAT = 2
+FORMAT = 3
 ALLOWED_LATENESS = timedelta(days=7)
 """How much older than its entity's newest event an event may be; rows are kept that much longer than windows reach."""
 NULL = -(2**63)
 """A scaled value that is missing; missing numbers are NaN."""
+LARGEST_PLAIN = 2**40
+"""Scaled values up to it, of whatever sign, have totals of 64 bits for 2**22 rows."""
 NAN_WORD = 0x7FF8000000000000
 """The bits of the one NaN that states hold."""
 EVENT_TIME, EVENT_KNOWN, EVENT_ID, EVENT_DIGEST, EVENT_VALUES = range(5)
@@ -31,7 +33,9 @@ class StreamColumns:
     numbers: tuple[str, ...] = ()
     """Columns as Float64: for count of a column, min, max and last."""
     scaled: tuple[tuple[str, int], ...] = ()
-    """Columns and decimals as fixed-point integers: for sum and mean."""
+    """Columns and decimals as fixed-point integers: for sum and mean. A row has the total of its value and those of all
+    rows before it, so that the sum of a window is a difference.
+    """
     objects: tuple[str, ...] = ()
     """Columns as they are, in the tail: for distinct."""
 
@@ -41,8 +45,9 @@ class StreamColumns:
         return len(self.numbers) + len(self.scaled)
 
     def has_null(self, words: Sequence[int]) -> bool:
-        """Whether a value is missing among one row's words."""
-        return NAN_WORD in words[: len(self.numbers)] or NULL in words[len(self.numbers) :]
+        """Whether among one row's values, as words, one is missing or too large for plain totals."""
+        numbers = len(self.numbers)
+        return NAN_WORD in words[:numbers] or any(abs(word) > LARGEST_PLAIN for word in words[numbers:])
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,16 @@ class EntityLayout:
     def label_width(self) -> int:
         """Words per label."""
         return LABEL_VALUES + self.labels.words
+
+    @cached_property
+    def event_totals(self) -> range:
+        """The words of an event that are totals."""
+        return range(EVENT_VALUES + len(self.events.numbers), self.event_width)
+
+    @cached_property
+    def label_totals(self) -> range:
+        """The words of a label that are totals."""
+        return range(LABEL_VALUES + len(self.labels.numbers), self.label_width)
 
     @cached_property
     def has_objects(self) -> bool:

@@ -19,6 +19,7 @@ from mlops_assets.core.entity_state import (
     EntityState,
     StateHeader,
     pack_state,
+    totals_of,
 )
 from mlops_assets.core.online_layout import (
     EVENT_DIGEST,
@@ -71,7 +72,7 @@ def _merged_plainly(header: StateHeader, old: EntityState, new: EntityState) -> 
         counts=(len(events), len(kept)),
         latest_known=(_latest_known(events), _latest_known(kept)),
         event_width=layout.event_width,
-        words=[*_words(events), *_words(kept)],
+        words=[*_words(events, layout.event_totals), *_words(kept, layout.label_totals)],
         tail=None,
     )
 
@@ -88,11 +89,15 @@ def _latest_known(rows: list[_Row]) -> int:
     return max(map(itemgetter(2), rows), default=LONG_AGO)
 
 
-def _words(rows: list[_Row]) -> list[bytes]:
-    """The columns of the rows, in the order of states."""
+def _words(rows: list[_Row], totals: range) -> list[bytes]:
+    """The columns of the rows, in the order of states; those in `totals` as totals."""
     columns = list(zip(*rows, strict=True))
     columns[1:3] = columns[2:0:-1]
-    return [array("q", column).tobytes() for column in columns]
+    return [_column(column, is_total=at in totals) for at, column in enumerate(columns)]
+
+
+def _column(values: Sequence[int], *, is_total: bool) -> bytes:
+    return (totals_of(values) if is_total else array("q", values)).tobytes()
 
 
 def _merged_by_version(header: StateHeader, old: EntityState, new: EntityState) -> bytes:
@@ -213,13 +218,15 @@ def _packed(
     flags = _flags(layout, events, labels)
     event_ids, label_ids = [e.row_id for e in events], [label.row_id for label in labels]
     is_text = bool(flags & HAS_TEXT_IDS)
-    columns = [
+    of_events = [
         [e.time for e in events],
         [e.known_at for e in events],
         [0] * len(events) if is_text else event_ids,
         [e.digest for e in events],
         *([e.words[at] for e in events] for at in range(layout.events.words)),
         *([[e.superseded_at for e in events]] if flags & HAS_VERSIONS else []),
+    ]
+    of_labels = [
         [label.time for label in labels],
         [label.known_at for label in labels],
         [0] * len(labels) if is_text else label_ids,
@@ -239,7 +246,10 @@ def _packed(
             max((label.known_at for label in labels), default=LONG_AGO),
         ),
         event_width=layout.event_width + (1 if flags & HAS_VERSIONS else 0),
-        words=[array("q", column).tobytes() for column in columns],
+        words=[
+            *(_column(values, is_total=at in layout.event_totals) for at, values in enumerate(of_events)),
+            *(_column(values, is_total=at in layout.label_totals) for at, values in enumerate(of_labels)),
+        ],
         tail=tail,
     )
 

@@ -10,7 +10,6 @@ of a state (`online_layout`), row features (`online_expressions`).
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from math import isnan
-from typing import Any
 
 from mlops_assets.core.entity_state import (
     HAS_LABEL_VERSIONS,
@@ -28,6 +27,7 @@ class Span:
 
     __slots__ = (
         "_base",
+        "_is_labels",
         "_objects_from",
         "_seen",
         "_size",
@@ -46,31 +46,29 @@ class Span:
         self._base, self._size = (
             (state.label_base, state.label_count) if plan.is_labels else (0, state.event_count)
         )
-        self._objects_from = plan.objects_from
+        self._is_labels, self._objects_from = plan.is_labels, plan.objects_from
         self.nullable = bool(state.flags & HAS_NULLS)
         self.length = stop - start if seen is None else len(seen)
         self.starts: list[int] = []
         """Per window of the group, shortest first, the position of its oldest row in the span."""
 
     def integers(self, column: int) -> list[int]:
-        """A word column's values."""
-        return self._cut(self._state.words, column)
+        """The values of a column of totals."""
+        state = self._state
+        values = (state.label_column if self._is_labels else state.event_column)(column)
+        return values[self._start : self._stop] if self._seen is None else [values[i] for i in self._seen]
 
     def numbers(self, column: int) -> list[float]:
         """A Float64 column's values."""
-        return self._cut(self._state.doubles, column)
+        first, words = self._base + column * self._size, self._state.doubles
+        if self._seen is None:
+            return [*words[first + self._start : first + self._stop]]
+        return [words[first + i] for i in self._seen]
 
     def objects(self, column: int) -> list[object]:
         """A column of objects."""
         values = self._state.tail()[self._objects_from + column]
         return values[self._start : self._stop] if self._seen is None else [values[i] for i in self._seen]
-
-    def _cut(self, words: "memoryview[Any]", column: int) -> list[Any]:
-        first = self._base + column * self._size
-        if self._seen is None:
-            return words[first + self._start : first + self._stop].tolist()
-        values = words[first : first + self._size].tolist()
-        return [values[i] for i in self._seen]
 
 
 _NOT_PLAIN = HAS_NULLS | HAS_VERSIONS | HAS_LABEL_VERSIONS

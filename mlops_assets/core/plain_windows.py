@@ -14,8 +14,9 @@ For one group, windows of 1 and 7 days over events, with a count and a mean of o
         start_1 = bisect_right(words, time - 604800000000, first, start_0)
         values[3] = float(stop - start_0 + 1)
         at = 5 * size
-        total_0 = sum(words[at + start_0 : at + stop])
-        total_1 = total_0 + sum(words[at + start_1 : at + start_0])
+        end = words[at + stop - 1] if stop > first else 0
+        total_0 = end - words[at + start_0 - 1] if start_0 > first else end
+        total_1 = end - words[at + start_1 - 1] if start_1 > first else end
         ...
 """
 
@@ -34,6 +35,8 @@ class OwnValues(NamedTuple):
     numbers: Sequence[float | None]
     scaled: Sequence[int | None]
     objects: Sequence[object]
+    is_plain: bool
+    """Whether no number is missing, and no scaled value missing or too large for plain totals."""
 
 
 PlainWindows = Callable[[EntityState, int, OwnValues, list[float | None]], None]
@@ -78,17 +81,17 @@ def _write_counts(code: GeneratedFunction, _plan: GroupPlan, column: ColumnCells
 
 
 def _write_totals(code: GeneratedFunction, _plan: GroupPlan, column: ColumnCells) -> None:
-    """Sums and means: each value is added once, the windows being nested."""
+    """Sums and means: differences of running totals."""
     code.write(f"at = {column.word} * size")
     if column.takes_current:
         code.write(
             f"current = own.scaled[{column.position}]",
             "added, current = (0, 0) if current is None else (1, current)",
         )
-    before, total = "stop", ""
+    code.write("end = words[at + stop - 1] if stop > first else 0")
     for window in column.windows:
-        code.write(f"total_{window} = {total}sum(words[at + start_{window} : at + {before}])")
-        before, total = f"start_{window}", f"total_{window} + "
+        start = f"start_{window}"
+        code.write(f"total_{window} = end - words[at + {start} - 1] if {start} > first else end")
     for cell in column.cells:
         # Not total / divisor: of two integers Python rounds once, the definition rounds each to Float64 first.
         total, count = f"total_{cell.window}", f"stop - start_{cell.window}"

@@ -115,11 +115,11 @@ class Replacement:
 
     def sorted_by_day(self) -> Self:
         """The same write with rows sorted by day: deltalake writes 1.75 million rows of 183 days ten times
-        faster so.
+        faster so. Rows that are sorted already are not copied.
         """
-        return (
-            replace(self, rows=self.rows.sort(self.partition_by, maintain_order=True)) if self.days else self
-        )
+        if self.days is None or self.rows[self.days.column].is_sorted():
+            return self
+        return replace(self, rows=self.rows.sort(self.partition_by, maintain_order=True))
 
     def require_days(self) -> None:
         """Raise TableError when a row lies outside the days that are replaced."""

@@ -354,3 +354,14 @@ def test_numbers_are_stored_compressed_and_without_a_dictionary_text_with_one(
     assert {column.compression for column in columns.values()} == {"ZSTD"}
     assert not columns["amount"].has_dictionary_page
     assert columns["city"].has_dictionary_page
+
+
+@pytest.mark.parametrize("day_numbers", [[2, 0, 1, 0], [0, 0, 1, 2], []])
+def test_rows_are_written_day_by_day_and_copied_only_where_they_are_not_so_yet(
+    day_numbers: list[int],
+) -> None:
+    given = Replacement("shop/events", rows(day_numbers), days(0, 3), COMMIT)
+    ordered = given.sorted_by_day()
+    assert ordered.rows["event_date"].to_list() == sorted(given.rows["event_date"])
+    assert ordered.rows.sort("id").equals(given.rows)
+    assert (ordered is given) == (day_numbers == sorted(day_numbers))

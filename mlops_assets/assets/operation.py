@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -63,15 +64,17 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
             _read_block(lakehouse, product, champion, days=days, as_of=as_of)
             for days in day_blocks(context, "event_date")
         )
-        for days, rows in computed_ahead(blocks, partial(_united, product, champion)):
-            writes.write(rows, days)
-            arms.update(dict(rows.group_by("arm").len().iter_rows()))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            reference = beside.submit(reference_rows, lakehouse, product, champion, at_most=PLOTTED_ROWS)
+            for days, rows in computed_ahead(blocks, partial(_united, product, champion)):
+                writes.write(rows, days)
+                arms.update(dict(rows.group_by("arm").len().iter_rows()))
         ours = rows.filter(pl.col("model_version") == champion.version)
         shown = ours.sample(min(ours.height, PLOTTED_ROWS), seed=0)
-        reference = reference_rows(lakehouse, product, champion, at_most=PLOTTED_ROWS)["score"]
+        distribution = score_distribution(reference.result()["score"], shown["score"])
         return writes.result(
             {
-                "scores": picture(score_distribution(reference, shown["score"]), caption="scores"),
+                "scores": picture(distribution, caption="scores"),
                 "rows_by_arm": table(
                     pl.DataFrame(sorted(arms.items()), schema=["arm", "rows"], orient="row")
                 ),

@@ -13,6 +13,7 @@ from mlops_assets.catalogue import load_product
 from mlops_assets.core.captured_predictions import TABLE as SERVED
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.masking import masked
+from mlops_assets.core.mlflow_client import give_up_soon
 from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_contenders import CANDIDATE, CHAMPION
@@ -74,6 +75,7 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
     """Read the status of one product at `now`; nothing is written, and what was never materialized is None."""
     product = load_product(name)
     tables = DeltaTables(settings.tables_uri)
+    give_up_soon()
     registry = ModelRegistry(settings.tracking_uri)
     versions = registry.versions(name)
     champion = registry.champion(name)

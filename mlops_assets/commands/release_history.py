@@ -8,6 +8,7 @@ from rich.table import Table
 
 from mlops_assets.commands.release import describe_plan
 from mlops_assets.core.follower_status import FollowerStatus, status_file
+from mlops_assets.core.mlflow_client import give_up_soon
 from mlops_assets.core.release_control import ReleaseControl
 from mlops_assets.core.release_history import all_plans
 from mlops_assets.core.release_plan import ReleasePlan
@@ -46,6 +47,7 @@ def release_history(settings: Settings, product: str) -> ReleaseHistory:
 
     Raises: RegistryError when there is no registry.
     """
+    give_up_soon()
     control = ReleaseControl.at(settings.tracking_uri)
     return ReleaseHistory(
         product=product,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
 from mlops_assets import cli
@@ -72,21 +73,33 @@ def test_a_release_and_its_rollback_over_http_are_followed(small: SmallRegistry,
     assert small.registry.champion(PRODUCT) == small.control.version(PRODUCT, 1)
 
 
-def test_a_server_that_is_away_is_named_within_seconds_and_the_last_plan_stays(
-    small: SmallRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def away() -> Iterator[str]:
+    """Where no server is."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("command", [("rollback", PRODUCT, *WHO), ("plan", PRODUCT), ("status", PRODUCT)])
+def test_a_command_says_within_seconds_that_the_server_is_away(
+    small: SmallRegistry, away: str, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in PATIENCE:
         monkeypatch.setenv(name, "")  # so that what the command sets is undone
         monkeypatch.delenv(name)
+    began = time.monotonic()
+    with pytest.raises((RegistryError, MlflowException), match=r"does not answer|Max retries exceeded"):
+        run(small, *command, uri=away)
+    assert time.monotonic() - began < 60, "MLflow's own patience is four minutes"
+
+
+def test_the_last_plan_goes_on_while_the_server_is_away(
+    small: SmallRegistry, away: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arms = followed(PlanFollower(PRODUCT, small.uri, tmp_path, VIEW), small)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and never listens
-        away = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        began = time.monotonic()
-        with pytest.raises(RegistryError, match="does not answer"):
-            run(small, "rollback", PRODUCT, *WHO, uri=away)
-        assert time.monotonic() - began < 60, "MLflow's own patience is four minutes"
-        status = PlanFollower(PRODUCT, away, tmp_path, VIEW).look(NOON)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    status = PlanFollower(PRODUCT, away, tmp_path, VIEW).look(NOON)
     assert "does not answer" in str(status.last_error)
     assert ServingSnapshot.read(snapshot_file(tmp_path, PRODUCT)).plan.arms == arms
 

@@ -1,10 +1,10 @@
 """Window features of one request from one entity's state, compiled once per view.
 
 A group is what shares stream and delay: its windows end at the same row, so that they are nested slices of a column.
-Where every row is known, in its only version and without missing values, which is nearly always, a generated function
-answers (`plain_windows`). All other states are answered here: a slice is read as it lies where the event sees all of
-it; otherwise the rows that it sees are picked first, by the rules of `feature_view`. What must not live here: the bytes
-of a state (`online_layout`), row features (`online_expressions`).
+Where the event sees every row in its windows and the state has one version of each and no missing values, which is
+nearly always, a generated function answers (`plain_windows`). All other states are answered here: a slice is read as it
+lies where the event sees all of it; otherwise the rows that it sees are picked first, by the rules of `feature_view`.
+What must not live here: the bytes of a state (`entity_state`), row features (`online_expressions`).
 """
 
 from bisect import bisect_left, bisect_right
@@ -79,15 +79,19 @@ Aggregate = Callable[[Span, OwnValues, list[float | None]], None]
 class EntityWindows:
     """All asked window features over one entity."""
 
-    __slots__ = ("_groups", "_plain")
+    __slots__ = ("_groups", "_plain", "_plans")
 
     def __init__(self, plans: Sequence[GroupPlan]) -> None:
+        self._plans = plans
         self._plain = plain_windows(plans)
         self._groups = tuple(_WindowGroup(plan) for plan in plans)
 
     def answer(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
         """Write the features of an event at `time` into their places in `values`."""
-        if state.latest_known < time and state.latest_label_known < time and not state.flags & _NOT_PLAIN:
+        if not state.flags & _NOT_PLAIN and (
+            (state.latest_known < time and state.latest_label_known < time)
+            or all(_sees_all(plan, state, time) for plan in self._plans)
+        ):
             self._plain(state, time, own, values)
         else:
             self.answer_seen(state, time, own, values)
@@ -119,7 +123,7 @@ class _WindowGroup:
             start = bisect_right(words, end - window, base, start)
             starts.append(start - base)
         start, stop = start - base, stop - base
-        if _sees_all(plan, state, time, start, stop):
+        if _sees_all(plan, state, time):
             span = Span(state, plan, start=start, stop=stop, seen=None)
             span.starts = [at - start for at in starts]
         else:
@@ -131,16 +135,17 @@ class _WindowGroup:
             aggregate(span, own, values)
 
 
-def _sees_all(plan: GroupPlan, state: EntityState, time: int, start: int, stop: int) -> bool:
-    """Whether the event sees every row between `start` and `stop`."""
+def _sees_all(plan: GroupPlan, state: EntityState, time: int) -> bool:
+    """Whether an event at `time` sees every row in the group's windows."""
     if state.flags & (HAS_VERSIONS | HAS_LABEL_VERSIONS):
         return False
     end = time - plan.delay
-    if state.latest_known >= time and not _all_known(state, time, after=end - plan.windows[-1], before=end):
+    start = end - plan.windows[-1]
+    if state.latest_known >= time and not _all_known(state, time, after=start, before=end):
         return False
     if not plan.is_labels or state.latest_label_known < time:
         return True
-    return _all_labels_known(state, time, start=start, stop=stop)
+    return _all_labels_known(state, time, after=start, before=end)
 
 
 def _all_known(state: EntityState, time: int, *, after: int, before: int) -> bool:
@@ -148,14 +153,17 @@ def _all_known(state: EntityState, time: int, *, after: int, before: int) -> boo
     words, count = state.words, state.event_count
     start = bisect_right(words, after, 0, count)
     stop = bisect_left(words, before, start, count)
-    known = words[EVENT_KNOWN * count + start : EVENT_KNOWN * count + stop].tolist()
+    known = words[EVENT_KNOWN * count + start : EVENT_KNOWN * count + stop]
     return max(known, default=time - 1) < time
 
 
-def _all_labels_known(state: EntityState, time: int, *, start: int, stop: int) -> bool:
-    """Whether the labels of these rows were known before `time`."""
-    base = state.label_base + LABEL_KNOWN * state.label_count
-    return max(state.words[base + start : base + stop].tolist(), default=time - 1) < time
+def _all_labels_known(state: EntityState, time: int, *, after: int, before: int) -> bool:
+    """Whether the labels of events between two times were known before `time`."""
+    words, base, count = state.words, state.label_base, state.label_count
+    start = bisect_right(words, after, base, base + count)
+    stop = bisect_left(words, before, start, base + count)
+    known = words[LABEL_KNOWN * count + start : LABEL_KNOWN * count + stop]
+    return max(known, default=time - 1) < time
 
 
 def _seen_events(state: EntityState, time: int, start: int, stop: int) -> list[int]:

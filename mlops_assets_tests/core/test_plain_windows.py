@@ -3,6 +3,7 @@
 from dataclasses import replace
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,16 @@ from mlops_assets.core.feature_view import FeatureView, WindowFeature
 from mlops_assets.core.online_windows import EntityWindows
 from mlops_assets_tests.core.feature_oracle import EventVersion, LabelVersion
 from mlops_assets_tests.core.online_world import OnlineWorld, bits
-from mlops_assets_tests.core.test_feature_offline import EPOCH, HOUR, TICK, VIEW, amounts, event
+from mlops_assets_tests.core.test_feature_offline import (
+    EPOCH,
+    HOUR,
+    LABEL,
+    TICK,
+    VIEW,
+    amounts,
+    event,
+    window,
+)
 
 known_amounts = amounts.filter(lambda amount: amount is not None)
 
@@ -76,6 +86,20 @@ def test_different_values_of_labels_are_counted_in_their_own_window():
     early = replace(event(10, 0), event_timestamp=EPOCH + 2 * HOUR + 2 * TICK)
     assert vector(world, event(11, 4))["outcomes_2h"] == 1.0
     assert vector(world, early)["outcomes_2h"] == 2.0
+
+
+@pytest.mark.parametrize(("hours", "is_plain"), [(2.9, True), (3.1, False)])
+def test_a_label_that_is_not_known_yet_matters_only_within_a_window(hours, is_plain):
+    delayed = window("fraud_share", "terminal", "mean", "is_fraud", delay=3 * HOUR, when_empty=0.0, **LABEL)
+    world = OnlineWorld(FeatureView("view", "id", "event_timestamp", (delayed,)))
+    labels = [LabelVersion(1, EPOCH + HOUR, 1), LabelVersion(2, EPOCH + 9 * HOUR, 0)]
+    world.load([event(1, 0), event(2, 1)], labels, as_of=EPOCH + 10 * HOUR)
+    asked = event(3, 1 + hours)
+    with patch.object(
+        EntityWindows, "answer_seen", autospec=True, side_effect=EntityWindows.answer_seen
+    ) as seen:
+        assert vector(world, asked)["fraud_share_5h"] == 1.0
+    assert seen.called != is_plain
 
 
 def test_states_that_are_not_plain_are_answered_by_looking_at_each_row():

@@ -44,6 +44,22 @@ def test_a_cycle_is_still_found_by_itself():
     assert len(made) == 2 * RARELY[0]
 
 
+@pytest.mark.parametrize(("calls", "printed"), [("", "searched\n"), ("collect_garbage_rarely()", "")])
+def test_a_process_that_ends_searches_nothing(calls: str, printed: str):
+    code = f"""
+from mlops_assets.core.garbage import collect_garbage_rarely
+{calls}
+class Node:
+    def __del__(self):
+        print("searched")
+node = Node()
+node.itself = node
+del node
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == printed
+
+
 @pytest.mark.parametrize(
     "begin",
     [

@@ -13,7 +13,7 @@ from mlops_assets.catalogue import load_product
 from mlops_assets.core.captured_predictions import TABLE as SERVED
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.masking import masked
-from mlops_assets.core.mlflow_client import give_up_soon
+from mlops_assets.core.mlflow_client import answering_registry, give_up_soon
 from mlops_assets.core.online_store_open import open_online_store
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_contenders import CANDIDATE, CHAMPION
@@ -72,14 +72,18 @@ class ProductStatus:
 
 
 def product_status(settings: Settings, name: str, *, now: datetime) -> ProductStatus:
-    """Read the status of one product at `now`; nothing is written, and what was never materialized is None."""
+    """Read the status of one product at `now`; nothing is written, and what was never materialized is None.
+
+    Raises: RegistryError when the registry does not answer.
+    """
     product = load_product(name)
     tables = DeltaTables(settings.tables_uri)
     give_up_soon()
     registry = ModelRegistry(settings.tracking_uri)
-    versions = registry.versions(name)
-    champion = registry.champion(name)
-    plan = registry.release_plan(name)
+    with answering_registry(settings.tracking_uri):
+        versions = registry.versions(name)
+        champion = registry.champion(name)
+        plan = registry.release_plan(name)
     time = product.spec.time
     newest_event = _newest(tables, product, "events", "event_timestamp") if time else None
     newest_label = _newest(tables, product, "labels", "known_at") if time else None

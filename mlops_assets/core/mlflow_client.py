@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.masking import masked
 from mlops_assets.core.mlflow_database import create_mlflow_database
 
 if TYPE_CHECKING:
@@ -57,6 +59,23 @@ def mlflow_client(tracking_uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def answering_registry(tracking_uri: str) -> Iterator[None]:
+    """Say where the registry is that does not answer in the block.
+
+    Raises: RegistryError in the place of MLflow's errors and of those of files and sockets.
+    """
+    quiet_mlflow()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise RegistryError(
+            f"the registry at {masked(tracking_uri)} does not answer: {masked(str(error))}"
+        ) from error
 
 
 @contextmanager

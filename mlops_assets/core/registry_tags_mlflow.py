@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.mlflow_client import mlflow_client
+from mlops_assets.core.mlflow_client import answering_registry, mlflow_client
 from mlops_assets.core.registry_tags import RegisteredVersion, RegistryChange
 
 if TYPE_CHECKING:
@@ -99,9 +98,5 @@ class MlflowRegistryTags:
     @contextmanager
     def _client(self) -> "Iterator[MlflowClient]":
         client = mlflow_client(self.tracking_uri)
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with answering_registry(self.tracking_uri):
             yield client
-        except (MlflowException, OSError) as error:
-            raise RegistryError(f"the registry at {self.tracking_uri} does not answer: {error}") from error

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mlflow.exceptions import MlflowException
 from typer.testing import CliRunner
 
 from mlops_assets import cli
@@ -89,7 +88,7 @@ def test_a_command_says_within_seconds_that_the_server_is_away(
         monkeypatch.setenv(name, "")  # so that what the command sets is undone
         monkeypatch.delenv(name)
     began = time.monotonic()
-    with pytest.raises((RegistryError, MlflowException), match=r"does not answer|Max retries exceeded"):
+    with pytest.raises(RegistryError, match="does not answer"):
         run(small, *command, uri=away)
     assert time.monotonic() - began < 60, "MLflow's own patience is four minutes"
 

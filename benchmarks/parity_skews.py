@@ -11,7 +11,7 @@ from benchmarks.parity_home import ParityHome
 from mlops_assets.core.feature_view import FeatureView, WindowFeature
 from mlops_assets.core.online_features import OnlineAnswer, OnlineFeatures
 from mlops_assets.core.online_scoring import OnlineScoring
-from mlops_assets.core.online_store import CapturedRecord, OnlineStore, StateChange, StoredState
+from mlops_assets.core.online_store import ScoringStore, StateChange, StoredState
 from mlops_assets.core.prediction_record import Value
 
 HOUR_MICROSECONDS = 3_600_000_000
@@ -141,7 +141,7 @@ class _Rounded(_Features):
 class _Losing:
     """A store that forgets states now and then."""
 
-    def __init__(self, store: OnlineStore) -> None:
+    def __init__(self, store: ScoringStore) -> None:
         self._store, self._commits = store, 0
 
     def read(self, keys: Sequence[str]) -> list[StoredState]:
@@ -150,9 +150,6 @@ class _Losing:
     def commit(self, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
         self._commits += 1
         return self._store.commit([] if self._commits % LOST_EVERY == 0 else changes, records)
-
-    def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
-        return self._store.captured(after=after, limit=limit)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

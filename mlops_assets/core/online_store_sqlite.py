@@ -9,7 +9,7 @@ What must not live here: what a state or a record means.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -47,6 +47,7 @@ _INSERT = (
     "INSERT INTO state SELECT ?, newest_cleared_version + 1, ? FROM store WHERE true ON CONFLICT (key) DO NOTHING"
 )
 _UPDATE = "UPDATE state SET content = ?, version = version + 1 WHERE key = ? AND version = ?"
+_UPDATE_READ = f"{_UPDATE} AND rowid = ?"
 _CAPTURE = "INSERT INTO captured (content) VALUES (?)"
 # The row of the last position stays, without content, so that SQLite never gives a position twice. AUTOINCREMENT would
 # do the same for one more page in every commit, a quarter of what is written.
@@ -80,6 +81,8 @@ class SqliteOnlineStore:
         """Whether another thread calls `checkpoint`: commits then leave that to it, and do not wait for the disk."""
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self._rows_read: Mapping[str, int] = {}
+        """Key to row of the states that were read last: a commit after it finds them in half the time."""
 
     def identity(self) -> str:
         """See OnlineStore."""
@@ -90,16 +93,17 @@ class SqliteOnlineStore:
         marks = ", ".join("?" * len(keys))
         rows = self._ask(
             lambda connection: connection.execute(
-                f"SELECT key, version, content FROM state WHERE key IN ({marks})",  # noqa: S608 - only marks
+                f"SELECT rowid, key, version, content FROM state WHERE key IN ({marks})",  # noqa: S608 - only marks
                 keys,
             ).fetchall()
         )
-        found = {key: StoredState(version, content) for key, version, content in rows}
+        self._rows_read = {key: rowid for rowid, key, _, _ in rows}
+        found = {key: StoredState(version, content) for _, key, version, content in rows}
         return [found.get(key, _NO_STATE) for key in keys]
 
     def commit(self, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
         """See OnlineStore."""
-        return self._ask(lambda connection: _commit(connection, changes, records))
+        return self._ask(lambda connection: _commit(connection, changes, records, rows=self._rows_read))
 
     def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
         """See OnlineStore; a position is a row number of twenty digits."""
@@ -248,19 +252,35 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _commit(connection: sqlite3.Connection, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
+def _commit(
+    connection: sqlite3.Connection,
+    changes: Sequence[StateChange],
+    records: Sequence[bytes],
+    *,
+    rows: Mapping[str, int],
+) -> bool:
     with _transaction(connection):
         written = 0
         if new := [(one.key, one.content) for one in changes if one.expected_version == ABSENT]:
             written += connection.executemany(_INSERT, new).rowcount
-        if old := [(o.content, o.key, o.expected_version) for o in changes if o.expected_version != ABSENT]:
-            written += connection.executemany(_UPDATE, old).rowcount
+        if old := [one for one in changes if one.expected_version != ABSENT]:
+            written += _update(connection, old, rows)
         if written != len(changes):
             connection.execute("ROLLBACK")
             return False
         connection.executemany(_CAPTURE, ((record,) for record in records))
         connection.execute("COMMIT")
     return True
+
+
+def _update(connection: sqlite3.Connection, changes: Sequence[StateChange], rows: Mapping[str, int]) -> int:
+    """Write changes of states that are there; return how many still had the expected version."""
+    try:
+        known = [(one.content, one.key, one.expected_version, rows[one.key]) for one in changes]
+    except KeyError:
+        values = [(one.content, one.key, one.expected_version) for one in changes]
+        return connection.executemany(_UPDATE, values).rowcount
+    return connection.executemany(_UPDATE_READ, known).rowcount
 
 
 def _checkpoint(connection: sqlite3.Connection, file: int) -> None:

@@ -170,12 +170,12 @@ def test_a_commit_that_waits_too_long_for_another_one_says_so_and_succeeds_later
 
 @contextmanager
 def checkpoints(file: Path) -> Iterator[None]:
-    """Checkpoints in a thread without a pause, as long as it lasts."""
+    """Checkpoints in a thread, one after the other, as long as it lasts."""
     ended = threading.Event()
     store = SqliteOnlineStore(file)
 
     def run() -> None:
-        while not ended.is_set():
+        while not ended.wait(0.05):
             store.checkpoint()
         store.close()
 
@@ -222,7 +222,8 @@ def test_a_long_read_does_not_hold_up_commits_by_way_of_a_checkpoint(
         reader.execute("SELECT count(*) FROM state").fetchone()
         longest = 0.0
         with checkpoints(file):
-            for number in range(100):
+            for number in range(200):
+                time.sleep(0.005)  # so that many checkpoints come in between
                 started = time.perf_counter()
                 assert store.commit([StateChange(f"key={number}", ABSENT, CONTENT)], [])
                 longest = max(longest, time.perf_counter() - started)

@@ -173,7 +173,7 @@ def _forest(
         axes.plot([row["value"]], [place], "o", color=colour, markerfacecolor=face, markersize=6)
     if line is not None:
         axes.axvline(line, color=VERMILION, linewidth=1.2, linestyle="--")
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, names, parse_math=False)
     axes.set(xlabel=axis, ylim=(-0.7, max(rows.height - 0.3, 0.3)))
     axes.grid(visible=False, axis="y")
     return to_png(figure)

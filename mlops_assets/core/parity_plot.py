@@ -28,7 +28,7 @@ def parity_bars(rows: pl.DataFrame) -> bytes:
     places = np.arange(total.height)
     axes.barh(places, compared - different, color=BLUE, height=0.7, label="equal to the last bit")
     axes.barh(places, different, left=compared - different, color=VERMILION, height=0.7, label="different")
-    axes.set_yticks(places, total["feature"].to_list())
+    axes.set_yticks(places, total["feature"].to_list(), parse_math=False)
     axes.set(xlabel="served values")
     axes.grid(visible=False, axis="y")
     legend(axes)

@@ -66,7 +66,7 @@ def rejection_reasons(summary: pl.DataFrame, *, rows: int, title: str = "Why row
     places = np.arange(len(names))
     bars = axes.barh(places, shown["rows"].to_numpy(), color=VERMILION, height=0.7)
     axes.bar_label(bars, fontsize=8.5, padding=3)
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, names, parse_math=False)
     axes.set(xlabel="rows")
     axes.margins(x=0.1)
     axes.grid(visible=False, axis="y")

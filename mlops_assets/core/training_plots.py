@@ -61,7 +61,7 @@ def importance_bars(contributions: pl.DataFrame) -> bytes:
     places = np.arange(shown.height)
     bars = axes.barh(places, shown["contribution"].to_numpy(), color=BLUE, height=0.7)
     axes.bar_label(bars, [f"{share:.0%}" for share in shown["share"]], fontsize=8.5, padding=3)
-    axes.set_yticks(places, shown["feature"].to_list())
+    axes.set_yticks(places, shown["feature"].to_list(), parse_math=False)
     axes.set(xlabel="mean |contribution| (log-odds)")
     axes.margins(x=0.1)
     axes.grid(visible=False, axis="y")
@@ -94,7 +94,7 @@ def contribution_summary(contributions: pl.DataFrame, features: pl.DataFrame, *,
         points = axes.scatter(
             x[known], y[known], s=7, c=ranks[known], cmap="cividis", vmin=0, vmax=1, linewidths=0
         )
-    axes.set_yticks(np.arange(len(names)), names)
+    axes.set_yticks(np.arange(len(names)), names, parse_math=False)
     axes.set(xlabel="contribution to the log-odds", ylim=(-0.7, len(names) - 0.3))
     axes.grid(visible=False, axis="y")
     if points is not None:

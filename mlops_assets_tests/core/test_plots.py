@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_rows_per_day_are_drawn_with_and_without_rejected_ones():
     assert alone != rejected
     check_picture(plots.rows_per_day(counts.head(1)))
     check_picture(plots.rows_per_day(counts.clear()))
+
+
+def test_dollars_in_names_are_no_formula(result):
+    """Matplotlib would set `$11-$25k` in italics, and fail on what is no formula."""
+    named = result.estimates.with_columns(group=pl.lit("$x_{$") + pl.col("group"))
+    check_picture(evaluation_plots.slices_forest(replace(result, estimates=named)))
+    summary = pl.DataFrame({"column": ["income"], "check": ["isin(['$11-$25k', '$x_{$'])"], "rows": [7]})
+    check_picture(plots.rejection_reasons(summary, rows=100))
 
 
 def test_reasons_of_rejection_are_drawn():

@@ -184,7 +184,11 @@ def _full_disk(processes: list[psutil.Process]) -> Iterator[None]:
     finally:
         for process, limits in before.items():
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, limits)
+                for limited in (
+                    process,
+                    *process.children(recursive=True),
+                ):  # started meanwhile: a plan's follower
+                    limited.rlimit(psutil.RLIMIT_FSIZE, limits)
 
 
 def model_corrupt(stage: Stage) -> Seen:
@@ -209,7 +213,7 @@ def model_corrupt(stage: Stage) -> Seen:
     recovered = stage.wait_until_followed(plan.sequence, seconds=WAIT_SECONDS)
     stage.settle(1)
     words = (
-        f"{by_version(load.answers)}, {len(failed(load.answers))} failed; GET /model says: {told[:110]}; "
+        f"{by_version(load.answers)}, {len(failed(load.answers))} failed; GET /model says: {told[:300]}; "
         f"{'followed once the file was right again' if recovered else 'never followed'}"
     )
     is_previous = {answer.version for answer in load.answers} == {1}

@@ -109,7 +109,8 @@ def test_later_requests_change_nothing_of_what_was_seen_before(
         )
         for n in (len(harm), cut)
     )
-    assert whole[: len(part)].tolist() == part.tolist()
+    # Not to the last bit: a wider block is summed in another order.
+    assert whole[: len(part)].tolist() == pytest.approx(part.tolist(), rel=1e-12, abs=1e-12)
 
 
 def test_an_entity_leaves_after_its_first_harm_and_counts_once_per_block() -> None:

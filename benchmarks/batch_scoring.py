@@ -25,19 +25,19 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from benchmarks.pipeline_dagster import run as run_jobs
-from benchmarks.pipeline_workload import covered, scaled_product
+from benchmarks.pipeline.with_dagster import run as run_jobs
+from benchmarks.pipeline.workload import covered, scaled_product
 from benchmarks.result import print_json, print_table, ratio_with_spread
-from mlops_assets.commands.dagster_home import dagster_instance
 from mlops_assets.components.model_product import product_definitions
-from mlops_assets.core.model import TrainedModel, feature_matrix
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.model.trained_model import TrainedModel, feature_matrix
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_plan import release
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.release.plan import release
+from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets.core.tables import DeltaTables
-from mlops_assets.core.threads import let_waiting_threads_sleep
 from mlops_assets.definitions import platform_resources
+from mlops_assets.embedded.dagster_home import dagster_instance
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

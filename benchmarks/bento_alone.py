@@ -19,11 +19,11 @@ from pathlib import Path
 import httpx
 
 from benchmarks.result import print_json, print_table
-from mlops_assets.commands.drill_home import PRODUCT, DrillHome, make_drill_home
+from mlops_assets.commands.drill.home import PRODUCT, DrillHome, make_drill_home
+from mlops_assets.core.bento.build import BuiltBento, bento_environment, built_bento
+from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
+from mlops_assets.core.bento.smoke import served, smoke_test
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.golden_requests import GoldenRequests, golden_requests
-from mlops_assets.core.packaging import BuiltBento, bento_environment, built_bento
-from mlops_assets.core.smoke_test import served, smoke_test
 
 ABSENT = ("mlops_assets", "dagster", "sqlalchemy", "flask", "deltalake", "pandas", "pyarrow")
 """What serving must not need."""

@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 from benchmarks.result import print_json, print_table, ratio_with_spread
-from mlops_assets.core.bootstrap import Resamples, percentile_interval
-from mlops_assets.core.metrics import METRICS, Floats, Labels, ProbabilityMetrics, RankingMetrics
+from mlops_assets.core.evaluation.bootstrap import Resamples, percentile_interval
+from mlops_assets.core.evaluation.metrics import METRICS, Floats, Labels, ProbabilityMetrics, RankingMetrics
 
 COVERED = ("auc", "average_precision", "brier", "calibration_error")
 RESAMPLES = 300

@@ -31,15 +31,21 @@ from rich.progress import track
 
 from benchmarks.result import print_json, print_table
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.contracts import apply_contract, event_columns
-from mlops_assets.core.feature_offline import compute_features
-from mlops_assets.core.linear_baseline import fit_logistic
-from mlops_assets.core.metrics import CalibrationLine, Floats, Labels, ProbabilityMetrics, RankingMetrics
+from mlops_assets.core.contracts.contract import apply_contract, event_columns
+from mlops_assets.core.evaluation.metrics import (
+    CalibrationLine,
+    Floats,
+    Labels,
+    ProbabilityMetrics,
+    RankingMetrics,
+)
+from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import StratifiedSplit
 from mlops_assets.core.settings import load_settings
-from mlops_assets.core.splits import assign_stratified_split
-from mlops_assets.core.training import fit
+from mlops_assets.core.training.fit import fit
+from mlops_assets.core.training.linear_baseline import fit_logistic
+from mlops_assets.core.training.splits import assign_stratified_split
 
 CATEGORICAL = ("disease_group_code", "cancer_status_code")
 METRICS = ("auc", "brier", "calibration_error", "calibration_slope", "calibration_intercept")

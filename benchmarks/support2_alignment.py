@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.result import print_json, print_table
-from mlops_assets.core.metrics import Floats, auc
+from mlops_assets.core.evaluation.metrics import Floats, auc
 from mlops_assets.core.settings import load_settings
 from mlops_assets.core.wheel_source import fetch_wheel_file
 from mlops_assets.products.mortality_risk.dataset import LABEL, SUPPORT2, labels_of, read_patients

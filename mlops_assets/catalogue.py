@@ -151,8 +151,8 @@ def _attribute(module: ModuleType, name: str) -> Any:  # the modules are the use
 
 
 def _check_names(product: "Product") -> None:
-    from mlops_assets.core.expressions import Expression
-    from mlops_assets.core.feature_view import FeatureView
+    from mlops_assets.core.features.expressions import Expression
+    from mlops_assets.core.features.view import FeatureView
 
     spec, view = product.spec, product.view
     if not isinstance(view, FeatureView) or not all(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mlops_assets.core.errors import PlatformError
+from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets.core.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlops_assets.core.release_steps import ReleaseOrder, Strategy
+    from mlops_assets.core.release.steps import ReleaseOrder, Strategy
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -98,7 +98,7 @@ def status(products: Products = None, as_json: Json = False) -> None:
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check the installation, the configuration and every connection, and say what to do; exit code 1 if one failed."""
-    from mlops_assets.commands.doctor import doctor_json, has_failed, print_checks, run_doctor
+    from mlops_assets.commands.doctor.command import doctor_json, has_failed, print_checks, run_doctor
 
     let_waiting_threads_sleep()
     checks = run_doctor(dict(os.environ), working_directory=Path.cwd(), console=_console(stderr=True))
@@ -207,7 +207,7 @@ def drill(
     Everything runs in a folder of its own on loopback: nothing of MLOPS_HOME is read or changed. All drills together
     take some minutes.
     """
-    from mlops_assets.commands.drill import chosen_drills, drills_json, print_drills, run_drills
+    from mlops_assets.commands.drill.command import chosen_drills, drills_json, print_drills, run_drills
 
     chosen = chosen_drills(names)
     let_waiting_threads_sleep()
@@ -319,14 +319,14 @@ def plan(product: Product, as_json: Json = False) -> None:
 
 
 def _order(by: str, reason: str) -> "ReleaseOrder":
-    from mlops_assets.core.release_steps import ReleaseOrder
+    from mlops_assets.core.release.steps import ReleaseOrder
 
     return ReleaseOrder(by=by, at=datetime.now(UTC), reason=reason)
 
 
 def _decide(verb: str, product: str, version: int, *, by: str, reason: str) -> None:
     from mlops_assets.catalogue import chosen_products
-    from mlops_assets.core.registry import ModelRegistry
+    from mlops_assets.core.registry.registry import ModelRegistry
 
     (name,) = chosen_products([product])
     registry = ModelRegistry(_settings().tracking_uri)

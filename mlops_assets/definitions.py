@@ -7,10 +7,10 @@ import dagster as dg
 
 from mlops_assets.automation.abandoned_runs import close_abandoned_runs
 from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
-from mlops_assets.core.garbage import collect_garbage_rarely
+from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets.core.threads import let_waiting_threads_sleep
-from mlops_assets.resources.embedded_sqlite import spare_the_disk
+from mlops_assets.embedded.garbage import collect_garbage_rarely
+from mlops_assets.embedded.sqlite import spare_the_disk
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.platform import PlatformResource

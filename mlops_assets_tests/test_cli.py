@@ -12,8 +12,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mlops_assets import cli
-from mlops_assets.core.model_version import release_readiness
-from mlops_assets_tests.assets.small_home import (
+from mlops_assets.core.registry.version import release_readiness
+from mlops_assets_tests.support.small_home import (
     AS_OF,
     FAILING_GATE,
     FRAUD,

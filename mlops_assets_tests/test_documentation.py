@@ -22,7 +22,7 @@ from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.settings import VARIABLES, load_settings
 from mlops_assets.definitions import platform_resources
-from mlops_assets_tests.markdown_pages import ROOT, Block, Page, pages
+from mlops_assets_tests.support.markdown_pages import ROOT, Block, Page, pages
 
 PAGES = pages()
 MLOPS = re.compile(r"(?:^|.*[ /])mlops ([a-z].*)")

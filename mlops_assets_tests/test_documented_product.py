@@ -11,14 +11,14 @@ import pytest
 from mlops_assets import products
 from mlops_assets.catalogue import assemble, read_spec
 from mlops_assets.components.model_product import product_definitions
-from mlops_assets.core.contracts import apply_contract
-from mlops_assets.core.feature_offline import compute_features
+from mlops_assets.core.contracts.contract import apply_contract
+from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import Product
 from mlops_assets.core.settings import load_settings
-from mlops_assets.core.training import fit
-from mlops_assets.core.training_set import build_training_set
+from mlops_assets.core.training.fit import fit
+from mlops_assets.core.training.training_set import build_training_set
 from mlops_assets.definitions import platform_resources
-from mlops_assets_tests.markdown_pages import ROOT, Page
+from mlops_assets_tests.support.markdown_pages import ROOT, Page
 
 PAGE = Page(ROOT / "docs/how-to/add-a-product.md")
 FILES = ("schemas.py", "dataset.py", "features.py", "defs.yaml")

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mlops_assets.core.prediction_record import PredictionRecord, ServedRole
+from mlops_assets.core.serving.prediction_record import PredictionRecord, ServedRole
 
 
 class Prediction(msgspec.Struct, frozen=True):

@@ -5,8 +5,8 @@ What must not live here: BentoML.
 
 import msgspec
 
-from mlops_assets.core.bento_manifest import BentoManifest
-from mlops_assets.core.online_arms import LoadedVersion
+from mlops_assets.core.serving.arms import LoadedVersion
+from mlops_assets.core.serving.manifest import BentoManifest
 from serving.http_app import Endpoint, Handler, HttpAnswer, HttpApp, HttpRequest
 from serving.open_inference import OpenInference
 from serving.openapi import openapi_document

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.online_store import OnlineStore
-from mlops_assets.core.online_store_sqlite import SqliteOnlineStore
+from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 
 PAUSE_SECONDS = 0.2
 NICENESS = 10

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from mlops_assets.core.bento_manifest import BentoManifest
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.explanation import BIAS, top_contributions
-from mlops_assets.core.follower_status import FollowerStatus
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.online_store import OnlineStore
-from mlops_assets.core.prediction_record import PredictionRecord, decode_record
+from mlops_assets.core.model.explanation import BIAS, top_contributions
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product import Product
+from mlops_assets.core.serving.follower_status import FollowerStatus
+from mlops_assets.core.serving.manifest import BentoManifest
+from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from serving.answers import (
     Contribution,
     Explanation,

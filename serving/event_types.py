@@ -16,13 +16,13 @@ import pandera.polars as pa
 import polars as pl
 from polars import selectors
 
-from mlops_assets.core.contract_failures import check_text
-from mlops_assets.core.contracts import ColumnDoc, describe_columns, event_columns
+from mlops_assets.core.contracts.contract import ColumnDoc, describe_columns, event_columns
+from mlops_assets.core.contracts.row_failures import check_text
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.feature_view import KNOWN_AT
-from mlops_assets.core.online_scoring import Event
-from mlops_assets.core.prediction_record import Value
+from mlops_assets.core.features.view import KNOWN_AT
 from mlops_assets.core.product import Product
+from mlops_assets.core.serving.prediction_record import Value
+from mlops_assets.core.serving.scoring import Event
 from serving.refusals import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
 
 MAXIMUM_EVENTS = 1000

@@ -8,10 +8,10 @@ import logging
 from pathlib import Path
 
 from mlops_assets.core.errors import PackagingError, PlatformError, ServingError
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.online_arms import LoadedVersion, ReleasedArms
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
-from mlops_assets.core.serving_snapshot import ServedVersion, ServingSnapshot, snapshot_file
+from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
+from mlops_assets.core.serving.snapshot import ServedVersion, ServingSnapshot, snapshot_file
 
 POLL_SECONDS = 0.25
 _log = logging.getLogger(__name__)

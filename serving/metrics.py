@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from mlops_assets.core.prediction_record import PredictionRecord
+from mlops_assets.core.serving.prediction_record import PredictionRecord
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds."""

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.online_scoring import OnlineScoring
+from mlops_assets.core.serving.scoring import OnlineScoring
 from serving.answers import Prediction
 from serving.event_types import EventTypes
 from serving.http_app import Endpoint, Handler, HttpAnswer, HttpRequest

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import TextIO
 
 from mlops_assets.core.errors import PlatformError, RegistryError, ServingError
-from mlops_assets.core.follower_status import FollowerStatus, status_file
-from mlops_assets.core.mlflow_client import give_up_soon
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_version import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG, ModelVersion
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_plan import ReleasePlan
-from mlops_assets.core.served_models import ServedModels
-from mlops_assets.core.serving_snapshot import MODELS_FOLDER, ServedVersion, ServingSnapshot, snapshot_file
+from mlops_assets.core.model.libraries import libraries_from_json
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.registry.mlflow_client import give_up_soon
+from mlops_assets.core.registry.version import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG, ModelVersion
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.models_on_disk import ServedModels
+from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServedVersion, ServingSnapshot, snapshot_file
 from mlops_assets.core.settings import load_settings
-from mlops_assets.core.training_libraries import libraries_from_json
 
 LOOK_SECONDS = 0.5
 """Between looks at the registry; a look that finds nothing new takes some milliseconds of a core."""
@@ -159,7 +159,7 @@ class PlanFollower:
             return None
 
     def _fetch(self, version: ModelVersion) -> TrainedModel:
-        from mlops_assets.core.model_artifacts import load_model
+        from mlops_assets.core.registry.artifacts import load_model
 
         return load_model(self.tracking_uri, version.model_uri, digest=version.digest)
 

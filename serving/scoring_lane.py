@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.online_scoring import Event, OnlineScoring, ScoredEvent, ScoringRequest
+from mlops_assets.core.serving.scoring import Event, OnlineScoring, ScoredEvent, ScoringRequest
 from serving.metrics import ServingMetrics
 from serving.refusals import RefusedRequestError
 from serving.shadow import ShadowLane

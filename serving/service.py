@@ -8,10 +8,10 @@ from typing import Any
 
 import bentoml
 
-from mlops_assets.core.bento_manifest import BentoManifest
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.online_arms import LoadedVersion
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.serving.arms import LoadedVersion
+from mlops_assets.core.serving.manifest import BentoManifest
 from serving.http_app import FastLane, HttpApp
 
 

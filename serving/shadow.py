@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.online_arms import ScoringArm
-from mlops_assets.core.online_scoring import ScoredEvent, score_silently
-from mlops_assets.core.online_store import OnlineStore
+from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.serving.arms import ScoringArm
+from mlops_assets.core.serving.scoring import ScoredEvent, score_silently
 from serving.metrics import ServingMetrics
 
 QUEUE_LENGTH = 1000

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.online_store import ScoringStore, StateChange, StoredState
+from mlops_assets.core.online_store.protocol import ScoringStore, StateChange, StoredState
 
 SLOW_SECONDS = 0.1
 """A failure that takes longer held requests up; a faster one may be met again by each of them."""

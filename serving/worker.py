@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.bento_manifest import BentoManifest
 from mlops_assets.core.errors import PackagingError, ServingError
-from mlops_assets.core.follower_status import FollowerStatus, status_file
-from mlops_assets.core.online_arms import LoadedVersion
-from mlops_assets.core.online_scoring import EventFacts, OnlineScoring
-from mlops_assets.core.online_store import OnlineStore
-from mlops_assets.core.online_store_open import open_online_store
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.serving.arms import LoadedVersion
+from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.manifest import BentoManifest
+from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
 from serving.endpoints import ProductEndpoints, StoreFacts

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import polars as pl
 
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_artifacts import load_model
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 

@@ -6,10 +6,10 @@ from datetime import datetime
 import polars as pl
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_version import THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 

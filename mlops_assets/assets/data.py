@@ -5,20 +5,20 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import asset_options, product_asset, upstream
-from mlops_assets.assets.day_blocks import day_blocks
-from mlops_assets.assets.pictures import picture, table
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.contracts import (
+from mlops_assets.assets.support.asset_options import asset_options, product_asset, upstream
+from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.contracts.contract import (
     apply_contract,
     conform,
     event_columns,
     with_event_date,
     with_known_date,
 )
-from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.label_contract import check_labels
-from mlops_assets.core.plots import rejection_reasons, rows_per_day
+from mlops_assets.core.labels.contract import check_labels
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.plots.overview import rejection_reasons, rows_per_day
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource

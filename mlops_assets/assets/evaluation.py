@@ -7,15 +7,17 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.candidate import model_noun, read_candidate
-from mlops_assets.assets.day_blocks import event_days
-from mlops_assets.assets.pictures import picture, table
-from mlops_assets.assets.reuse import earlier_result
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.decision_threshold import choose_threshold
-from mlops_assets.core.evaluation import evaluate
-from mlops_assets.core.evaluation_plots import (
+from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
+from mlops_assets.assets.support.day_blocks import event_days
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.reuse import earlier_result
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.evaluation.decision_threshold import choose_threshold
+from mlops_assets.core.evaluation.evaluate import evaluate
+from mlops_assets.core.evaluation.gates import judge, overall, verdict_table
+from mlops_assets.core.evaluation.metrics import Floats
+from mlops_assets.core.evaluation.plots import (
     cost_by_threshold,
     differences_forest,
     precision_recall_curves,
@@ -24,16 +26,14 @@ from mlops_assets.core.evaluation_plots import (
     scores_by_label,
     slices_forest,
 )
-from mlops_assets.core.evaluation_result import EvaluationResult
-from mlops_assets.core.explanation import top_contributions
-from mlops_assets.core.gates import judge, overall, verdict_table
-from mlops_assets.core.metrics import Floats
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_version import ModelVersion
+from mlops_assets.core.evaluation.product_contenders import contender_columns, product_contenders
+from mlops_assets.core.evaluation.result import EvaluationResult
+from mlops_assets.core.model.explanation import top_contributions
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
-from mlops_assets.core.product_contenders import contender_columns, product_contenders
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.training_plots import contribution_summary
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.training.plots import contribution_summary
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 

@@ -5,14 +5,14 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import product_asset, upstream
-from mlops_assets.assets.column_docs import column_lineage
-from mlops_assets.assets.day_blocks import day_blocks
-from mlops_assets.assets.pictures import picture
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.feature_offline import compute_features
-from mlops_assets.core.plots import feature_histograms
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.column_docs import column_lineage
+from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.pictures import picture
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.plots.overview import feature_histograms
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
 

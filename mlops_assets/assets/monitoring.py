@@ -7,21 +7,21 @@ from datetime import date, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.champion import Champion, load_champion, reference_rows
-from mlops_assets.assets.day_blocks import day_blocks, event_days
-from mlops_assets.assets.pictures import picture, table
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.day_range import DayColumn, DayRange
-from mlops_assets.core.drift import DriftReport
-from mlops_assets.core.drift import drift_report as compare_with_reference
-from mlops_assets.core.outcomes import newest_outcomes
-from mlops_assets.core.performance import PerformanceReport, ReferenceMetric
-from mlops_assets.core.performance import performance_report as measure_outcomes
-from mlops_assets.core.plots import drift_scores, metric_over_time
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.day_blocks import day_blocks, event_days
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.evaluation.product_contenders import CANDIDATE
+from mlops_assets.core.labels.outcomes import newest_outcomes
+from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
+from mlops_assets.core.monitoring.drift import DriftReport
+from mlops_assets.core.monitoring.drift import drift_report as compare_with_reference
+from mlops_assets.core.monitoring.performance import PerformanceReport, ReferenceMetric
+from mlops_assets.core.monitoring.performance import performance_report as measure_outcomes
+from mlops_assets.core.monitoring.reports import report_path
+from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
-from mlops_assets.core.product_contenders import CANDIDATE
-from mlops_assets.core.reports import report_path
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.tracking import TrackingResource

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import digest_of, product_asset, upstream
-from mlops_assets.assets.reuse import earlier_result
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.day_range import DayRange
+from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
+from mlops_assets.assets.support.reuse import earlier_result
+from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.errors import FeatureError
-from mlops_assets.core.online_layout import ALLOWED_LATENESS
-from mlops_assets.core.online_load import is_loaded, load_states
-from mlops_assets.core.online_state import build_states
-from mlops_assets.core.online_store import OnlineStore
+from mlops_assets.core.features.online.layout import ALLOWED_LATENESS
+from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.online_store.load import is_loaded, load_states
+from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores

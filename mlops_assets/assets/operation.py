@@ -10,20 +10,20 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.champion import Champion, load_champion, reference_rows, versions_as_of
-from mlops_assets.assets.day_blocks import day_blocks
-from mlops_assets.assets.pictures import picture, table
 from mlops_assets.assets.served_predictions import landing_table, served_predictions_asset
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.batch_scoring import score_batch
-from mlops_assets.core.captured_predictions import TABLE as SERVED
-from mlops_assets.core.computed_ahead import computed_ahead
-from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.outcomes import join_daily_outcomes, join_outcomes
-from mlops_assets.core.plots import score_distribution
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.labels.outcomes import join_daily_outcomes, join_outcomes
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.plots.overview import score_distribution
+from mlops_assets.core.predictions.batch import score_batch
+from mlops_assets.core.predictions.captured import TABLE as SERVED
+from mlops_assets.core.predictions.served_rows import not_served, served_rows
 from mlops_assets.core.product import Product
-from mlops_assets.core.served_rows import not_served, served_rows
+from mlops_assets.core.runtime.prefetch import computed_ahead
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import product_asset, upstream
-from mlops_assets.assets.day_blocks import day_blocks
-from mlops_assets.assets.pictures import picture, table
-from mlops_assets.assets.table_writes import Shown, TableWrites
-from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.parity import SCHEMA, ParityReport, compare
-from mlops_assets.core.parity_plot import parity_bars
-from mlops_assets.core.parity_replay import Replay, captured_events, replay_of
-from mlops_assets.core.parity_requests import compare_requests
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.table_writes import Shown, TableWrites
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.parity.compare import SCHEMA, ParityReport, compare
+from mlops_assets.core.parity.plot import parity_bars
+from mlops_assets.core.parity.replay import Replay, captured_events, replay_of
+from mlops_assets.core.parity.requests import compare_requests
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 

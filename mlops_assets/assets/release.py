@@ -6,16 +6,23 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import product_asset, upstream
 from mlops_assets.assets.candidate import read_candidate
 from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG
-from mlops_assets.assets.pictures import table
-from mlops_assets.assets.reuse import earlier_result
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.bento_manifest import ServedFeature
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.pictures import table
+from mlops_assets.assets.support.reuse import earlier_result
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.bento.build import build_bento
+from mlops_assets.core.bento.golden_requests import golden_history, golden_requests
+from mlops_assets.core.bento.smoke import smoke_test
+from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.golden_requests import golden_history, golden_requests
-from mlops_assets.core.model_version import (
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
+from mlops_assets.core.product import Product
+from mlops_assets.core.product_spec import Gate
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import (
     BENTO_TAG,
     LIBRARIES_TAG,
     THRESHOLD_TAG,
@@ -24,18 +31,11 @@ from mlops_assets.core.model_version import (
     ModelVersion,
     RecordedVerdict,
 )
-from mlops_assets.core.packaging import build_bento
-from mlops_assets.core.product import Product
-from mlops_assets.core.product_spec import Gate
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_history import append_plans
-from mlops_assets.core.release_plan import ReleasePlan
-from mlops_assets.core.release_steps import ReleaseOrder, obstacles, put_into_plan
-from mlops_assets.core.smoke_test import smoke_test
-from mlops_assets.core.table_write import CommitInfo
-from mlops_assets.core.training_libraries import installed_libraries, libraries_from_json
-from mlops_assets.core.training_match import require_training_match
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.history import append_plans
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.steps import ReleaseOrder, obstacles, put_into_plan
+from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.pools import RELEASE_POOL

@@ -3,14 +3,14 @@
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import product_asset
-from mlops_assets.assets.pictures import picture, table
-from mlops_assets.assets.table_writes import Shown, TableWrites
-from mlops_assets.core.captured_predictions import SERVED_DAYS, TABLE, LandingTable, collect_captured
-from mlops_assets.core.contracts import column_type
-from mlops_assets.core.plots import rows_per_day
+from mlops_assets.assets.support.asset_options import product_asset
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.table_writes import Shown, TableWrites
+from mlops_assets.core.contracts.contract import column_type
+from mlops_assets.core.plots.overview import rows_per_day
+from mlops_assets.core.predictions.captured import SERVED_DAYS, TABLE, LandingTable, collect_captured
+from mlops_assets.core.predictions.served_rows import served_summary
 from mlops_assets.core.product import Product
-from mlops_assets.core.served_rows import served_summary
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 

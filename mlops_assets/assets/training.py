@@ -7,23 +7,23 @@ from datetime import UTC, datetime, time, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.candidate import Candidate, model_noun
-from mlops_assets.assets.pictures import picture, table
-from mlops_assets.assets.reuse import earlier_result
-from mlops_assets.assets.table_writes import TableWrites
-from mlops_assets.core.day_range import DayRange
+from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
+from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.reuse import earlier_result
+from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.errors import TrainingError
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_version import LIBRARIES_TAG
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Scalar
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.training import fit
-from mlops_assets.core.training_libraries import installed_libraries, libraries_to_json
-from mlops_assets.core.training_plots import importance_bars, tuning_trials, validation_curve
-from mlops_assets.core.training_set import build_training_set, covered_days
-from mlops_assets.core.tuning import TrialRecord, tune
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import LIBRARIES_TAG
+from mlops_assets.core.training.fit import fit
+from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
+from mlops_assets.core.training.training_set import build_training_set, covered_days
+from mlops_assets.core.training.tuning import TrialRecord, tune
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 

@@ -1,6 +1,6 @@
 """Ask for the next step of a canary, or for its end, when the judge says so: a pure decision, and the sensor around it.
 
-What must not live here: the judgement (core/canary_judge.py), or what the jobs do (release_jobs.py).
+What must not live here: the judgement (core/canary/judge.py), or what the jobs do (release_jobs.py).
 """
 
 import json
@@ -12,15 +12,15 @@ from typing import Literal
 import dagster as dg
 
 from mlops_assets.automation.run_tags import EVIDENCE, JUDGEMENT, PLAN_SEQUENCE, PRODUCT, TRIGGER
-from mlops_assets.core.canary import Canary
-from mlops_assets.core.canary_evidence import read_reference
-from mlops_assets.core.canary_judge import Action, Judgement
-from mlops_assets.core.canary_questions import Reference
-from mlops_assets.core.canary_standing import find_canary, judge_standing
+from mlops_assets.core.canary.canary import Canary
+from mlops_assets.core.canary.evidence import read_reference
+from mlops_assets.core.canary.judge import Action, Judgement
+from mlops_assets.core.canary.questions import Reference
+from mlops_assets.core.canary.standing import find_canary, judge_standing
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.tracking import TrackingResource

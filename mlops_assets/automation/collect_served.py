@@ -11,9 +11,9 @@ from typing import Literal
 import dagster as dg
 
 from mlops_assets.automation.run_tags import PRODUCT, TRIGGER
-from mlops_assets.core.captured_predictions import SERVED_DAYS
-from mlops_assets.core.prediction_record import decode_record
+from mlops_assets.core.predictions.captured import SERVED_DAYS
 from mlops_assets.core.product_spec import ProductSpec, TimeAxis
+from mlops_assets.core.serving.prediction_record import decode_record
 from mlops_assets.resources.online_stores import OnlineStores
 
 MINIMUM_INTERVAL_SECONDS = 300

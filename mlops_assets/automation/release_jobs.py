@@ -12,9 +12,9 @@ from pydantic import Field
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_plan import ReleasePlan
-from mlops_assets.core.release_steps import ReleaseOrder, Strategy, advance_trial, put_into_plan, roll_back
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.steps import ReleaseOrder, Strategy, advance_trial, put_into_plan, roll_back
 from mlops_assets.resources.pools import RELEASE_POOL
 from mlops_assets.resources.tracking import TrackingResource
 

@@ -21,11 +21,11 @@ from rich.progress import (
 
 from mlops_assets.automation.jobs import retrain_config
 from mlops_assets.catalogue import load_product, product_names
-from mlops_assets.commands.dagster_home import dagster_instance
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.settings import Settings
+from mlops_assets.embedded.dagster_home import dagster_instance
 
 MONITORED_DAYS = 28
 """Days of data after the training set's as-of time, which the demo scores and monitors as if they were served."""

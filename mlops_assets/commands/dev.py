@@ -13,10 +13,10 @@ from types import FrameType
 
 from rich.console import Console
 
-from mlops_assets.commands.dagster_home import ensure_dagster_home
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.masking import masked
 from mlops_assets.core.settings import Settings
+from mlops_assets.embedded.dagster_home import ensure_dagster_home
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 15.0

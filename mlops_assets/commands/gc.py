@@ -8,18 +8,18 @@ from typing import Any, Literal
 from mlops_assets.assets.candidate import model_noun
 from mlops_assets.assets.champion import EVALUATION_TAG
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.bento_retention import apply_bento_retention, plan_bento_retention
+from mlops_assets.core.bento.retention import apply_bento_retention, plan_bento_retention
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.model_version import TRAINING_SET_TAG, ModelVersion
+from mlops_assets.core.lakehouse.retention import TableRetention, apply_table_retention, plan_table_retention
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.monitoring.reports import plan_report_retention
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_plan import ReleasePlan
-from mlops_assets.core.reports import plan_report_retention
-from mlops_assets.core.run_retention import apply_run_retention, plan_run_retention
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.run_retention import apply_run_retention, plan_run_retention
+from mlops_assets.core.registry.version import TRAINING_SET_TAG, ModelVersion
+from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.settings import Settings
-from mlops_assets.core.table_retention import TableRetention, apply_table_retention, plan_table_retention
-from mlops_assets.core.table_write import CommitInfo
-from mlops_assets.core.tables import DeltaTables
 
 Kind = Literal["table files", "reports", "bentos", "runs"]
 TABLE_TAGS = {"training_set": TRAINING_SET_TAG, "evaluation": EVALUATION_TAG}

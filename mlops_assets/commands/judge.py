@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.canary_evidence import read_reference
-from mlops_assets.core.canary_judge import Answer
-from mlops_assets.core.canary_standing import StandingCanary, find_canary, judge_standing
-from mlops_assets.core.online_store_open import open_online_store
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.canary.evidence import read_reference
+from mlops_assets.core.canary.judge import Answer
+from mlops_assets.core.canary.standing import StandingCanary, find_canary, judge_standing
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
-from mlops_assets.core.tables import DeltaTables
 
 _COLOURS = {"harm": "red", "suspicious": "yellow", "within margin": "green", "open": "default"}
 
@@ -107,8 +107,8 @@ def print_judged(judged: JudgedProduct, *, console: Console) -> None:
 
 def write_plot(judged: JudgedProduct, path: Path) -> None:
     """Write the picture of the evidence as PNG; nothing without a canary."""
-    from mlops_assets.core.canary_plots import evidence_plot
-    from mlops_assets.core.plot_style import to_png
+    from mlops_assets.core.canary.plots import evidence_plot
+    from mlops_assets.core.plots.style import to_png
 
     if judged.standing is None:
         return

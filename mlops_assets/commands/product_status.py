@@ -10,17 +10,17 @@ from typing import Any
 import polars as pl
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.captured_predictions import TABLE as SERVED
 from mlops_assets.core.errors import OnlineStoreError
+from mlops_assets.core.evaluation.product_contenders import CANDIDATE, CHAMPION
+from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.masking import masked
-from mlops_assets.core.mlflow_client import answering_registry, give_up_soon
-from mlops_assets.core.online_store_open import open_online_store
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.product import Product
-from mlops_assets.core.product_contenders import CANDIDATE, CHAMPION
 from mlops_assets.core.product_spec import TimeAxis
-from mlops_assets.core.registry import ModelRegistry
+from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon
+from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.settings import Settings
-from mlops_assets.core.tables import DeltaTables
 
 logger = logging.getLogger(__name__)
 

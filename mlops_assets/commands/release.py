@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from mlops_assets.catalogue import read_product_spec
 from mlops_assets.core.errors import ConfigurationError
-from mlops_assets.core.mlflow_client import give_up_soon
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_plan import ReleasePlan
-from mlops_assets.core.release_steps import (
+from mlops_assets.core.registry.mlflow_client import give_up_soon
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.steps import (
     ReleaseOrder,
     RolledBack,
     Strategy,

@@ -7,13 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.commands.release import describe_plan
-from mlops_assets.core.follower_status import FollowerStatus, status_file
-from mlops_assets.core.mlflow_client import give_up_soon
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_history import all_plans
-from mlops_assets.core.release_plan import ReleasePlan
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.registry.mlflow_client import give_up_soon
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.history import all_plans
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.settings import Settings
-from mlops_assets.core.tables import DeltaTables
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from types import FrameType
 from rich.console import Console
 
 from mlops_assets.commands.dev import require_free
+from mlops_assets.core.bento.build import BuiltBento, built_bento
+from mlops_assets.core.bento.smoke import LOOPBACK, served_environment, start_server, stop_server
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.model_version import BENTO_TAG
-from mlops_assets.core.packaging import BuiltBento, built_bento
-from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.registry.version import BENTO_TAG
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
-from mlops_assets.core.smoke_test import LOOPBACK, served_environment, start_server, stop_server
 
 
 def run_serve(settings: Settings, product: str, *, port: int, workers: int, console: Console) -> None:

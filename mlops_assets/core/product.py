@@ -10,8 +10,8 @@ import pandera.polars as pa
 import polars as pl
 
 from mlops_assets.core.errors import ProductSpecError
-from mlops_assets.core.expressions import Expression
-from mlops_assets.core.feature_view import FeatureView
+from mlops_assets.core.features.expressions import Expression
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.product_spec import ProductSpec, Source
 from mlops_assets.core.wheel_source import WheelFile
 

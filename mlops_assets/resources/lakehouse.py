@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.core.tables import DeltaTables
+from mlops_assets.core.lakehouse.tables import DeltaTables
 
 
 class LakehouseResource(dg.ConfigurableResource):

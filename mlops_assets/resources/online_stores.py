@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from mlops_assets.core.online_store import OnlineStore
-from mlops_assets.core.online_store_open import open_online_store
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import OnlineStore
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.core.model_artifacts import INPUTS_TAG
+from mlops_assets.core.registry.artifacts import INPUTS_TAG
+from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.contracts import describe_columns
+from mlops_assets.core.contracts.contract import describe_columns
 from mlops_assets.core.errors import TrainingError
-from mlops_assets.core.online_store_open import open_online_store
-from mlops_assets.core.prediction_record import PredictionRecord, encode_record
+from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets_tests.assets.small_home import CANDIDATE, INGEST, SmallHome
+from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
+from mlops_assets_tests.support.small_home import CANDIDATE, INGEST, SmallHome
 
 RETRAIN = (*CANDIDATE[:2], "model", "model_with_physicians", "evaluation", "model_version")
 

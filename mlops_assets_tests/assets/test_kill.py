@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mlops_assets_tests.assets.small_home import CANDIDATE, FRAUD, INGEST, SmallHome
+from mlops_assets_tests.support.small_home import CANDIDATE, FRAUD, INGEST, SmallHome
 
 STAGES = (
     "tables/fraud_detection/raw_events",
@@ -54,7 +54,7 @@ class Teller:
 
 @pytest.fixture
 def teller(tmp_path: Path) -> Iterator[Teller]:
-    command = [sys.executable, "-m", "mlops_assets_tests.assets.story_process"]
+    command = [sys.executable, "-m", "mlops_assets_tests.support.story_process"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from mlops_assets.components.model_product import product_definitions
-from mlops_assets.core.online_layout import empty_key
-from mlops_assets.core.online_store import OnlineStore
-from mlops_assets.core.online_store_open import open_online_store
-from mlops_assets.core.prediction_record import PredictionRecord, ServedRole, encode_record
+from mlops_assets.core.features.online.layout import empty_key
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.serving.prediction_record import PredictionRecord, ServedRole, encode_record
 from mlops_assets.definitions import platform_resources
-from mlops_assets_tests.assets.small_home import AS_OF, FRAUD, LAST_DAY, REPORTS, SmallHome, metadata_of
-from mlops_assets_tests.core.captured import captured_record
+from mlops_assets_tests.support.captured import captured_record
+from mlops_assets_tests.support.small_home import AS_OF, FRAUD, LAST_DAY, REPORTS, SmallHome, metadata_of
 
 SERVED_EVENTS = 20
 

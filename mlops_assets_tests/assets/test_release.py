@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_steps import ReleaseOrder, advance_trial
-from mlops_assets_tests.assets.small_home import (
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.steps import ReleaseOrder, advance_trial
+from mlops_assets_tests.support.small_home import (
     AS_OF,
     FAILING_GATE,
     FRAUD,

@@ -14,7 +14,7 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
-from mlops_assets_tests.assets.small_home import (
+from mlops_assets_tests.support.small_home import (
     AS_OF,
     CANDIDATE,
     FIRST_DAY,

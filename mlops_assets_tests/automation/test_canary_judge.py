@@ -16,14 +16,14 @@ from mlops_assets.automation.canary_judge import (
 )
 from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.canary_judge import Judgement
+from mlops_assets.core.canary.judge import Judgement
 from mlops_assets.core.errors import ConfigurationError
-from mlops_assets.core.release_control import ReleaseControl
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.tracking import TrackingResource
-from mlops_assets_tests.core.canary_home import PRODUCT, CanaryHome, capture, make_canary_home, served
-from mlops_assets_tests.core.canary_rows import CANARY, NOW
+from mlops_assets_tests.support.canary_home import PRODUCT, CanaryHome, capture, make_canary_home, served
+from mlops_assets_tests.support.canary_rows import CANARY, NOW
 
 ADVANCE, BAD = Judgement("advance", "all is well"), Judgement("roll_back", "it does harm")
 COOLDOWN = timedelta(minutes=10)

@@ -8,9 +8,9 @@ import pytest
 from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.product_spec import Release
-from mlops_assets.core.release_plan import Arm
+from mlops_assets.core.release.plan import Arm
 from mlops_assets.resources.tracking import TrackingResource
-from mlops_assets_tests.core.small_registry import PRODUCT, SmallRegistry
+from mlops_assets_tests.support.small_registry import PRODUCT, SmallRegistry
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mlops_assets.automation.retrain_on_drift import (
 from mlops_assets.automation.window_verdicts import Window, read_windows
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import Monitoring
-from mlops_assets_tests.automation.product_specs import COHORT, FRAUD
+from mlops_assets_tests.support.product_specs import COHORT, FRAUD
 
 MONITORING = Monitoring(alarms=2, of_windows=3, cooldown_days=7)
 DAY_ONE = date(2018, 8, 1)

@@ -13,7 +13,7 @@ from mlops_assets.automation.schedules import (
     retraining_as_of,
 )
 from mlops_assets.core.errors import ConfigurationError
-from mlops_assets_tests.automation.product_specs import COHORT, FRAUD
+from mlops_assets_tests.support.product_specs import COHORT, FRAUD
 
 PARTITIONS = dg.DailyPartitionsDefinition(start_date="2018-08-01", end_date="2018-10-01")
 

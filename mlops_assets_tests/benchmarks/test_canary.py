@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
-from benchmarks.canary import HARMS, fixed_sample, judge_run
-from benchmarks.canary_traffic import LATENCY_LIMIT_SECONDS, Harm, Traffic, draw
-from mlops_assets.core.canary import OBSERVATIONS
+from benchmarks.canary.__main__ import HARMS, fixed_sample, judge_run
+from benchmarks.canary.traffic import LATENCY_LIMIT_SECONDS, Harm, Traffic, draw
+from mlops_assets.core.canary.canary import OBSERVATIONS
 
 SMALL = Traffic(requests=6_000, percents=(50,))
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.feature_views import PUBLISHED_VIEW
-from benchmarks.online_features import WARM_UP, Day, Ours, check_exact, simulated_day, staleness
-from mlops_assets.core.online_store_open import open_online_store
+from benchmarks.features.views import PUBLISHED_VIEW
+from benchmarks.online_features.__main__ import WARM_UP, Day, Ours, check_exact, simulated_day, staleness
+from mlops_assets.core.online_store.opening import open_online_store
 
 
 @pytest.fixture(scope="module")

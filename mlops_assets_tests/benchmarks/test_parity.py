@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.progress import Progress
 
-from benchmarks.parity import Outcome, is_caught, run_cohort, run_fraud, run_skews, stream_of
-from benchmarks.parity_skews import SKEWS, Correct
+from benchmarks.parity.__main__ import Outcome, is_caught, run_cohort, run_fraud, run_skews, stream_of
+from benchmarks.parity.skews import SKEWS, Correct
 
 OPTIONS = Namespace(requests=400, cohort_requests=300, workers=2, store=None)
 

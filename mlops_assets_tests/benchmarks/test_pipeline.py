@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.pipeline import Run, check_equal, step_rows, summary
-from benchmarks.pipeline_workload import PRODUCT, UNLIMITED_SECONDS, covered, scaled_product
+from benchmarks.pipeline.__main__ import Run, check_equal, step_rows, summary
+from benchmarks.pipeline.workload import PRODUCT, UNLIMITED_SECONDS, covered, scaled_product
 from mlops_assets.catalogue import load_product
 
 ANSWER = {

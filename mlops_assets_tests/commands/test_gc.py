@@ -16,15 +16,15 @@ from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
 from mlops_assets.commands.gc_table import print_removals, purge_hint, readable_size
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.mlflow_client import mlflow_client
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.model_version import TRAINING_SET_TAG
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_plan import Arm, ReleasePlan
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.registry.mlflow_client import mlflow_client
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import TRAINING_SET_TAG
+from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets.core.table_write import CommitInfo
-from mlops_assets.core.tables import DeltaTables
-from mlops_assets_tests.core.small_model import small_model
+from mlops_assets_tests.support.small_model import small_model
 
 PRODUCT = "fraud_detection"
 COMMIT = CommitInfo(run_id="run-1", code_version="1")

@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 
 from mlops_assets import cli
 from mlops_assets.core.errors import PlatformError
-from mlops_assets.core.follower_status import FollowerStatus, status_file
-from mlops_assets.core.release_history import all_plans, append_plans
-from mlops_assets.core.release_plan import Arm
-from mlops_assets.core.table_write import CommitInfo
-from mlops_assets.core.tables import DeltaTables
-from mlops_assets_tests.core.small_registry import NOON, PRODUCT, SmallRegistry
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.release.history import all_plans, append_plans
+from mlops_assets.core.release.plan import Arm
+from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets_tests.support.small_registry import NOON, PRODUCT, SmallRegistry
 
 WHO = ("--by", "ann", "--reason", "because")
 

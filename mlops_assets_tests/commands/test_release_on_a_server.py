@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from mlops_assets import cli
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.release_plan import Arm, release
-from mlops_assets.core.serving_snapshot import ServingSnapshot, snapshot_file
-from mlops_assets_tests.core.mlflow_server import MlflowServer
-from mlops_assets_tests.core.small_registry import NOON, PRODUCT, VIEW, SmallRegistry, make_small_registry
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.release.plan import Arm, release
+from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets_tests.support.mlflow_server import MlflowServer
+from mlops_assets_tests.support.small_registry import NOON, PRODUCT, VIEW, SmallRegistry, make_small_registry
 from serving.plan_follower import PlanFollower
 
 PATIENCE = tuple(f"MLFLOW_HTTP_REQUEST_{name}" for name in ("MAX_RETRIES", "BACKOFF_FACTOR", "TIMEOUT"))

@@ -15,13 +15,13 @@ import httpx
 import psutil
 import pytest
 
-from mlops_assets.core.calibration import SigmoidCalibrator
-from mlops_assets.core.mlflow_client import mlflow_client
-from mlops_assets.core.model_version import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG, RecordedVerdict
-from mlops_assets.core.registry import ModelRegistry
-from mlops_assets.core.release_control import ReleaseControl
-from mlops_assets.core.release_plan import release
-from mlops_assets_tests.core.product_bento import SampledProduct, product_bento, sampled_product
+from mlops_assets.core.model.calibration import SigmoidCalibrator
+from mlops_assets.core.registry.mlflow_client import mlflow_client
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG, RecordedVerdict
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import release
+from mlops_assets_tests.support.product_bento import SampledProduct, product_bento, sampled_product
 
 PRODUCT = "mortality_risk"
 START_SECONDS = 150

@@ -9,17 +9,17 @@ import polars as pl
 import pytest
 
 from mlops_assets.catalogue import PRODUCTS_FOLDER, load_product, product_names
-from mlops_assets.core.bento_manifest import ServedFeature
-from mlops_assets.core.contracts import apply_contract, describe_columns, event_columns
-from mlops_assets.core.feature_offline import compute_features
-from mlops_assets.core.golden_requests import golden_requests
-from mlops_assets.core.label_contract import check_labels
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.packaging import build_bento
+from mlops_assets.core.bento.build import build_bento
+from mlops_assets.core.bento.golden_requests import golden_requests
+from mlops_assets.core.bento.smoke import smoke_test
+from mlops_assets.core.contracts.contract import apply_contract, describe_columns, event_columns
+from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.labels.contract import check_labels
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product, RawData
-from mlops_assets.core.smoke_test import smoke_test
-from mlops_assets.core.training import fit
-from mlops_assets.core.training_set import build_training_set
+from mlops_assets.core.serving.manifest import ServedFeature
+from mlops_assets.core.training.fit import fit
+from mlops_assets.core.training.training_set import build_training_set
 
 SEEDS = (0, 1)
 NUMERIC = (pl.Float64, pl.Int64, pl.Int8)

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 import yaml
 
-from mlops_assets.core.contracts import apply_contract
+from mlops_assets.core.contracts.contract import apply_contract
 from mlops_assets.core.errors import SourceError
-from mlops_assets.core.feature_offline import compute_features
+from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import SourceContext
 from mlops_assets.core.product_spec import ProductSpec, Source
-from mlops_assets.core.training import canonical_parameters
+from mlops_assets.core.training.fit import canonical_parameters
 from mlops_assets.products.fraud_detection import dataset, features
 from mlops_assets.products.fraud_detection.schemas import EventSchema
 

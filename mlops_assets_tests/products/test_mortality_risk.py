@@ -6,9 +6,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.contracts import apply_contract, check_schema, event_columns
+from mlops_assets.core.contracts.contract import apply_contract, check_schema, event_columns
 from mlops_assets.core.errors import SchemaDriftError, SourceError
-from mlops_assets.core.feature_offline import compute_features
+from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import SourceContext
 from mlops_assets.core.product_spec import Source
 from mlops_assets.products.mortality_risk.dataset import (

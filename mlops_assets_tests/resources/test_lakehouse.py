@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from mlops_assets.core.day_range import DayRange
-from mlops_assets.core.table_write import CommitInfo
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.resources.lakehouse import LakehouseResource
 
 DAILY = dg.DailyPartitionsDefinition(start_date="2018-04-01", end_date="2018-04-10")

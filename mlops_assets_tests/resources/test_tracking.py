@@ -14,10 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.core.model_artifacts import INPUTS_TAG
+from mlops_assets.core.registry.artifacts import INPUTS_TAG
+from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
 from mlops_assets.resources.tracking import ROOT_RUN_TAG, TrackingResource
-from mlops_assets_tests.resources import tracking_location as location
+from mlops_assets_tests.support import tracking_location as location
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -262,7 +262,7 @@ def test_a_run_whose_process_died_is_closed_afterwards_and_only_that_one(
 
 def test_mlflow_says_nothing_while_it_sets_up_a_new_database(tmp_path: Path) -> None:
     code = (
-        "from mlops_assets.core.mlflow_client import mlflow_client;"
+        "from mlops_assets.core.registry.mlflow_client import mlflow_client;"
         f"mlflow_client('sqlite:///{tmp_path}/new.db').create_experiment('x')"
     )
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -4,8 +4,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from mlops_assets.core.online_store import StateChange
-from mlops_assets.core.online_store_sqlite import SqliteOnlineStore
+from mlops_assets.core.online_store.protocol import StateChange
+from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 from serving.checkpoints import Checkpoints
 
 CONTENT = b"x" * 9000

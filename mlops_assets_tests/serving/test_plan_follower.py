@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.follower_status import FollowerStatus, status_file
-from mlops_assets.core.model import TrainedModel
-from mlops_assets.core.release_plan import ReleasePlan, rollback, start_canary
-from mlops_assets.core.serving_snapshot import ServingSnapshot, snapshot_file
-from mlops_assets_tests.core.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, VIEW, SmallRegistry
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.release.plan import ReleasePlan, rollback, start_canary
+from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets_tests.support.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, VIEW, SmallRegistry
 from serving.plan_follower import RETRY_AFTER, PlanFollower, installed_view_digest
 
 LATER = NOON + RETRY_AFTER
@@ -91,7 +91,7 @@ def test_a_rollback_needs_no_artifacts(
     def unavailable(*_: object, **__: object) -> TrainedModel:
         raise OSError("the artifact store is away")
 
-    monkeypatch.setattr("mlops_assets.core.model_artifacts.load_model", unavailable)
+    monkeypatch.setattr("mlops_assets.core.registry.artifacts.load_model", unavailable)
     roll_back(small)
     assert follower.look(NOON).last_error is None
     assert snapshot(serving_home).plan.champion.version == 1

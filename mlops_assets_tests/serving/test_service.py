@@ -2,8 +2,8 @@
 
 import pytest
 
-from mlops_assets.core.feature_offline import compute_features
-from mlops_assets_tests.serving.served_product import Served
+from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets_tests.support.served_product import Served
 
 
 def test_an_event_sent_again_gets_the_same_answer_and_another_content_under_its_id_a_conflict(

@@ -12,10 +12,10 @@ import psutil
 import pytest
 from redis import Redis
 
-from mlops_assets.commands.drill_load import DrillLoad
-from mlops_assets.commands.drill_stage import failed, missing_and_repeated
-from mlops_assets.commands.redis_server import RedisServer
-from mlops_assets_tests.serving.served_product import Served, serve
+from mlops_assets.commands.drill.load import DrillLoad
+from mlops_assets.commands.drill.redis_server import RedisServer
+from mlops_assets.commands.drill.stage import failed, missing_and_repeated
+from mlops_assets_tests.support.served_product import Served, serve
 
 ANSWERS = 30
 BACK_SECONDS = 30.0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.online_store import StateChange, StoredState
+from mlops_assets.core.online_store.protocol import StateChange, StoredState
 from serving.refusals import refused
 from serving.store_breaker import PAUSE_SECONDS, SLOW_SECONDS, StoreBreaker, StorePausedError
 

@@ -3,15 +3,15 @@
 The first 15 features are those of the Fraud Detection Handbook (Le Borgne et al. 2022, chapter 3). The
 further ones follow from how frauds come about: a card is charged several times its usual amounts; a terminal's frauds
 become known a week late, after which it stays compromised for some weeks and then is clean again.
-What must not live here: how windows see time (core/feature_view.py).
+What must not live here: how windows see time (core/features/view.py).
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from mlops_assets.core.expressions import Expression, col, maximum
-from mlops_assets.core.feature_view import FeatureView, RowFeature, WindowFeature
+from mlops_assets.core.features.expressions import Expression, col, maximum
+from mlops_assets.core.features.view import FeatureView, RowFeature, WindowFeature
 
 LABEL_DELAY = timedelta(days=7)
 NO_HISTORY = "the customer made no transaction in the window"

@@ -7,8 +7,8 @@ before the interview. Age is in: it is clinical, and the risk of dying depends o
 which trees split on.
 """
 
-from mlops_assets.core.expressions import col, literal
-from mlops_assets.core.feature_view import FeatureView, RowFeature
+from mlops_assets.core.features.expressions import col, literal
+from mlops_assets.core.features.view import FeatureView, RowFeature
 from mlops_assets.products.mortality_risk.schemas import (
     CANCER_STATUSES,
     DISEASE_GROUPS,

@@ -1,0 +1,275 @@
+"""The canary judge: how often a harmless challenger is rolled back, and how soon harm is found.
+
+python -m benchmarks.canary [--runs N] [--harm-runs N] [--requests N] [--percent P] [--seed N]
+
+Harmless: two equally good versions, judged after every request through a ramp of 1, 5, 25 and 50 %, by all questions
+at once: share of canaries that are ever rolled back, with its 95 % Clopper-Pearson interval. The figure is that
+without any margin, where alpha has to hold by the test alone; with the default margins it is shown beside it. Also,
+on the same canaries, what repeating a fixed-sample test does: errors, latency and loss of all requests so far, each
+by a one-sided z test at its part of alpha, every 200 requests.
+
+Harm: one fault at a time, at one percentage; median number of requests (of both arms) until the judge rolls back for
+that topic. Beside it, the requests that a fixed-sample z test of the same null hypothesis needs, at the topic's whole
+part of alpha and a power of 80 %, when it is told the true rates beforehand and every request is independent. A canary
+that is not rolled back within its requests counts as infinitely slow.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from benchmarks.canary.traffic import Harm, Traffic, draw, reference
+from benchmarks.result import print_json, print_table
+from mlops_assets.core.canary.anytime_logrank import Floats
+from mlops_assets.core.canary.canary import Canary, comparable
+from mlops_assets.core.canary.judge import evidence_path
+from mlops_assets.core.canary.questions import ALPHA_SHARES, Question, Topic, questions
+from mlops_assets.core.product_spec import CanaryJudge, Cost
+
+POLICY = CanaryJudge()
+NO_MARGIN = POLICY.model_copy(
+    update=dict.fromkeys(
+        ("error_odds_ratio", "latency_odds_ratio", "score_odds_ratio", "loss_odds_ratio"), 1.0
+    )
+)
+COST = Cost(false_positive=5, false_negative=100)
+POWER = 0.8
+LOOK_EVERY = 200
+"""Requests between two looks of the repeated fixed-sample test."""
+HARMS: Mapping[str, tuple[Topic, Harm]] = {
+    "errors 0.1 % -> 1 %": ("error", Harm(error_factor=10)),
+    "latency + 50 %": ("latency", Harm(latency_factor=1.5)),
+    "scores + 1.5 log odds": ("score", Harm(score_shift=1.5)),
+    "missed outcomes": ("loss", Harm(score_shift=-2.0)),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulated canary."""
+
+    first_at: Mapping[Topic, float]
+    """Topic to the number of requests at which it was first rolled back; infinite when never."""
+    first_without_margin: Mapping[Topic, float]
+    is_naively_rejected: bool
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=1000, help="harmless canaries")
+    parser.add_argument("--harm-runs", type=int, default=200, help="canaries per harm")
+    parser.add_argument("--requests", type=int, default=20_000, help="requests of a harmless canary")
+    parser.add_argument("--percent", type=int, default=10, help="the challenger's share while it does harm")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first canary")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    with ProcessPoolExecutor(options.processes) as pool:
+        harmless = simulate(
+            pool, Traffic(requests=options.requests), Harm(), runs=options.runs, seed=options.seed
+        )
+        traffic = Traffic(requests=2 * options.requests, percents=(options.percent,))
+        delays = {
+            name: simulate(pool, traffic, harm, runs=options.harm_runs, seed=options.seed + 1_000_000)
+            for name, (_, harm) in HARMS.items()
+        }
+    _print(harmless, {name: _delay(name, runs, traffic) for name, runs in delays.items()})
+
+
+def simulate(
+    pool: ProcessPoolExecutor, traffic: Traffic, harm: Harm, *, runs: int, seed: int
+) -> tuple[Run, ...]:
+    """Judge `runs` canaries of their own seeds."""
+    seeds = range(seed, seed + runs)
+    return tuple(pool.map(partial(judge_run, traffic, harm), seeds, chunksize=max(1, runs // 50)))
+
+
+def judge_run(traffic: Traffic, harm: Harm, seed: int) -> Run:
+    """Draw one canary and look at it after every request, with the judge's own code."""
+    rows = comparable(draw(traffic, harm=harm, seed=seed), traffic.canary, warm_up=timedelta(0))
+    known = reference(seed)
+    return Run(
+        first_at=_first_by_topic(rows, questions(POLICY, known, COST)),
+        first_without_margin=_first_by_topic(rows, questions(NO_MARGIN, known, COST)),
+        is_naively_rejected=any(
+            _is_naively_rejected(rows, one) for one in questions(POLICY, known, COST) if one.topic != "score"
+        ),
+    )
+
+
+def _first_by_topic(rows: pl.DataFrame, asked: Sequence[Question]) -> dict[Topic, float]:
+    first = dict.fromkeys(ALPHA_SHARES, np.inf)
+    for question in asked:
+        first[question.topic] = min(first[question.topic], _first_crossing(rows, question))
+    return first
+
+
+def _first_crossing(rows: pl.DataFrame, question: Question) -> float:
+    """Requests of the canary that had arrived (with their outcome, for a loss) when the evidence reached its limit."""
+    asked, blocks, path = evidence_path(rows, question)
+    crossed = np.flatnonzero(path >= np.log(1 / question.alpha))
+    if not len(crossed):
+        return np.inf
+    at = blocks.closed_at[crossed[0]]
+    if question.topic == "loss":
+        return float(at + 1)
+    moment = asked["received_at"][int(at)]
+    return float((rows["received_at"] <= moment).sum())
+
+
+def _is_naively_rejected(rows: pl.DataFrame, question: Question) -> bool:
+    """Whether a two-sample z test at level alpha, without a margin, rejects at any of many looks."""
+    asked = rows.with_columns(harm=question.harm).filter(pl.col("harm").is_not_null()).sort(*question.order)
+    harm, arm = asked["harm"].to_numpy(), asked["is_challenger"].to_numpy()
+    sums = [np.cumsum(np.where(side, power, 0.0)) for side in (arm, ~arm) for power in (1.0, harm, harm**2)]
+    looks = np.arange(LOOK_EVERY - 1, len(harm), LOOK_EVERY)
+    n1, s1, q1, n0, s0, q0 = (total[looks] for total in sums)
+    is_enough = (n1 >= 30) & (n0 >= 30) & (s1 + s0 >= 5)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (q1 / n1 - (s1 / n1) ** 2) / n1 + (q0 / n0 - (s0 / n0) ** 2) / n0
+        z = (s1 / n1 - s0 / n0) / np.sqrt(variance)
+    return bool(np.any(is_enough & (z > stats.norm.isf(question.alpha))))
+
+
+@dataclass(frozen=True)
+class Delay:
+    """How soon one harm was found."""
+
+    topic: Topic
+    found: float
+    """Share of the canaries that were rolled back for it."""
+    median: float
+    quartiles: tuple[float, float]
+    fixed_sample: float
+
+    @property
+    def ratio(self) -> float:
+        """Median over the fixed sample."""
+        return self.median / self.fixed_sample
+
+
+def _delay(name: str, runs: tuple[Run, ...], traffic: Traffic) -> Delay:
+    topic, harm = HARMS[name]
+    at = np.array([run.first_at[topic] for run in runs])
+    low, median, high = np.quantile(at, [0.25, 0.5, 0.75], method="higher")
+    return Delay(
+        topic=topic,
+        found=float(np.isfinite(at).mean()),
+        median=float(median),
+        quartiles=(float(low), float(high)),
+        fixed_sample=fixed_sample(topic, harm, traffic),
+    )
+
+
+def fixed_sample(topic: Topic, harm: Harm, traffic: Traffic) -> float:
+    """Return the requests of both arms that a fixed-sample test of the topic's strongest question needs.
+
+    The true means and variances come from a large draw. The null hypothesis is the judge's own: mean harm at the
+    margin, whose odds ratio is turned into a mean at the champion's rate.
+    """
+    large = replace(traffic, requests=400_000, entities=100_000)
+    rows = comparable(draw(large, harm=harm, seed=1), large.canary, warm_up=timedelta(0))
+    asked = [one for one in questions(POLICY, reference(0), COST) if one.topic == topic]
+    return min(
+        _needed(rows, question, large.canary, alpha=POLICY.alpha * ALPHA_SHARES[topic]) for question in asked
+    )
+
+
+def _needed(rows: pl.DataFrame, question: Question, canary: Canary, *, alpha: float) -> float:
+    harm = {
+        arm: rows.filter(pl.col("is_challenger") == arm).select(question.harm.alias("h"))["h"].drop_nulls()
+        for arm in (True, False)
+    }
+    challenger, champion = harm[True].to_numpy(), harm[False].to_numpy()
+    sign = 1.0 if question.direction == "more" else -1.0
+    effect = sign * (challenger.mean() - _mean_at_limit(champion, question.limit))
+    if effect <= 0:
+        return float("inf")
+    share = canary.step.percent / 100
+    spread = challenger.var() / share + champion.var() / (1 - share)
+    return float((stats.norm.isf(alpha) + stats.norm.ppf(POWER)) ** 2 * spread / effect**2)
+
+
+def _mean_at_limit(champion: Floats, ratio: float) -> float:
+    """Mean harm of a challenger whose harm follows the champion's, tilted by `ratio` to the power of the harm."""
+    weight = ratio**champion
+    return float((champion * weight).sum() / weight.sum())
+
+
+def _print(harmless: tuple[Run, ...], delays: Mapping[str, Delay]) -> None:
+    without = _rate([min(run.first_without_margin.values()) < np.inf for run in harmless])
+    margins = _rate([min(run.first_at.values()) < np.inf for run in harmless])
+    naive = _rate([run.is_naively_rejected for run in harmless])
+    named = {
+        "the judge without margins": without,
+        "the judge with its default margins": margins,
+        "a repeated z test of 3 questions": naive,
+    }
+    print_table(
+        f"{len(harmless):,} harmless canaries, looked at after every request",
+        ["who", "rolled back", "95 % interval", "alpha"],
+        [[name, rate, _shown(interval), POLICY.alpha] for name, (rate, interval) in named.items()],
+    )
+    print_table(
+        f"Requests until a harm is found, {POWER:.0%} power for the fixed sample",
+        ["harm", "found", "median", "quartiles", "fixed sample", "ratio"],
+        [
+            [name, d.found, d.median, _shown(d.quartiles), d.fixed_sample, d.ratio]
+            for name, d in delays.items()
+        ],
+    )
+    ratios = [delay.ratio for delay in delays.values()]
+    by_topic = {
+        topic: float(np.mean([run.first_without_margin[topic] < np.inf for run in harmless]))
+        for topic in ALPHA_SHARES
+    }
+    print_json(
+        {
+            "alpha": POLICY.alpha,
+            "aa_abort_rate": without[0],
+            "aa_interval": without[1],
+            "aa_runs": len(harmless),
+            "aa_abort_rate_by_topic": by_topic,
+            "aa_abort_rate_with_margins": margins[0],
+            "naive_abort_rate": naive[0],
+            "delay_vs_fixed_sample": _finite(float(np.median(ratios))),
+            "spread": [_finite(min(ratios)), _finite(max(ratios))],
+            "harms": {
+                name: {
+                    "topic": delay.topic,
+                    "found": delay.found,
+                    "median": _finite(delay.median),
+                    "fixed_sample": _finite(delay.fixed_sample),
+                    "ratio": _finite(delay.ratio),
+                }
+                for name, delay in delays.items()
+            },
+        }
+    )
+
+
+def _rate(hits: list[bool]) -> tuple[float, tuple[float, float]]:
+    interval = stats.binomtest(sum(hits), len(hits)).proportion_ci(0.95, method="exact")
+    return float(np.mean(hits)), (float(interval.low), float(interval.high))
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if np.isfinite(value) else None
+
+
+def _shown(pair: tuple[float, float]) -> str:
+    return f"{pair[0]:.4g} to {pair[1]:.4g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.features`: the offline executor against pandas and DuckDB."""

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.online_features`: one request's features against Feast's precomputed values."""

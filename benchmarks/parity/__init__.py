@@ -1,0 +1,1 @@
+"""`python -m benchmarks.parity`: served vectors against offline ones, bit for bit."""

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.pipeline`: the retrain path through Dagster against a plain script."""

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.rollback`: from the command to the last answer of the bad version."""

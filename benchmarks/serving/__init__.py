@@ -1,0 +1,1 @@
+"""`python -m benchmarks.serving`: a served bento against servers that only predict."""

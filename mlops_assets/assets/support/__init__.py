@@ -1,0 +1,1 @@
+"""What the asset factories share: options, writes, pictures, reuse of earlier results."""

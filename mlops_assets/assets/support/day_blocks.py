@@ -1,0 +1,58 @@
+"""The days that a run materializes, in blocks that fit in memory, and the days that rows are of."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
+from mlops_assets.core.product import Product
+
+BLOCK_DAYS = 31
+"""Days that are held in memory and committed at once: a month of a daily product, and what a killed run repeats."""
+BLOCK_ROWS = 2_000_000
+"""Rows up to which a block may be longer than that; the published features of so many take 1.7 GiB."""
+
+
+def day_blocks(
+    context: dg.AssetExecutionContext, column: DayColumn, *, rows: Mapping[date, int] | None = None
+) -> list[DayRange | None]:
+    """Return the run's partitions as consecutive blocks of days; one None for an unpartitioned asset.
+
+    Each block is written by one commit: a month of daily partitions is one run and one commit, not thirty. With `rows`
+    of each day a block goes on while it stays within BLOCK_ROWS: an asset that reads history before each block reads
+    less of it twice.
+    """
+    if not context.has_partition_key_range and not context.has_partition_key:
+        return [None]
+    window = context.partition_time_window
+    first, end = window.start.date(), window.end.date()
+    blocks: list[DayRange | None] = []
+    while first < end:
+        block_end = _block_end(first, end, rows)
+        blocks.append(DayRange(first, block_end, column))
+        first = block_end
+    return blocks
+
+
+def _block_end(first: date, end: date, rows: Mapping[date, int] | None) -> date:
+    block_end = min(end, first + timedelta(days=BLOCK_DAYS))
+    if rows is None:
+        return block_end
+    held = sum(rows.get(first + timedelta(days=day), 0) for day in range((block_end - first).days))
+    while block_end < end and (held := held + rows.get(block_end, 0)) <= BLOCK_ROWS:
+        block_end += timedelta(days=1)
+    return block_end
+
+
+def event_days(product: Product, rows: pl.DataFrame) -> DayRange | None:
+    """Return the days from the oldest to the newest event of `rows`; None for a cohort, or without rows.
+
+    A join with `events` then reads a week of it instead of all its history.
+    """
+    if product.view.event_timestamp is None or rows.is_empty():
+        return None
+    day = pl.col(product.view.event_timestamp).dt.date()
+    first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
+    return DayRange(first, last + timedelta(days=1), "event_date")

@@ -1,0 +1,1 @@
+"""`mlops doctor`: one module per group of checks."""

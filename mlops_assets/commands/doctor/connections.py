@@ -1,0 +1,136 @@
+"""Doctor: can everything that is stored be reached, really written and read back?"""
+
+import os
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from mlops_assets.commands.doctor.check import Check
+from mlops_assets.commands.gc_table import readable_size
+from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.registry.mlflow_client import mlflow_client
+from mlops_assets.core.settings import Settings
+
+AREA = "connections"
+CONNECT_SECONDS = 5
+SCARCE_BYTES = 2 * 1024**3
+"""A run of `mlops demo` leaves about 0.6 GiB, and builds need room beside it."""
+EXHAUSTED_BYTES = 100 * 1024**2
+PROBE_PRODUCT = "doctor_probe"
+# An object store is asked for three minutes by default before an error is shown.
+_IMPATIENT = {"max_retries": "1", "retry_timeout": "10s", "connect_timeout": "5s", "timeout": "10s"}
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def home_checks(settings: Settings) -> Iterator[Check]:
+    """Make MLOPS_HOME if it is missing, write a file into it and remove it, and look at the free space."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=settings.home, prefix=".doctor-") as probe:
+        probe.write(b"probe")
+    yield Check(AREA, "MLOPS_HOME", "ok", f"{settings.home} can be written")
+    yield disk_check(shutil.disk_usage(settings.home).free, where=settings.home)
+
+
+def disk_check(free_bytes: int, *, where: Path) -> Check:
+    """Judge the free space of the file system that holds `where`."""
+    detail = f"{readable_size(free_bytes)} free below {where}"
+    action = "free some space: `mlops gc` shows what is no longer needed; or move MLOPS_HOME"
+    if free_bytes < EXHAUSTED_BYTES:
+        return Check(AREA, "disk space", "failed", detail, action)
+    if free_bytes < SCARCE_BYTES:
+        return Check(AREA, "disk space", "warning", detail, action)
+    return Check(AREA, "disk space", "ok", detail)
+
+
+def table_checks(settings: Settings) -> Iterator[Check]:
+    """Write a small Delta table below the tables' root, read it back and remove it."""
+    tables = DeltaTables(settings.tables_uri, _IMPATIENT if "://" in settings.tables_uri else None)
+    table = f"probe_{uuid.uuid4().hex}"
+    rows = pl.DataFrame({"number": [1, 2, 3]})
+    try:
+        commit = CommitInfo(run_id="mlops doctor", code_version="1")
+        tables.write(PROBE_PRODUCT, table, rows, days=None, commit=commit)
+        is_same = tables.read(PROBE_PRODUCT, table).sort("number").equals(rows)
+    finally:
+        _remove(tables, table)
+    if is_same:
+        yield Check(
+            AREA, "tables", "ok", f"a probe was written to {settings.tables_uri}, read back and removed"
+        )
+        return
+    action = "look at what else writes there, and at the store's consistency"
+    yield Check(
+        AREA, "tables", "failed", f"{settings.tables_uri} gave other rows back than were written", action
+    )
+
+
+def tracking_checks(settings: Settings) -> Iterator[Check]:
+    """Ask the tracking server and the registry for something small.
+
+    Raises: OSError soon when nothing answers at the address, where MLflow by itself would try for minutes.
+    """
+    uri = settings.tracking_uri
+    _require_answer(uri)
+    with _environment({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}):
+        client = mlflow_client(uri)
+        experiments = len(client.search_experiments())
+        yield Check(AREA, "MLflow tracking", "ok", f"{uri} has {experiments} experiments")
+        models = len(client.search_registered_models())
+        yield Check(AREA, "MLflow registry", "ok", f"{uri} has {models} registered models")
+
+
+def _require_answer(uri: str) -> None:
+    parts = urlsplit(uri)
+    scheme = parts.scheme.split("+")[0]
+    if scheme == "sqlite":
+        file = Path(uri.split("///", maxsplit=1)[-1])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not os.access(file, os.W_OK):
+            raise PermissionError(f"{file} cannot be written")
+    elif parts.hostname:
+        address = (parts.hostname, parts.port or _PORTS.get(scheme, 0))
+        try:
+            socket.create_connection(address, timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise ConfigurationError(f"nothing answers at {address[0]}:{address[1]}: {error}") from error
+
+
+def _remove(tables: DeltaTables, table: str) -> None:
+    """Remove the probe; an object store has no empty folders that would be left."""
+    from deltalake.exceptions import TableNotFoundError
+    from deltalake.fs import DeltaStorageHandler
+
+    if "://" not in tables.root:
+        folder = Path(tables.root) / PROBE_PRODUCT
+        shutil.rmtree(folder / table, ignore_errors=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        return
+    try:
+        store = DeltaStorageHandler(tables.uri(PROBE_PRODUCT, table), dict(tables.storage_options or {}))
+        store.delete_dir("")
+    except TableNotFoundError:
+        return  # nothing was written
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,71 @@
+"""Doctor: does the online store take a commit and give it back, and will it keep what it took?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlops_assets.commands.doctor.check import Check
+from mlops_assets.commands.doctor.connections import AREA, PROBE_PRODUCT
+from mlops_assets.core.masking import masked
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import StateChange
+from mlops_assets.core.settings import Settings
+
+NAME = "online store"
+
+
+def online_store_checks(settings: Settings) -> Iterator[Check]:
+    """Commit a state and a record to a store of its own, read them back and remove it; of Redis look at its settings.
+
+    Raises: OnlineStoreError when it does not answer; ConfigurationError for a location that is none.
+    """
+    location = settings.online_store
+    store = open_online_store(location, PROBE_PRODUCT)
+    try:
+        (before,) = store.read(["probe"])
+        is_committed = store.commit([StateChange("probe", before.version, b"state")], [b"record"])
+        is_same = store.read(["probe"])[0].content == b"state" and store.captured()[-1].content == b"record"
+    finally:
+        store.close()
+        _remove(location)
+    if is_committed and is_same:
+        yield Check(AREA, NAME, "ok", f"a probe was committed to {masked(location)}, read back and removed")
+    else:
+        action = "look at what else writes there; a Redis must be asked at its primary"
+        yield Check(
+            AREA, NAME, "failed", f"{masked(location)} gave something else back than was written", action
+        )
+    if "://" in location:
+        yield from _redis_checks(location)
+
+
+def _redis_checks(url: str) -> Iterator[Check]:
+    import redis
+
+    with redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+        policy = client.info("memory").get("maxmemory_policy", "unknown")
+        has_log = bool(client.info("persistence").get("aof_enabled", 0))
+    if policy not in ("noeviction", "unknown"):
+        action = (
+            "set maxmemory-policy noeviction: an evicted state looks like an entity that never had an event"
+        )
+        yield Check(AREA, "Redis eviction", "failed", f"maxmemory-policy is {policy}", action)
+    if not has_log:
+        action = (
+            "set appendonly yes; without it, predictions that were not collected are lost when Redis restarts"
+        )
+        yield Check(AREA, "Redis durability", "warning", "appendonly is off", action)
+
+
+def _remove(location: str) -> None:
+    if "://" not in location:
+        for file in Path(location).expanduser().glob(f"{PROBE_PRODUCT}.sqlite*"):
+            file.unlink()
+        return
+    import redis
+
+    with redis.Redis.from_url(location, socket_timeout=5, socket_connect_timeout=5) as client:
+        names = [f"{{mlops:{PROBE_PRODUCT}}}:{name}" for name in ("states", "versions", "captured", "store")]
+        try:
+            client.unlink(*names)
+        except redis.RedisError:
+            return  # it did not answer, which the check itself says better

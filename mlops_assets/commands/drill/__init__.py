@@ -1,0 +1,1 @@
+"""`mlops drill`: failures played on a real service, one module per kind."""

@@ -1,0 +1,1 @@
+"""Build a bento, prove it in its own process, and keep or delete it."""

@@ -1,0 +1,41 @@
+"""Builds one bento from a prepared folder, in a process of its own: `python -m mlops_assets.core.bento.build_process
+FOLDER`.
+
+BentoML imports the service while it builds, and its stores are process-wide; neither belongs into the process
+that materializes assets. What must not live here: what goes into the folder (`packaging`).
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+PLAN_FILE = "build.json"
+MODEL_FOLDER = "model"
+SOURCE_FOLDER = "source"
+SERVICE = "bento_service:service"
+
+
+def main(folder: Path) -> None:
+    """Store the model and build the bento that `folder` describes, in the stores under $BENTOML_HOME."""
+    import bentoml
+
+    plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    name, version = plan["tag"].split(":")
+    with bentoml.models.create(plan["tag"], labels=plan["labels"], metadata=plan["metadata"]) as stored:
+        for file in sorted((folder / MODEL_FOLDER).iterdir()):
+            shutil.copyfile(file, Path(stored.path) / file.name)
+    bentoml.build(
+        SERVICE,
+        name=name,
+        version=version,
+        build_ctx=str(folder / SOURCE_FOLDER),
+        include=["**"],
+        labels=plan["labels"],
+        description=plan["description"],
+        python={"packages": plan["requirements"], "lock_packages": False, "pack_git_packages": False},
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Judge a canary: evidence, questions, the sequential test, the verdict."""

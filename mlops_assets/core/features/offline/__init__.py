@@ -1,0 +1,1 @@
+"""The offline executor: history in, feature vectors out, with Polars and NumPy."""

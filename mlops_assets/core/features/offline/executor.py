@@ -1,0 +1,125 @@
+"""The offline executor of feature views: history in, one feature vector per event out, as of its own time.
+
+What lives here: computing a view's features over frames, and cutting history into blocks that fit in memory.
+What must not live here: the meaning of times and aggregations (`feature_view` states it), reading or writing
+tables.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from mlops_assets.core.errors import FeatureError
+from mlops_assets.core.features.offline.groups import compute_entity
+from mlops_assets.core.features.offline.rows import Rows, as_microseconds, event_rows, label_rows
+from mlops_assets.core.features.view import FeatureView, Stream
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """One piece of history: features of events in [start, end) need rows from `history_start` on."""
+
+    start: datetime
+    end: datetime
+    history_start: datetime
+
+
+def feature_blocks(
+    view: FeatureView, *, start: datetime, end: datetime, block: timedelta
+) -> Iterator[FeatureBlock]:
+    """Cut [start, end) into blocks, so that history of any length can be computed piece by piece.
+
+    For a block read the events whose event time is in [history_start, end) and the labels of such events, and
+    hand them to `compute_features` with the block's start and end; the blocks' results together equal that of
+    the whole.
+
+    Raises: FeatureError when `block` is not longer than zero.
+    """
+    if block <= timedelta(0):
+        raise FeatureError(f"view {view.name}: a block must be longer than zero, not {block}")
+    while start < end:
+        stop = min(start + block, end)
+        yield FeatureBlock(start, stop, start - view.lookback)
+        start = stop
+
+
+def compute_features(
+    view: FeatureView,
+    events: pl.DataFrame,
+    labels: pl.DataFrame | None,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> pl.DataFrame:
+    """Compute the features of the events whose event time is in [start, end), each as of its own time.
+
+    One row per event: id, event time (not for a cohort), then the features in the view's order, sorted by
+    event time and id. Rows of `events` before `start` are history: they are seen by windows but get no
+    vector. `labels` (id, label column, known_at) may be None when no feature aggregates labels. Null means
+    what each feature's `null_means` says.
+
+    Raises: FeatureError for a missing column, a wrong type, a null id or time, clashing versions of a row, an
+    infinite value in a window, or an unknown category.
+    """
+    if view.event_timestamp is None:
+        return _cohort_features(view, events, is_sliced=(start, end) != (None, None))
+    rows = event_rows(view, events)
+    asked = _asked(rows, start, end)
+    windows = _window_features(view, rows, labels, asked)
+    asked_rows = rows.frame if asked is None else rows.frame[asked]
+    return _assemble(view, asked_rows, windows, keys=[view.id_column, view.event_timestamp])
+
+
+def _asked(rows: Rows, start: datetime | None, end: datetime | None) -> np.ndarray | None:
+    """Positions of the events that get a vector; None when all do."""
+    if start is None and end is None and rows.superseded_at is None:
+        return None
+    is_asked = rows.is_first_version()
+    if start is not None:
+        is_asked &= rows.event_time >= as_microseconds(start)
+    if end is not None:
+        is_asked &= rows.event_time < as_microseconds(end)
+    return np.flatnonzero(is_asked)
+
+
+def _cohort_features(view: FeatureView, rows: pl.DataFrame, *, is_sliced: bool) -> pl.DataFrame:
+    if is_sliced:
+        raise FeatureError(f"view {view.name} is a cohort: it has no time axis to cut by start and end")
+    missing = [column for column in view.input_columns if column not in rows.columns]
+    if missing:
+        raise FeatureError(
+            f"view {view.name}: rows lack {', '.join(missing)}; they have {', '.join(rows.columns)}"
+        )
+    ids = rows[view.id_column]
+    if ids.null_count() or ids.n_unique() < ids.len():
+        repeated = rows.filter(ids.is_null() | ids.is_duplicated())[view.id_column]
+        raise FeatureError(
+            f"view {view.name}: {view.id_column} must be unique and not null, but see {repeated[0]!r}"
+        )
+    return _assemble(view, rows.sort(view.id_column), {}, keys=[view.id_column])
+
+
+def _assemble(
+    view: FeatureView, rows: pl.DataFrame, windows: dict[str, pl.Series], *, keys: list[str]
+) -> pl.DataFrame:
+    inputs = rows.with_columns(series.alias(name) for name, series in windows.items())
+    features = windows | {f.name: f.expression.over(inputs).alias(f.name) for f in view.row_features}
+    return rows.select(keys).with_columns(features[name] for name in view.feature_names)
+
+
+def _window_features(
+    view: FeatureView, events: Rows, labels: pl.DataFrame | None, asked: np.ndarray | None
+) -> dict[str, pl.Series]:
+    """All window features of the asked events, which are positions among the event versions."""
+    streams: dict[Stream, Rows] = {"events": events}
+    if view.needs_labels:
+        streams["labels"] = label_rows(view, labels, events)
+    result: dict[str, pl.Series] = {}
+    for entity in dict.fromkeys(feature.entity for feature in view.window_features):
+        features = [feature for feature in view.window_features if feature.entity == entity]
+        read = {feature.stream for feature in features} | {"events"}
+        result |= compute_entity(features, {name: streams[name] for name in streams if name in read}, asked)
+    return result

@@ -1,0 +1,1 @@
+"""The online executor: one event and its entities' states in, a feature vector and the next states out."""

@@ -1,0 +1,1 @@
+"""Outcomes: their contract, and which of them was known when."""

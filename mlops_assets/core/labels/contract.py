@@ -1,0 +1,77 @@
+"""The contract of every product's labels: which columns they have, and which values can be an outcome.
+
+It is the platform's, not a product's: joins, features and metrics rest on it. What must not live here: the contract
+of events (`contracts`), and which version of a label is known when (`outcomes`).
+"""
+
+import pandera.polars as pa
+import polars as pl
+
+from mlops_assets.core.contracts.contract import column_type
+from mlops_assets.core.contracts.schema_difference import schema_difference
+from mlops_assets.core.errors import ContractError, SchemaDriftError
+
+UTC_TIME = pl.Datetime("us", "UTC")
+TIMES = ("event_timestamp", "known_at")
+
+
+def check_labels(
+    frame: pl.DataFrame,
+    *,
+    id_column: str,
+    label: str,
+    has_times: bool,
+    events: type[pa.DataFrameModel],
+    subject: str,
+) -> pl.DataFrame:
+    """Return the labels with the outcome as Int8 and without exact copies of a row; order is kept.
+
+    One row per id and time at which its outcome became known: id, `event_timestamp` and `known_at` (UTC) where the
+    product has a time axis, and the outcome, 0 or 1. The id has the type that the contract `events` gives it.
+
+    Raises: SchemaDriftError for a new, missing or retyped column; ContractError for a null, an outcome that is neither
+    0 nor 1, one that was known before its event, or two outcomes of one id known at the same instant.
+    """
+    id_type = column_type(events, id_column)
+    expected = {id_column: id_type or frame.schema.get(id_column, pl.Null())}
+    if has_times:
+        expected |= dict.fromkeys(TIMES, UTC_TIME)
+    expected[label] = pl.Int8()
+    is_whole = frame.schema.get(label, pl.Null()).is_integer()
+    found = {name: pl.Int8() if name == label and is_whole else dtype for name, dtype in frame.schema.items()}
+    difference = schema_difference(found, expected)
+    if difference:
+        raise SchemaDriftError(
+            f"{subject}: the columns differ from those of labels:\n{difference.describe()}\nMend the reader of labels."
+        )
+    rows = frame.select(list(expected))
+    has_repeated_ids = rows[id_column].n_unique() < rows.height
+    if has_repeated_ids:
+        rows = rows.unique(maintain_order=True)
+    _check_values(rows, label=label, has_times=has_times, subject=subject)
+    if has_repeated_ids:
+        _check_no_contradiction(rows, id_column=id_column, has_times=has_times, subject=subject)
+    return rows.cast({label: pl.Int8()})
+
+
+def _check_no_contradiction(rows: pl.DataFrame, *, id_column: str, has_times: bool, subject: str) -> None:
+    key = [id_column, "known_at"] if has_times else [id_column]
+    broken = rows.filter(pl.struct(key).is_duplicated())
+    _refuse(rows, broken, what=f"{' and '.join(key)} have two outcomes", subject=subject)
+
+
+def _check_values(rows: pl.DataFrame, *, label: str, has_times: bool, subject: str) -> None:
+    problems = {f"{name} is null": pl.col(name).is_null() for name in rows.columns}
+    problems[f"{label} is neither 0 nor 1"] = ~pl.col(label).is_in([0, 1])
+    if has_times:
+        problems["known_at lies before event_timestamp"] = pl.col("known_at") < pl.col("event_timestamp")
+    for what, is_broken in problems.items():
+        _refuse(rows, rows.filter(is_broken), what=what, subject=subject)
+
+
+def _refuse(rows: pl.DataFrame, broken: pl.DataFrame, *, what: str, subject: str) -> None:
+    if broken.height:
+        raise ContractError(
+            f"{subject}: {what} in {broken.height} of {rows.height} rows, for example {broken.row(0, named=True)}; "
+            "an outcome that cannot be is not left aside in silence: mend the source of labels"
+        )

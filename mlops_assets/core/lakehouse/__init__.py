@@ -1,0 +1,1 @@
+"""Delta tables by UTC day: read, replace, append, retain."""

@@ -1,0 +1,1 @@
+"""Drift and performance of a window of predictions, and the pages that show them."""

@@ -1,0 +1,36 @@
+"""Opens the online store that the settings name.
+
+What must not live here: the stores themselves (`online_store_sqlite`, `online_store_redis`).
+"""
+
+import re
+from pathlib import Path
+
+from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.masking import masked
+from mlops_assets.core.online_store.protocol import OnlineStore
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def open_online_store(location: str, product: str) -> OnlineStore:
+    """Return the product's store at `location`, a folder of SQLite files or a redis:// or rediss:// URL.
+
+    Nothing is opened before its first use, so a service starts while its store is away.
+    Raises: ConfigurationError for another kind of URL, or a name that no product has.
+    """
+    if not _NAME.fullmatch(product):
+        raise ConfigurationError(
+            f"{product!r} is no product's name: it takes lower-case letters, digits and _"
+        )
+    if location.startswith(("redis://", "rediss://")):
+        from mlops_assets.core.online_store.redis import RedisOnlineStore
+
+        return RedisOnlineStore(location, product)
+    if "://" in location:
+        raise ConfigurationError(
+            f"MLOPS_ONLINE_STORE is {masked(location)}; it takes a folder, or a redis:// or rediss:// URL"
+        )
+    from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
+
+    return SqliteOnlineStore(Path(location).expanduser().absolute() / f"{product}.sqlite")

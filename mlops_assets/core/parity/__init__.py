@@ -1,0 +1,1 @@
+"""Served vectors against those derived offline, and why they differ."""

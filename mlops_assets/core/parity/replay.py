@@ -1,0 +1,123 @@
+"""Derives the feature vectors of captured requests again, by the offline executor, as of each request's own time.
+
+What the platform knew is the lakehouse, each row from its own `known_at` on, and the captured events, each from the
+`known_at` that it was captured with. Where both hold an event, the captured one is what later requests could see.
+What must not live here: comparing (`parity`), saying why vectors differ (`parity_diagnosis`), reading tables.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.features.view import KNOWN_AT, FeatureView
+
+IS_CAPTURED = "is_captured"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The rows from which vectors are derived, and the view that derives them."""
+
+    view: FeatureView
+    events: pl.DataFrame
+    """Event versions: the view's input columns and `is_captured`. No version differs from another at one `known_at`."""
+    labels: pl.DataFrame | None
+    """None when no feature aggregates labels."""
+
+    @property
+    def time(self) -> str:
+        """The column of the event's own time."""
+        return str(self.view.event_timestamp)
+
+    def vectors(self, ids: pl.Series, names: Sequence[str]) -> np.ndarray:
+        """Derive the features `names` of the events `ids`: float64, one row per id in their order; null is NaN.
+
+        Raises: FeatureError as `compute_features` does.
+        """
+        key, start, end = self.view.id_column, None, None
+        if self.view.event_timestamp is not None:
+            asked = self.events.filter(pl.col(key).is_in(ids.implode())).select(
+                start=pl.col(self.time).min(), end=pl.col(self.time).max() + pl.duration(microseconds=1)
+            )
+            start, end = asked.row(0)
+        derived = compute_features(self.view, self.events, self.labels, start=start, end=end)
+        rows = ids.to_frame(key).join(derived, on=key, how="left", maintain_order="left")
+        return rows.select(pl.col(name).cast(pl.Float64) for name in names).to_numpy(order="c")
+
+    def about(self, ids: pl.Series) -> "Replay":
+        """The same replay with only the rows that the windows of the events `ids` can reach."""
+        key = self.view.id_column
+        asked = self.events.filter(pl.col(key).is_in(ids.implode()))
+        entities = dict.fromkeys(feature.entity for feature in self.view.window_features)
+        is_near = pl.col(key).is_in(ids.implode())
+        for entity in entities:
+            is_near |= pl.col(entity).is_in(asked[entity].drop_nulls().implode())
+        events = self.events.filter(is_near)
+        labels = self.labels
+        if labels is not None:
+            labels = labels.filter(pl.col(key).is_in(events[key].implode()))
+        return Replay(self.view, events, labels)
+
+
+def captured_events(
+    view: FeatureView, captured: pl.DataFrame, *, dtypes: Mapping[str, pl.DataType]
+) -> pl.DataFrame:
+    """Return the events of captured predictions, each once: the view's input columns in the types `dtypes`.
+
+    An event that several versions scored, or that was sent twice, comes once. Of contradicting copies of an event the
+    one that was known first stays.
+
+    Raises: MonitoringError for a request that is not what the view reads.
+    """
+    key, time = view.id_column, view.event_timestamp
+    columns = [name for name in view.input_columns if name != KNOWN_AT]
+    wire = {name: _wire_type(dtypes[name]) for name in columns}
+    try:
+        decoded = captured.select(
+            pl.col("request").str.json_decode(pl.Struct(wire)).alias("request"),
+            *([KNOWN_AT] if time else []),
+            "received_at",
+        ).unnest("request")
+        events = decoded.with_columns(pl.col(name).cast(dtypes[name]) for name in columns)
+    except pl.exceptions.PolarsError as error:
+        raise MonitoringError(f"view {view.name}: captured requests cannot be read: {error}") from error
+    order = [KNOWN_AT, "received_at"] if time else ["received_at"]
+    events = events.sort(key, *order)
+    if time is None:
+        return events.unique(key, keep="first", maintain_order=True).select(columns)
+    first = events.filter(pl.col(time) == pl.col(time).first().over(key))
+    return first.unique([key, KNOWN_AT], keep="first", maintain_order=True).select(view.input_columns)
+
+
+def _wire_type(dtype: pl.DataType) -> pl.DataType:
+    """The type in which a request carries a column: times as microseconds, categories as text."""
+    if isinstance(dtype, pl.Datetime):
+        return pl.Int64()
+    return pl.String() if isinstance(dtype, pl.Categorical | pl.Enum) else dtype
+
+
+def replay_of(
+    view: FeatureView, history: pl.DataFrame, captured: pl.DataFrame, labels: pl.DataFrame | None
+) -> Replay:
+    """Unite the lakehouse's events with the captured ones (see `captured_events`).
+
+    Of an event that was captured, the lakehouse's versions count only if they became known later than it was captured,
+    and have its event time.
+    """
+    key, time = view.id_column, view.event_timestamp
+    history = history.select(view.input_columns)
+    mine = captured.select(view.input_columns).with_columns(pl.lit(value=True).alias(IS_CAPTURED))
+    if time is None:
+        return Replay(view, mine, None)
+    first = captured.select(key, time, KNOWN_AT).unique(key, keep="first", maintain_order=True)
+    both = history.join(first, on=key, how="left", suffix="_captured")
+    is_correction = (pl.col(KNOWN_AT) > pl.col(f"{KNOWN_AT}_captured")) & (
+        pl.col(time) == pl.col(f"{time}_captured")
+    )
+    others = both.filter(pl.col(f"{KNOWN_AT}_captured").is_null() | is_correction).select(view.input_columns)
+    events = pl.concat([others.with_columns(pl.lit(value=False).alias(IS_CAPTURED)), mine])
+    return Replay(view, events.sort(time, key, KNOWN_AT), labels)

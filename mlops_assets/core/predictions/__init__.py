@@ -1,0 +1,1 @@
+"""Captured and batch-scored predictions as tables."""

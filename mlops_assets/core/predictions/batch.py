@@ -1,0 +1,42 @@
+"""Scores many feature vectors by one version: the batch form of what serving does for one.
+
+What must not live here: which version is released, and where predictions are stored.
+"""
+
+from datetime import datetime
+
+import polars as pl
+
+from mlops_assets.core.model.trained_model import TrainedModel
+
+BATCH_ARM = "batch"
+
+
+def score_batch(
+    features: pl.DataFrame,
+    model: TrainedModel,
+    *,
+    id_column: str,
+    model_version: int,
+    threshold: float,
+    model_as_of: datetime | None,
+) -> pl.DataFrame:
+    """Score each row once; one row per feature vector, in the given order.
+
+    Columns: `prediction_id` (version and event id, so that scoring again gives the same), the id, `event_timestamp` and
+    `event_date` where the features have them, `score` (calibrated probability), `decision` (Int8), `threshold`,
+    `model_version`, `model_as_of` (null for a cohort) and `arm`.
+
+    Raises: FeatureError when a feature of the model is missing.
+    """
+    carried = [name for name in ("event_timestamp", "event_date") if name in features.columns]
+    scored = features.select(
+        pl.format("v{}-{}", pl.lit(model_version), id_column).alias("prediction_id"), id_column, *carried
+    ).with_columns(score=pl.Series(model.predict(features), dtype=pl.Float64))
+    return scored.with_columns(
+        decision=(pl.col("score") >= threshold).cast(pl.Int8),
+        threshold=pl.lit(threshold, pl.Float64),
+        model_version=pl.lit(model_version, pl.Int64),
+        model_as_of=pl.lit(model_as_of, pl.Datetime("us", "UTC")),
+        arm=pl.lit(BATCH_ARM),
+    )

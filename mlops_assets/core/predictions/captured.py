@@ -1,0 +1,158 @@
+"""Moves captured predictions from the online store into a table, each exactly once.
+
+The table's commit carries the position up to which the store was read, and only then the store forgets. A process that
+is killed in between leaves records that the next one finds in the table already.
+
+What must not live here: how a prediction is captured (`prediction_record`, `online_store`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import polars as pl
+from deltalake import DeltaTable
+
+from mlops_assets.core.lakehouse.day_range import DayColumn
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit, newest_note
+from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
+
+TABLE = "served_predictions"
+BLOCK_RECORDS = 50_000
+"""Records that are held in memory and committed at once."""
+SERVED_DAYS = "event_days"
+"""Metadata of a landing: first and last UTC day of the events that it moved, as an ISO 8601 interval."""
+STORE_NOTE = "captured_in"
+POSITION_NOTE = "captured_until"
+_UTC = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True)
+class LandingTable:
+    """How the product's captured predictions are stored."""
+
+    product: str
+    id_column: str
+    id_type: pl.DataType
+    has_time: bool
+
+    @property
+    def day_column(self) -> DayColumn:
+        """The partition column: the UTC day of the event, or for a cohort that of the request."""
+        return "event_date" if self.has_time else "received_date"
+
+    def frame(self, records: Sequence[PredictionRecord]) -> pl.DataFrame:
+        """Return one row per record, in their order; the columns are those of PredictionRecord.
+
+        `request` is JSON text, with times as microseconds since the epoch. `features` are in the order of the version's
+        own feature names; empty when `error` says why there is no score.
+        """
+        columns = {
+            "prediction_id": (pl.String(), [record.prediction_id for record in records]),
+            self.id_column: (self.id_type, [record.event_id for record in records]),
+            "request": (pl.String(), [msgspec.json.encode(record.request).decode() for record in records]),
+            "event_timestamp": (_UTC, [record.event_timestamp for record in records]),
+            "known_at": (_UTC, [record.known_at for record in records]),
+            "received_at": (_UTC, [record.received_at for record in records]),
+            "model_version": (pl.Int64(), [record.version for record in records]),
+            "role": (pl.String(), [record.role for record in records]),
+            "plan_sequence": (pl.Int64(), [record.plan_sequence for record in records]),
+            "features": (pl.List(pl.Float64), [record.features for record in records]),
+            "score": (pl.Float64(), [record.score for record in records]),
+            "threshold": (pl.Float64(), [record.threshold for record in records]),
+            "decision": (pl.Int8(), [record.decision for record in records]),
+            "latency_seconds": (pl.Float64(), [record.latency_seconds for record in records]),
+            "error": (pl.String(), [record.error for record in records]),
+        }
+        rows = pl.DataFrame([pl.Series(name, values, dtype) for name, (dtype, values) in columns.items()])
+        day = pl.col("event_timestamp" if self.has_time else "received_at").dt.date()
+        return rows.with_columns(day.alias(self.day_column))
+
+
+@dataclass(frozen=True)
+class CollectedBlock:
+    """What one step moved."""
+
+    rows: pl.DataFrame
+    """The rows that were added to the table."""
+    repeated: int
+    """Records that were in the table already: requests that were sent again."""
+    commit: TableCommit
+
+
+def collect_captured(
+    store: OnlineStore,
+    tables: DeltaTables,
+    landing: LandingTable,
+    *,
+    commit: CommitInfo,
+    block_records: int = BLOCK_RECORDS,
+) -> Iterator[CollectedBlock]:
+    """Move everything that the store holds into the table, and yield each block once it is safe; the last one is empty.
+
+    A prediction counts once: of records with the same `prediction_id`, one that has a score and one that has an error
+    are kept. Several collectors at once add nothing twice. The table is created even when nothing was captured.
+    Raises: OnlineStoreError; ServingError for a record that cannot be read; TableError.
+    """
+    step = _Step(store, landing, commit, block_records, identity=store.identity())
+    while True:
+        done = tables.append_derived(landing.product, TABLE, step.derive_rows, day_column=landing.day_column)
+        if step.until:
+            store.forget_captured(until=step.until)
+        yield CollectedBlock(step.rows, step.repeated, done)
+        if step.rows.is_empty() and not step.repeated:
+            return
+
+
+@dataclass
+class _Step:
+    """One reading of the store, made again when another writer's commit came in between."""
+
+    store: OnlineStore
+    landing: LandingTable
+    commit: CommitInfo
+    block_records: int
+    identity: str
+    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    repeated: int = 0
+    until: str = ""
+    """Position up to which all records are in the table once the rows are."""
+
+    def derive_rows(self, stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
+        self.until = "" if stored is None else _collected_until(stored, self.identity)
+        captured = self.store.captured(after=self.until, limit=self.block_records)
+        read = self.landing.frame([decode_record(record.content) for record in captured])
+        self.rows = _without_repetitions(read, stored, self.landing.day_column)
+        self.repeated = read.height - self.rows.height
+        if captured:
+            self.until = captured[-1].position
+        notes = {STORE_NOTE: self.identity, POSITION_NOTE: self.until}
+        return self.rows, replace(self.commit, notes=notes)
+
+
+def _collected_until(stored: DeltaTable, identity: str) -> str:
+    return newest_note(stored, POSITION_NOTE, where={STORE_NOTE: identity}) or ""
+
+
+def _without_repetitions(
+    rows: pl.DataFrame, stored: DeltaTable | None, day_column: DayColumn
+) -> pl.DataFrame:
+    """Leave out rows whose prediction is there already; a request that is sent again has the same event day.
+
+    For a cohort it may come on another day, so that all days are looked at.
+    """
+    is_error = pl.col("error").is_not_null().alias("is_error")
+    first = rows.unique(["prediction_id", is_error], keep="first", maintain_order=True)
+    if stored is None or first.is_empty():
+        return first
+    known = pl.scan_delta(stored)
+    if day_column == "event_date":
+        known = known.filter(pl.col(day_column).is_between(first[day_column].min(), first[day_column].max()))
+    keys = known.select("prediction_id", is_error).collect()
+    return (
+        first.with_columns(is_error)
+        .join(keys, on=["prediction_id", "is_error"], how="anti", maintain_order="left")
+        .drop("is_error")
+    )

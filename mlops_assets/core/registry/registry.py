@@ -1,0 +1,257 @@
+"""The model registry: versions, aliases, verdicts, decisions and the release plan of each product, in MLflow.
+
+One registered model per product, named like it. Every write here may be repeated: it then changes nothing.
+What must not live here: the rules of readiness (`model_version`) and of plans (`release_plan`), model files
+(`model_artifacts`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.registry.artifacts import (
+    LoggedRun,
+    find_model_run,
+    load_model,
+    log_model,
+    logged_model_id,
+)
+from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.registry.version import (
+    DIGEST_TAG,
+    VERDICTS_TAG,
+    Decision,
+    DecisionKind,
+    ModelVersion,
+    RecordedVerdict,
+    decision_to_tag,
+    decisions_from_tags,
+    verdicts_from_tags,
+    verdicts_to_json,
+)
+from mlops_assets.core.release.control import PLAN_TAG, ReleaseControl
+from mlops_assets.core.release.plan import ReleasePlan
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
+
+Alias = Literal["champion", "challenger"]
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """The registry at `tracking_uri`, where the runs are too."""
+
+    tracking_uri: str
+
+    def log_model(self, run_id: str, model: TrainedModel, *, tags: Mapping[str, str] | None = None) -> str:
+        """Store a trained model with its run; see `model_artifacts.log_model`."""
+        return log_model(self.tracking_uri, run_id, model, tags=tags)
+
+    def find_model_run(self, experiment: str, inputs: str) -> LoggedRun | None:
+        """Return a finished run that made its model from the same inputs; see
+        `model_artifacts.find_model_run`.
+        """
+        return find_model_run(self.tracking_uri, experiment, inputs=inputs)
+
+    def load(self, product: str, version: int) -> TrainedModel:
+        """Return a version's model, verified against the digest that was registered.
+
+        Raises: RegistryError when the version does not exist or its files are missing or changed.
+        """
+        found = self.version(product, version)
+        return load_model(self.tracking_uri, found.model_uri, digest=found.digest)
+
+    def register(
+        self,
+        product: str,
+        model_uri: str,
+        run_id: str,
+        *,
+        digest: str,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
+        """Register a logged model and return its version; the same digest of the same run keeps its version.
+
+        Of two processes that register the same model at once, the one with the later version removes its own:
+        the registry gives out versions in the order in which they become visible, so both return the earlier
+        one.
+        """
+        known = self._find(product, run_id=run_id, digest=digest)
+        if known is None:
+            self._make_registered_model(product)
+            self._create_version(product, model_uri, run_id, tags={**(tags or {}), DIGEST_TAG: digest})
+            known = self._find(product, run_id=run_id, digest=digest)
+        if known is None:
+            raise RegistryError(f"{product}: a version was removed while it was registered; run it again")
+        return known
+
+    def versions(self, product: str) -> tuple[ModelVersion, ...]:
+        """Return all versions, oldest first; empty when the product has none yet."""
+        client = self._client()
+        found = sorted(self._search(product), key=lambda entry: int(entry.version))
+        return tuple(_read_version(client.get_model_version(product, entry.version)) for entry in found)
+
+    def version(self, product: str, version: int) -> ModelVersion:
+        """Return one version.
+
+        Raises: RegistryError when there is none of that number.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _read_version(self._client().get_model_version(product, str(version)))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            numbers = sorted(int(entry.version) for entry in self._search(product))
+            there_are = f"it has {', '.join(map(str, numbers))}" if numbers else "it has none yet"
+            raise RegistryError(f"{product} has no version {version}; {there_are}") from error
+
+    def champion(self, product: str) -> ModelVersion | None:
+        """Return the version that the alias champion points to; None before the first release."""
+        return self.alias(product, "champion")
+
+    def challenger(self, product: str) -> ModelVersion | None:
+        """Return the version that the alias challenger points to, if any."""
+        return self.alias(product, "challenger")
+
+    def alias(self, product: str, alias: Alias) -> ModelVersion | None:
+        """Return the version that `alias` points to; None when it points nowhere."""
+        for entry in self._client().search_registered_models(f"name = '{product}'"):
+            if alias in entry.aliases:
+                return self.version(product, int(entry.aliases[alias]))
+        return None
+
+    def set_alias(self, product: str, alias: Alias, version: int) -> None:
+        """Point `alias` to `version`, in one step.
+
+        Raises: RegistryError when the version does not exist.
+        """
+        self.version(product, version)
+        self._client().set_registered_model_alias(product, alias, str(version))
+
+    def remove_alias(self, product: str, alias: Alias) -> None:
+        """Let `alias` point nowhere."""
+        if self.alias(product, alias) is not None:
+            self._client().delete_registered_model_alias(product, alias)
+
+    def write_verdicts(self, product: str, version: int, verdicts: Sequence[RecordedVerdict]) -> None:
+        """Store the gates' verdicts whole, in one tag: a reader sees all of them or none.
+
+        Raises: RegistryError when the version does not exist, or a gate has two verdicts.
+        """
+        names = [verdict.gate for verdict in verdicts]
+        if len(set(names)) != len(names):
+            raise RegistryError(f"{product} version {version}: a gate has two verdicts: {sorted(names)}")
+        self.version(product, version)
+        self._client().set_model_version_tag(product, str(version), VERDICTS_TAG, verdicts_to_json(verdicts))
+
+    def approve(self, product: str, version: int, *, by: str, reason: str, at: datetime) -> Decision:
+        """Record that `by` approves the version on the verdicts as they are; gates that did not pass still
+        block it.
+        """
+        return self._decide(product, version, "approved", by=by, reason=reason, at=at)
+
+    def reject(self, product: str, version: int, *, by: str, reason: str, at: datetime) -> Decision:
+        """Record that `by` rejects the version, until a later decision."""
+        return self._decide(product, version, "rejected", by=by, reason=reason, at=at)
+
+    def override(self, product: str, version: int, *, by: str, reason: str, at: datetime) -> Decision:
+        """Record that `by` lets the version pass in spite of its verdicts; this is shown forever."""
+        return self._decide(product, version, "overridden", by=by, reason=reason, at=at)
+
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Return the tags of a run."""
+        return dict(self._client().get_run(run_id).data.tags)
+
+    def set_version_tags(self, product: str, version: int, tags: Mapping[str, str]) -> None:
+        """Set tags of a version, one after the other.
+
+        Raises: RegistryError when the version does not exist.
+        """
+        self.version(product, version)
+        for name, value in tags.items():
+            self._client().set_model_version_tag(product, str(version), name, value)
+
+    def release_plan(self, product: str) -> ReleasePlan | None:
+        """Return the release plan as it stands; None before the first release.
+
+        Raises: RegistryError when the stored plan cannot be read.
+        """
+        for entry in self._client().search_registered_models(f"name = '{product}'"):
+            if PLAN_TAG in entry.tags:
+                return ReleasePlan.from_json(entry.tags[PLAN_TAG])
+        return None
+
+    def write_release_plan(self, product: str, plan: ReleasePlan) -> None:
+        """Put `plan` in the place of the one before it, with its aliases; see `ReleaseControl.write`."""
+        control = ReleaseControl.at(self.tracking_uri)
+        standing = control.standing(product)
+        control.write(product, plan, standing=standing)
+
+    def _client(self) -> "MlflowClient":
+        return mlflow_client(self.tracking_uri)
+
+    def _search(self, product: str) -> "list[MlflowModelVersion]":
+        client, token, found = self._client(), None, []
+        while True:
+            page = client.search_model_versions(f"name = '{product}'", max_results=1000, page_token=token)
+            found.extend(page)
+            if not (token := page.token):
+                return found
+
+    def _find(self, product: str, *, run_id: str, digest: str) -> int | None:
+        same = sorted(
+            int(entry.version)
+            for entry in self._search(product)
+            if entry.run_id == run_id and entry.tags.get(DIGEST_TAG) == digest
+        )
+        return same[0] if same else None
+
+    def _make_registered_model(self, product: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client().create_registered_model(product)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _create_version(self, product: str, model_uri: str, run_id: str, *, tags: dict[str, str]) -> None:
+        with mlflow_globals(self.tracking_uri):  # the store looks models:/m-… up through MLflow's global URI
+            # A server takes a source models:/m-… only with the id that it names.
+            created = self._client().create_model_version(
+                product, model_uri, run_id, tags, model_id=logged_model_id(model_uri)
+            )
+        first = self._find(product, run_id=run_id, digest=tags[DIGEST_TAG])
+        if first is not None and first < int(created.version):
+            self._client().delete_model_version(product, created.version)
+
+    def _decide(
+        self, product: str, version: int, kind: DecisionKind, *, by: str, reason: str, at: datetime
+    ) -> Decision:
+        evidence = self.version(product, version).evidence
+        decision = Decision(kind=kind, by=by, reason=reason, at=at, evidence=evidence)
+        name, value = decision_to_tag(decision)
+        self._client().set_model_version_tag(product, str(version), name, value)
+        return decision
+
+
+def _read_version(entry: "MlflowModelVersion") -> ModelVersion:
+    return ModelVersion(
+        product=entry.name,
+        version=int(entry.version),
+        run_id=entry.run_id or "",
+        model_uri=entry.source or "",
+        digest=entry.tags.get(DIGEST_TAG, ""),
+        created_at=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC),
+        aliases=tuple(sorted(entry.aliases)),
+        verdicts=verdicts_from_tags(entry.tags),
+        decisions=decisions_from_tags(entry.tags),
+        tags=dict(entry.tags),
+    )

@@ -1,0 +1,99 @@
+"""The models of a host's services on its disk: fetched from the registry, verified, and removed when out of use.
+
+    $MLOPS_SERVING_HOME/<product>/models/<digest>/
+
+What must not live here: which plan is followed (`serving.plan_follower`).
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlops_assets.core.errors import PackagingError, RegistryError
+from mlops_assets.core.model.trained_model import BOOSTER_FILE, DOCUMENT_FILE, TrainedModel
+from mlops_assets.core.registry.version import ModelVersion
+
+Fetch = Callable[[ModelVersion], TrainedModel]
+Signature = tuple[tuple[int, int], ...]
+
+
+@dataclass
+class ServedModels:
+    """The models below `folder`; `fetch` gets one that is missing or damaged from the registry."""
+
+    folder: Path
+    fetch: Fetch
+    _verified: dict[str, tuple[Signature, tuple[str, ...]]] = field(default_factory=dict)
+    """Digest to the state of its files when they were last read, and the model's feature names."""
+
+    def ensure(self, version: ModelVersion) -> tuple[str, ...]:
+        """Make sure that the version's model lies on disk unharmed; return its feature names.
+
+        Files that were read before are read again only after they were touched.
+
+        Raises: RegistryError when the model is not there and cannot be fetched, or is not the registered one.
+        """
+        known = self._verified.get(version.digest)
+        folder = self.folder / version.digest
+        if known is None or known[0] != _signature(folder):
+            model = self._load(folder, version.digest) or self._store(folder, version)
+            known = self._verified[version.digest] = (_signature(folder), model.feature_names)
+        return known[1]
+
+    def is_untouched(self, digests: Iterable[str]) -> bool:
+        """Tell whether these models were verified and none of their files changed since; no file is read."""
+        return all(
+            digest in self._verified and self._verified[digest][0] == _signature(self.folder / digest)
+            for digest in digests
+        )
+
+    def keep_only(self, digests: set[str]) -> None:
+        """Remove all other models, and what an interrupted fetch left behind."""
+        for entry in self.folder.iterdir() if self.folder.is_dir() else ():
+            if entry.name not in digests:
+                self._verified.pop(entry.name, None)
+                shutil.rmtree(entry)
+
+    def _load(self, folder: Path, digest: str) -> TrainedModel | None:
+        try:
+            model = TrainedModel.load(folder)
+        except PackagingError:
+            return None  # missing or damaged: it is fetched
+        return model if model.digest == digest else None
+
+    def _store(self, folder: Path, version: ModelVersion) -> TrainedModel:
+        model = self.fetch(version)
+        if model.digest != version.digest:
+            raise RegistryError(
+                f"{version.product} version {version.version}: fetched was model {model.digest[:12]}, registered is "
+                f"{version.digest[:12]}"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=self.folder))
+        model.save(temporary)
+        for file in temporary.iterdir():
+            _sync(file)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+        return model
+
+
+def _signature(folder: Path) -> Signature:
+    try:
+        stats = [(folder / name).stat() for name in (BOOSTER_FILE, DOCUMENT_FILE)]
+    except OSError:
+        return ()
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
+
+
+def _sync(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What makes Dagster quick on SQLite, and where its instance lies."""

@@ -1,0 +1,72 @@
+"""Dagster's event log on SQLite, which stores the events of a range of partitions together.
+
+Dagster hands over the events of a batch at once when DAGSTER_EVENT_BATCH_SIZE says so, and its SQLite storage then
+stores them one by one: six connections and two commits each. dagster.yaml of the embedded setup names this class. What
+must not live here: how databases are opened (`embedded_sqlite`).
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.storage.event_log import SqliteEventLogStorage  # the path that dagster.yaml documents
+
+if TYPE_CHECKING:
+    from dagster._serdes import ConfigurableClassData
+
+BATCH_SIZE = 1_000
+"""Events at most that are stored together; a process that is killed before that has not finished their step either."""
+_OF_ASSETS = frozenset(
+    {
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+        dg.DagsterEventType.ASSET_OBSERVATION,
+    }
+)
+"""The types that have a row in the index and a line about their asset, and nothing else."""
+
+
+class BatchedEventLog(SqliteEventLogStorage):
+    """Below `$DAGSTER_HOME`, in the files that Dagster's own class makes: either may open what the other wrote."""
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, dg.Field]:
+        """No options: the folder is the one that Dagster uses by default, wherever its home is moved."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: "ConfigurableClassData | None", config_value: Mapping[str, object]
+    ) -> "BatchedEventLog":
+        """Open the log of DAGSTER_HOME."""
+        folder = Path(os.environ["DAGSTER_HOME"]) / "history" / "runs"
+        return cls(str(folder), inst_data=inst_data)
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store a run's events: those of assets in one commit to the run's database and few to the index, then others.
+
+        An asset's own row says what happened to it last, so it is written for the last event of each type only.
+        """
+        of_assets = [event for event in events if event.dagster_event_type in _OF_ASSETS]
+        if of_assets:
+            self._store_together(of_assets)
+        super().store_event_batch([event for event in events if event.dagster_event_type not in _OF_ASSETS])
+
+    def _store_together(self, events: Sequence[dg.EventLogEntry]) -> None:
+        inserts = [self.prepare_insert_event(event) for event in events]
+        with self.run_connection(events[0].run_id) as connection:
+            for insert in inserts:
+                connection.execute(insert)
+        with self.index_transaction() as connection:
+            ids = [connection.execute(insert).lastrowid for insert in inserts]
+        self.store_asset_event_tags(events, ids)
+        last = {_asset_and_type(event): (event, number) for event, number in zip(events, ids, strict=True)}
+        for event, number in last.values():
+            self.store_asset_event(event, number)
+
+
+def _asset_and_type(event: dg.EventLogEntry) -> tuple[dg.AssetKey | None, str]:
+    dagster_event = event.get_dagster_event()
+    return dagster_event.asset_key, dagster_event.event_type_value

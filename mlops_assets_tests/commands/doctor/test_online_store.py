@@ -1,0 +1,59 @@
+"""The doctor's look at the online store, with SQLite files and a real Redis."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from mlops_assets.commands.doctor.check import Check, Checkup
+from mlops_assets.commands.doctor.online_store import online_store_checks
+from mlops_assets.commands.drill.redis_server import RedisServer
+from mlops_assets.core.settings import Settings, load_settings
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path).start()
+    yield server
+    server.stop()
+
+
+def settings_of(home: Path, location: str = "") -> Settings:
+    environ = {"MLOPS_HOME": str(home), "MLOPS_ONLINE_STORE": location}
+    return load_settings(environ, working_directory=home)
+
+
+def findings(settings: Settings) -> dict[str, Check]:
+    checkup = Checkup("area", "online store", lambda: online_store_checks(settings), "do this")
+    return {check.name: check for check in checkup.findings()}
+
+
+def test_files_that_can_be_written_are_well_and_nothing_is_left(tmp_path: Path) -> None:
+    assert findings(settings_of(tmp_path))["online store"].status == "ok"
+    assert list((tmp_path / "online").iterdir()) == []
+
+
+def test_a_redis_that_may_lose_what_it_took_says_so(tmp_path: Path, server: RedisServer) -> None:
+    found = findings(settings_of(tmp_path, server.url))
+    assert found["online store"].status == "ok"
+    assert found["Redis durability"].status == "warning"
+    assert "Redis eviction" not in found
+    with redis.Redis.from_url(server.url) as client:
+        assert client.keys() == []
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendonly", "yes")
+    found = findings(settings_of(tmp_path, server.url))
+    assert found["Redis eviction"].status == "failed"
+    assert "Redis durability" not in found
+
+
+def test_a_redis_that_does_not_answer_fails_and_shows_no_password(tmp_path: Path) -> None:
+    found = findings(settings_of(tmp_path, "redis://user:hunter2@127.0.0.1:1/0"))["online store"]
+    assert (found.status, found.action) == ("failed", "do this")
+    assert "hunter2" not in found.detail
+
+
+def test_a_location_that_is_none_fails(tmp_path: Path) -> None:
+    found = findings(settings_of(tmp_path, "postgresql://127.0.0.1/online"))["online store"]
+    assert "takes a folder, or a redis:// or rediss:// URL" in found.detail

@@ -1,0 +1,314 @@
+"""Contracts: drift of columns, rows that break a check, and what the UI is told about a column."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import pandera.polars as pa
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandera.api.polars.model_config import BaseConfig
+
+from mlops_assets.core.contracts.contract import (
+    apply_contract,
+    check_schema,
+    conform,
+    describe_columns,
+    event_columns,
+    with_event_date,
+    with_known_date,
+)
+from mlops_assets.core.errors import ContractError, SchemaDriftError
+
+NOON = datetime(2018, 4, 1, 12, tzinfo=UTC)
+UTC_TIME = pl.Datetime("us", "UTC")
+
+
+class Sale(pa.DataFrameModel):
+    sale_id: int = pa.Field(unique=True, ge=0)
+    event_timestamp: Annotated[pl.Datetime, "us", "UTC"]
+    amount_usd: float = pa.Field(ge=0, le=100, description="What was paid.", metadata={"unit": "USD"})
+    discount: float = pa.Field(nullable=True, ge=0, metadata={"null_means": "none was given"})
+    colour: str = pa.Field(isin=["red", "blue"], nullable=True, metadata={"pii": True})
+    returned: pl.Int8 = pa.Field(isin=[0, 1], metadata={"outcome": True})
+
+    class Config(BaseConfig):
+        strict = True
+
+    @pa.dataframe_check
+    @classmethod
+    def discount_below_amount(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.col("discount") <= pl.col("amount_usd"))
+
+
+SCHEMA = {
+    "sale_id": pl.Int64,
+    "event_timestamp": UTC_TIME,
+    "amount_usd": pl.Float64,
+    "discount": pl.Float64,
+    "colour": pl.String,
+    "returned": pl.Int8,
+}
+SOUND = (1, NOON, 5.0, 1.0, "red", 0)
+
+
+def frame(*rows: tuple) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def row(number: int, **changes: object) -> tuple:
+    return tuple({**dict(zip(SCHEMA, SOUND, strict=True)), "sale_id": number, **changes}.values())
+
+
+def judge(rows: pl.DataFrame, schema: type[pa.DataFrameModel] = Sale):
+    return apply_contract(rows, schema, id_column="sale_id", subject="shop/events")
+
+
+def test_sound_rows_pass_and_an_empty_frame_keeps_its_columns() -> None:
+    for rows in (frame(row(1), row(2)), frame()):
+        result = judge(rows)
+        assert result.accepted.equals(rows)
+        assert result.rejected.schema == {**SCHEMA, "reasons": pl.List(pl.String)}
+        assert result.rejected.is_empty()
+        assert result.summary.columns == ["column", "check", "rows", "example"]
+        assert result.summary.is_empty()
+
+
+def test_a_rejected_row_carries_every_reason_in_order_of_rows() -> None:
+    result = judge(
+        frame(
+            row(5, amount_usd=-3.0, colour="green"),
+            row(4),
+            row(3, event_timestamp=None, returned=2),
+            row(-2, amount_usd=float("nan")),
+            row(1, discount=6.0),
+            row(6, amount_usd=None),
+        )
+    )
+    assert result.accepted["sale_id"].to_list() == [4]
+    assert dict(result.rejected.select("sale_id", "reasons").rows()) == {
+        5: [
+            "amount_usd: greater_than_or_equal_to(0), got -3.0",
+            "colour: isin(['red', 'blue']), got green",
+            "discount_below_amount",
+        ],
+        3: ["event_timestamp: not_nullable, got null", "returned: isin([0, 1]), got 2"],
+        -2: ["amount_usd: not_nan, got NaN", "sale_id: greater_than_or_equal_to(0), got -2"],
+        1: ["discount_below_amount"],
+        6: ["amount_usd: not_nullable, got null"],
+    }
+    assert result.rejected["sale_id"].to_list() == [5, 3, -2, 1, 6]
+
+
+def test_nan_is_broken_where_null_is_allowed() -> None:
+    result = judge(frame(row(1, discount=None), row(2, discount=float("nan"))))
+    assert result.accepted["sale_id"].to_list() == [1]
+    assert result.rejected["reasons"].to_list() == [["discount: not_nan, got NaN"]]
+
+
+def test_of_equal_ids_the_first_sound_row_is_kept() -> None:
+    result = judge(frame(row(1, amount_usd=-1.0), row(1), row(1), row(2), row(1, amount_usd=-2.0)))
+    assert result.accepted.select("sale_id", "amount_usd").rows() == [(1, 5.0), (2, 5.0)]
+    reasons = result.rejected["reasons"].to_list()
+    assert ["unique" in " ".join(texts) for texts in reasons] == [False, True, True]
+    assert reasons[1] == ["sale_id: unique, got 1"]
+
+
+def test_rows_without_an_id_are_rejected_for_that_and_are_no_duplicates() -> None:
+    result = judge(frame(row(1, sale_id=None), row(1, sale_id=None)))
+    assert result.rejected["reasons"].to_list() == [["sale_id: not_nullable, got null"]] * 2
+
+
+def test_other_unique_columns_may_be_null_more_than_once() -> None:
+    class Customer(pa.DataFrameModel):
+        sale_id: int
+        email: str = pa.Field(unique=True, nullable=True)
+
+    rows = pl.DataFrame({"sale_id": [1, 2, 3, 4], "email": [None, None, "a", "a"]})
+    result = judge(rows, Customer)
+    assert result.accepted["sale_id"].to_list() == [1, 2, 3]
+    assert result.rejected["reasons"].to_list() == [["email: unique, got a"]]
+
+
+def test_the_summary_counts_rows_per_check_and_hides_personal_examples() -> None:
+    result = judge(
+        frame(row(1, colour="green"), row(2, colour="black"), row(3, amount_usd=-1.0, discount=None))
+    )
+    assert result.summary.rows() == [
+        ("colour", "isin(['red', 'blue'])", 2, ""),
+        ("amount_usd", "greater_than_or_equal_to(0)", 1, "-1.0"),
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 2, -1, None]),
+            st.sampled_from([None, NOON]),
+            st.sampled_from([None, float("nan"), -1.0, 0.0, 5.0, 101.0]),
+            st.sampled_from([None, float("nan"), -1.0, 2.0]),
+            st.sampled_from([None, "red", "green"]),
+            st.sampled_from([0, 1, 2, None]),
+        ),
+        max_size=8,
+    )
+)
+def test_every_row_is_judged_as_by_hand(rows: list[tuple]) -> None:
+    seen: set[object] = set()
+    accepted = []
+    for values in rows:
+        sale_id, at, amount, discount, colour, returned = values
+        is_sound = (
+            sale_id is not None and sale_id >= 0
+            and at is not None
+            and amount is not None and 0 <= amount <= 100
+            and (discount is None or (discount >= 0 and discount <= amount))
+            and colour in (None, "red") and returned in (0, 1)
+            and sale_id not in seen
+        )  # fmt: skip
+        if is_sound:
+            seen.add(sale_id)
+            accepted.append(values)
+    result = judge(frame(*rows))
+    assert result.accepted.rows() == accepted
+    assert result.accepted.height + result.rejected.height == len(rows)
+    assert all(
+        reasons and reasons == sorted(set(reasons)) for reasons in result.rejected["reasons"].to_list()
+    )
+
+
+def test_drift_lists_new_missing_and_retyped_columns_and_what_to_do() -> None:
+    drifted = frame(row(1)).drop("colour").with_columns(pl.col("amount_usd").cast(pl.String), size=pl.lit(1))
+    with pytest.raises(SchemaDriftError) as caught:
+        check_schema(drifted, Sale, subject="shop/raw_events")
+    text = str(caught.value)
+    assert text.startswith("shop/raw_events: the columns differ from the contract Sale:")
+    assert "new column size: Int32" in text
+    assert "missing column colour: expected String" in text
+    assert "retyped column amount_usd: expected Float64, found String" in text
+    assert "change the contract and reprocess; otherwise mend the source" in text
+    with pytest.raises(SchemaDriftError):
+        judge(drifted)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("sale_id", pl.Series([7], dtype=pl.UInt8)),
+        ("sale_id", pl.Series([7], dtype=pl.Int32)),
+        ("amount_usd", pl.Series([0.5], dtype=pl.Float32)),
+        ("amount_usd", pl.Series([5], dtype=pl.Int64)),
+        ("discount", pl.Series([None], dtype=pl.Null)),
+        ("colour", pl.Series(["red"], dtype=pl.Categorical)),
+        ("returned", pl.Series([1], dtype=pl.Int64)),
+        ("event_timestamp", pl.Series([NOON], dtype=pl.Datetime("ms", "UTC"))),
+        ("event_timestamp", pl.Series([NOON], dtype=pl.Datetime("ns", "Europe/Berlin"))),
+    ],
+    ids=str,
+)
+def test_a_lossless_type_is_cast_and_is_no_drift(column: str, values: pl.Series) -> None:
+    given = frame(row(1)).with_columns(values.alias(column)).select(sorted(SCHEMA))
+    conformed = conform(given, Sale, subject="shop/raw_events")
+    assert conformed.schema == SCHEMA
+    assert conformed[column].to_list() == values.to_list()
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("sale_id", pl.Series([2**63], dtype=pl.UInt64)),
+        ("sale_id", pl.Series([1.0])),
+        ("amount_usd", pl.Series([2**53 + 1])),
+        ("returned", pl.Series([300], dtype=pl.Int64)),
+        ("event_timestamp", pl.Series([NOON]).dt.replace_time_zone(None)),
+        ("event_timestamp", pl.Series([1], dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))),
+        ("event_timestamp", pl.Series([date(2018, 4, 1)])),
+        ("colour", pl.Series([1])),
+    ],
+    ids=str,
+)
+def test_a_type_that_would_lose_something_is_drift(column: str, values: pl.Series) -> None:
+    with pytest.raises(SchemaDriftError, match=f"retyped column {column}: expected .*, found "):
+        conform(frame(row(1)).with_columns(values.alias(column)), Sale, subject="shop/raw_events")
+
+
+def test_the_platforms_own_day_passes_beside_a_strict_contract() -> None:
+    dated = with_event_date(frame(row(1), row(2, amount_usd=-1.0)))
+    result = judge(dated)
+    assert result.accepted.columns == [*SCHEMA, "event_date"]
+    assert result.accepted["event_date"].to_list() == [date(2018, 4, 1)]
+    assert result.rejected.columns == [*SCHEMA, "event_date", "reasons"]
+
+    class Greedy(pa.DataFrameModel):
+        event_date: pl.Date
+
+    with pytest.raises(ContractError, match="event_date is the platform's own"):
+        check_schema(dated, Greedy, subject="shop/events")
+
+
+def test_days_are_utc_and_a_row_without_time_needs_one_named() -> None:
+    late = datetime(2018, 4, 1, 23, 30, tzinfo=UTC)
+    berlin = pl.Series([late], dtype=pl.Datetime("us", "Europe/Berlin"))
+    assert with_event_date(pl.DataFrame({"event_timestamp": berlin}))["event_date"].to_list() == [
+        date(2018, 4, 1)
+    ]
+    assert with_known_date(pl.DataFrame({"known_at": berlin}))["known_date"].to_list() == [date(2018, 4, 1)]
+    undated = frame(row(1), row(2, event_timestamp=None))
+    with pytest.raises(ContractError, match="event_timestamp is null in 1 of 2 rows"):
+        with_event_date(undated)
+    assert with_event_date(undated, undated=date(2018, 4, 2))["event_date"].to_list()[1] == date(2018, 4, 2)
+    with pytest.raises(ContractError, match="known_at is null in 1 of 1 rows"):
+        with_known_date(pl.DataFrame({"known_at": [None]}, schema={"known_at": UTC_TIME}))
+
+
+def test_a_check_that_fails_for_the_whole_frame_or_cannot_run_is_an_error() -> None:
+    class Balanced(pa.DataFrameModel):
+        sale_id: int
+
+        @pa.dataframe_check
+        @classmethod
+        def has_three_rows(cls, data: pa.PolarsData) -> bool:
+            return data.lazyframe.select(pl.len()).collect().item() == 3
+
+    class Broken(pa.DataFrameModel):
+        sale_id: int
+
+        @pa.dataframe_check
+        @classmethod
+        def reads_a_column_that_is_not_there(cls, data: pa.PolarsData) -> pl.LazyFrame:
+            return data.lazyframe.select(pl.col("colour") == "red")
+
+    rows = pl.DataFrame({"sale_id": [1, 2]})
+    with pytest.raises(
+        ContractError, match="shop/events: check has_three_rows says nothing about single rows"
+    ):
+        judge(rows, Balanced)
+    with pytest.raises(ContractError, match="reads_a_column_that_is_not_there"):
+        judge(rows, Broken)
+    assert judge(pl.DataFrame({"sale_id": [1, 2, 3]}), Balanced).accepted.height == 3
+
+
+def test_columns_are_described_in_the_words_of_the_contract() -> None:
+    docs = {doc.name: doc for doc in describe_columns(Sale)}
+    assert list(docs) == list(SCHEMA)
+    amount = docs["amount_usd"]
+    assert (amount.dtype, amount.is_nullable, amount.description, amount.unit) == (
+        "Float64",
+        False,
+        "What was paid.",
+        "USD",
+    )
+    assert amount.checks == ("greater_than_or_equal_to(0)", "less_than_or_equal_to(100)")
+    assert docs["sale_id"].checks == ("unique", "greater_than_or_equal_to(0)")
+    assert (docs["discount"].null_means, docs["discount"].is_nullable) == ("none was given", True)
+    assert (docs["returned"].is_outcome, docs["colour"].is_pii) == (True, True)
+    assert event_columns(Sale) == tuple(SCHEMA)[:-1]
+
+
+def test_many_broken_rows_stay_few_in_the_summary() -> None:
+    rows = pl.concat([frame(row(1, amount_usd=-1.0))] * 50_000).with_columns(sale_id=pl.int_range(pl.len()))
+    result = judge(rows)
+    assert result.rejected.height == 50_000
+    assert result.summary.height == 2

@@ -1,0 +1,198 @@
+"""Captured predictions reach their table exactly once: killed at any step, by several at once, from several stores."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from mlops_assets.core.errors import ServingError, TableError
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.predictions.captured import TABLE, LandingTable, collect_captured
+from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
+from mlops_assets_tests.support.captured import FIRST, captured_record
+from mlops_assets_tests.support.captured_collector_process import COMMIT, LANDING, PRODUCT
+
+COHORT = LandingTable(PRODUCT, id_column="patient_id", id_type=pl.String(), has_time=False)
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> str:
+    return str(tmp_path / "online")
+
+
+@pytest.fixture
+def store(location: str) -> Iterator[OnlineStore]:
+    store = open_online_store(location, PRODUCT)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> DeltaTables:
+    return DeltaTables(str(tmp_path / "tables"))
+
+
+def capture(store: OnlineStore, *records: PredictionRecord) -> None:
+    assert store.commit([], [encode_record(record) for record in records])
+
+
+def collect(
+    store: OnlineStore, tables: DeltaTables, landing: LandingTable = LANDING, block: int = 1000
+) -> tuple[int, int]:
+    """Rows that were added, and records that were there already."""
+    blocks = list(collect_captured(store, tables, landing, commit=COMMIT, block_records=block))
+    return sum(one.rows.height for one in blocks), sum(one.repeated for one in blocks)
+
+
+def stored(tables: DeltaTables) -> pl.DataFrame:
+    return tables.read(PRODUCT, TABLE)
+
+
+def start(location: str, tables: DeltaTables, block: int, *instant: str) -> subprocess.Popen[bytes]:
+    module = "mlops_assets_tests.support.captured_collector_process"
+    return subprocess.Popen([sys.executable, "-m", module, location, tables.root, str(block), *instant])
+
+
+def test_every_field_of_a_record_is_a_column_and_every_float_keeps_its_bits(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    scored = captured_record(7, score=0.1 + 0.2, role="challenger", version=3)
+    failed = captured_record(8, at=FIRST + timedelta(days=2), error="ModelError: broken")
+    capture(store, scored, failed)
+    assert collect(store, tables) == (2, 0)
+    assert store.captured_count() == 0
+    first, second = stored(tables).sort("order_id").iter_rows(named=True)
+    assert first["features"] == [0.1 + 0.2, None]
+    assert first["score"] == 0.1 + 0.2
+    assert msgspec.json.decode(first["request"]) == scored.request
+    assert (first["event_date"], second["event_date"]) == (date(2018, 5, 20), date(2018, 5, 22))
+    assert (first["event_timestamp"], first["known_at"], first["received_at"]) == (FIRST, FIRST, FIRST)
+    assert (first["role"], first["model_version"], first["decision"]) == ("challenger", 3, 0)
+    assert (second["error"], second["score"], second["features"]) == ("ModelError: broken", None, [])
+    fields = {
+        "prediction_id",
+        "request",
+        "event_timestamp",
+        "known_at",
+        "received_at",
+        "role",
+        "plan_sequence",
+    }
+    fields |= {"features", "score", "threshold", "decision", "latency_seconds", "error", "model_version"}
+    assert set(first) == fields | {"order_id", "event_date"}
+
+
+def test_an_empty_store_makes_an_empty_table_and_collecting_again_commits_nothing(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    assert collect(store, tables) == (0, 0)
+    assert stored(tables).is_empty()
+    capture(store, captured_record(1))
+    assert collect(store, tables) == (1, 0)
+    version = tables.version(PRODUCT, TABLE)
+    assert collect(store, tables) == (0, 0)
+    assert tables.version(PRODUCT, TABLE) == version
+
+
+def test_blocks_are_committed_in_order_and_nothing_is_left(store: OnlineStore, tables: DeltaTables) -> None:
+    capture(store, *(captured_record(number) for number in range(25)))
+    blocks = list(collect_captured(store, tables, LANDING, commit=COMMIT, block_records=10))
+    assert [block.rows["order_id"].to_list() for block in blocks] == [
+        list(range(10)), list(range(10, 20)), list(range(20, 25)), [],
+    ]  # fmt: skip
+    assert stored(tables).height == 25
+
+
+def test_a_prediction_that_is_sent_again_counts_once_in_and_across_blocks(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    capture(store, captured_record(1), captured_record(2), captured_record(1))
+    assert collect(store, tables) == (2, 1)
+    capture(store, captured_record(2), captured_record(1, version=2), captured_record(3))
+    assert collect(store, tables) == (2, 1)
+    assert sorted(stored(tables)["prediction_id"].str.head(4)) == ["v1-1", "v1-2", "v1-3", "v2-1"]
+
+
+def test_a_score_after_an_error_of_the_same_prediction_is_kept(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    capture(store, captured_record(1, error="timeout"))
+    collect(store, tables)
+    capture(store, captured_record(1), captured_record(1, error="timeout"))
+    assert collect(store, tables) == (1, 1)
+    assert stored(tables)["error"].to_list().count(None) == 1
+
+
+def test_a_cohort_lands_by_the_day_of_the_request_and_counts_once_over_all_days(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    days = [FIRST, FIRST + timedelta(days=1)]
+    capture(store, *(captured_record("p1", at=None, received_at=at) for at in days))
+    assert collect(store, tables, COHORT) == (1, 1)
+    capture(store, captured_record("p1", at=None, received_at=days[1]))
+    assert collect(store, tables, COHORT) == (0, 1)
+    assert stored(tables)["received_date"].to_list() == [FIRST.date()]
+
+
+@pytest.mark.parametrize("instant", ["read", "committed"])
+def test_killed_at_any_step_a_collector_neither_loses_nor_doubles(
+    location: str, store: OnlineStore, tables: DeltaTables, instant: str
+) -> None:
+    capture(store, *(captured_record(number) for number in range(25)))
+    assert start(location, tables, 10, instant).wait(timeout=60) == -signal.SIGKILL
+    left, landed = store.captured_count(), stored(tables).height
+    assert (left, landed) == {"read": (15, 10), "committed": (15, 20)}[instant]
+    added, repeated = collect(store, tables)
+    assert (added, repeated) == (25 - landed, 0)
+    assert sorted(stored(tables)["order_id"]) == list(range(25))
+    assert store.captured_count() == 0
+
+
+def test_several_collectors_at_once_add_every_prediction_once(
+    location: str, store: OnlineStore, tables: DeltaTables
+) -> None:
+    capture(store, *(captured_record(number) for number in range(120)))
+    collectors = [start(location, tables, 20) for _ in range(3)]
+    assert [one.wait(timeout=120) for one in collectors] == [0, 0, 0]
+    assert sorted(stored(tables)["order_id"]) == list(range(120))
+    assert store.captured_count() == 0
+
+
+def test_another_store_starts_from_its_own_beginning(tmp_path: Path, tables: DeltaTables) -> None:
+    """Positions of one store say nothing about another: a new Redis, or a file that was moved away and back."""
+    stores = [open_online_store(str(tmp_path / name), PRODUCT) for name in ("old", "new")]
+    capture(stores[0], *(captured_record(number) for number in range(5)))
+    assert collect(stores[0], tables) == (5, 0)
+    capture(stores[1], captured_record(5))
+    assert collect(stores[1], tables) == (1, 0)
+    capture(stores[0], captured_record(6))
+    assert collect(stores[0], tables) == (1, 0)
+    for store in stores:
+        store.close()
+
+
+def test_a_record_that_cannot_be_read_stops_the_collector_and_is_not_forgotten(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    assert store.commit([], [b"no record"])
+    with pytest.raises(ServingError, match="cannot be read"):
+        collect(store, tables)
+    assert store.captured_count() == 1
+
+
+def test_rows_that_do_not_fit_the_table_stop_the_collector(store: OnlineStore, tables: DeltaTables) -> None:
+    capture(store, captured_record(1))
+    collect(store, tables)
+    capture(store, captured_record(2))
+    with pytest.raises(TableError, match="number"):
+        collect(store, tables, replace(LANDING, id_column="number"))
+    assert store.captured_count() == 1

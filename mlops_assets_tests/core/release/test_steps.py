@@ -1,0 +1,164 @@
+"""Release steps: only versions that are ready enter a plan, trials advance, and what is rolled back stays away."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.core.errors import RegistryError, ReleaseRefusedError
+from mlops_assets.core.registry.version import BENTO_TAG, RecordedVerdict
+from mlops_assets.core.release.plan import Arm, ReleasePlan
+from mlops_assets.core.release.steps import (
+    ReleaseOrder,
+    RolledBack,
+    Strategy,
+    advance_trial,
+    obstacles,
+    put_into_plan,
+    roll_back,
+)
+from mlops_assets_tests.support.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, SmallRegistry
+
+ORDER = ReleaseOrder(by="ann", at=NOON + timedelta(hours=1), reason="because")
+
+
+@pytest.fixture
+def small(original_registry: SmallRegistry, tmp_path: Path) -> SmallRegistry:
+    small = original_registry.copy(tmp_path / "mlflow")
+    small.release(1)
+    return small
+
+
+def put(small: SmallRegistry, version: int, mode: Strategy, percent: int | None = None) -> ReleasePlan:
+    control = small.control
+    found = control.version(PRODUCT, version)
+    return put_into_plan(control, found, mode=mode, order=ORDER, approval="automatic", percent=percent)
+
+
+def advance(small: SmallRegistry) -> ReleasePlan:
+    return advance_trial(small.control, PRODUCT, order=ORDER, approval="automatic")
+
+
+def back(small: SmallRegistry, to_version: int | None = None) -> RolledBack:
+    return roll_back(small.control, PRODUCT, order=ORDER, to_version=to_version)
+
+
+def test_a_shadow_becomes_a_canary_and_goes_up_the_ramp_until_it_is_champion(small: SmallRegistry) -> None:
+    assert put(small, 2, "shadow").arms == (Arm(1, 100, "champion"), Arm(2, 0, "shadow"))
+    shares = []
+    while small.standing().other is not None:
+        advance(small)
+        shares.append([arm.percent for arm in small.standing().arms])
+    assert shares == [[99, 1], [95, 5], [75, 25], [50, 50], [100]]
+    plan = small.standing()
+    assert (plan.mode, plan.champion.version, plan.previous_champion) == ("blue_green", 2, 1)
+    with pytest.raises(RegistryError, match="no version is on trial"):
+        advance(small)
+    assert [one.sequence for one in small.control.plans(PRODUCT)] == list(range(1, 8)), "no plan is lost"
+
+
+def test_the_aliases_follow_the_plan_and_mlflow_sees_them(small: SmallRegistry) -> None:
+    put(small, 2, "canary", 10)
+    champion, challenger = small.registry.champion(PRODUCT), small.registry.challenger(PRODUCT)
+    assert champion is not None
+    assert challenger is not None
+    assert (champion.version, challenger.version) == (1, 2)
+    assert small.registry.release_plan(PRODUCT) == small.standing()
+    back(small)
+    assert small.registry.challenger(PRODUCT) is None
+
+
+def test_a_plan_carries_what_it_rests_on(small: SmallRegistry) -> None:
+    version = small.control.version(PRODUCT, 2)
+    evidence = put(small, 2, "blue_green").evidence
+    assert evidence == {
+        "verdicts": version.evidence,
+        "bento": version.tags[BENTO_TAG],
+        "mlflow_run": version.run_id,
+    }
+
+
+@pytest.mark.parametrize("mode", ["blue_green", "canary", "shadow"])
+def test_a_version_that_is_not_ready_enters_no_plan(small: SmallRegistry, mode: Strategy) -> None:
+    failed = RecordedVerdict("auc_floor", "fail", "0.5 < 0.7")
+    small.registry.write_verdicts(PRODUCT, 2, [failed])
+    small.registry.reject(PRODUCT, 3, by="bob", reason="wrong season", at=NOON)
+    before = small.standing()
+    for version, told in ((2, "gate auc_floor: fail"), (3, "rejected by bob")):
+        with pytest.raises(ReleaseRefusedError, match=told):
+            put(small, version, mode)
+    assert small.standing() == before
+
+
+def test_a_version_whose_bento_did_not_answer_is_not_ready(small: SmallRegistry) -> None:
+    version = small.control.version(PRODUCT, 2)
+    tags = {name: value for name, value in version.tags.items() if name != BENTO_TAG}
+    without = type(version)(**{**version.__dict__, "tags": tags})
+    assert obstacles(version, approval="automatic") == ()
+    assert obstacles(without, approval="automatic") == (
+        f"no bento of version 2 answered right yet: materialize {PRODUCT}/bento",
+    )
+
+
+def test_manual_approval_is_asked_for_and_an_override_is_shown(small: SmallRegistry) -> None:
+    control, failed = small.control, RecordedVerdict("auc_floor", "fail", "0.5 < 0.7")
+    with pytest.raises(ReleaseRefusedError, match="no approval"):
+        put_into_plan(control, control.version(PRODUCT, 2), mode="canary", order=ORDER, approval="manual")
+    small.registry.write_verdicts(PRODUCT, 2, [failed])
+    small.registry.override(PRODUCT, 2, by="bob", reason="a quiet week", at=NOON)
+    plan = put_into_plan(control, control.version(PRODUCT, 2), mode="canary", order=ORDER, approval="manual")
+    assert plan.reason == "because (override by bob: a quiet week)"
+
+
+def test_a_challenger_that_was_rejected_meanwhile_does_not_advance(small: SmallRegistry) -> None:
+    put(small, 2, "canary")
+    small.registry.reject(PRODUCT, 2, by="bob", reason="found a leak", at=NOON)
+    with pytest.raises(ReleaseRefusedError, match="found a leak"):
+        advance(small)
+
+
+def test_a_rollback_rejects_what_it_takes_out_and_that_does_not_come_back(small: SmallRegistry) -> None:
+    put(small, 2, "blue_green")
+    put(small, 3, "canary")
+    done = back(small)
+    assert (done.plan.champion.version, done.rejected, done.warning) == (2, (3,), None)
+    done = back(small)
+    assert (done.plan.champion.version, done.rejected) == (1, (2,))
+    for version in (2, 3):
+        with pytest.raises(ReleaseRefusedError, match=r"rolled back: because"):
+            put(small, version, "blue_green")
+    with pytest.raises(RegistryError, match="name the version"):
+        back(small)
+    with pytest.raises(ReleaseRefusedError, match="approve it again"):
+        back(small, to_version=2)
+
+
+def test_a_rollback_to_a_named_version_takes_all_others_out(small: SmallRegistry) -> None:
+    put(small, 2, "blue_green")
+    put(small, 3, "canary")
+    done = back(small, to_version=1)
+    assert (done.plan.arms, done.rejected) == ((Arm(1, 100, "champion"),), (2, 3))
+
+
+def test_a_rollback_to_another_feature_view_says_that_services_cannot_follow(small: SmallRegistry) -> None:
+    small.release(OTHER_VIEW_VERSION)
+    assert "services refuse it and go on; serve its own bento" in str(back(small).warning)
+
+
+def test_the_same_order_twice_is_one_plan(small: SmallRegistry) -> None:
+    assert put(small, 2, "canary", 10) == put(small, 2, "canary", 10)
+    assert put(small, 2, "canary", 20).sequence == small.standing().sequence == 3
+
+
+@pytest.mark.parametrize(("mode", "percent"), [("canary", None), ("shadow", None)])
+def test_the_champion_is_not_tried_beside_itself(
+    small: SmallRegistry, mode: Strategy, percent: int | None
+) -> None:
+    with pytest.raises(RegistryError, match="is the champion already"):
+        put(small, 1, mode, percent)
+
+
+@pytest.mark.parametrize("percent", [-1, 0, 100, 101])
+def test_a_canary_answers_some_and_not_all(small: SmallRegistry, percent: int) -> None:
+    with pytest.raises(RegistryError, match="per cent"):
+        put(small, 2, "canary", percent)

@@ -1,0 +1,272 @@
+"""Scoring on a real store: one atomic step per request, the arm of the plan, and nothing lost or guessed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError, PackagingError
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore, StateChange, StoredState
+from mlops_assets.core.release.plan import Arm, Mode, ReleasePlan, Role
+from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms, ScoringArm
+from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
+from mlops_assets.core.serving.scoring import (
+    Event,
+    EventFacts,
+    OnlineScoring,
+    ScoringRequest,
+    score_silently,
+)
+from mlops_assets_tests.support.product_bento import SampledProduct, sampled_product
+
+NOW = 1_767_225_600_000_000  # 2026-01-01
+FACTS = EventFacts("transaction_id", "event_timestamp", "customer_id")
+HOUR = 3_600_000_000
+
+
+@dataclass
+class Spoilt:
+    """A store that fails, or meets another worker, as told."""
+
+    inner: OnlineStore
+    fails_to_read: bool = False
+    fails_to_commit: bool = False
+    conflicts: int = 0
+
+    def read(self, keys: Sequence[str]) -> list[StoredState]:
+        if self.fails_to_read:
+            raise OnlineStoreError("away")
+        return self.inner.read(keys)
+
+    def commit(self, changes: Sequence[StateChange], records: Sequence[bytes]) -> bool:
+        if self.fails_to_commit:
+            raise OnlineStoreError("disk full")
+        if self.conflicts:
+            self.conflicts -= 1
+            return False
+        return self.inner.commit(changes, records)
+
+    def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
+        return self.inner.captured(after=after, limit=limit)
+
+    def forget_captured(self, *, until: str) -> None:
+        self.inner.forget_captured(until=until)
+
+    def captured_count(self) -> int:
+        return self.inner.captured_count()
+
+    def clear(self) -> None:
+        self.inner.clear()
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@pytest.fixture(scope="module")
+def sampled() -> SampledProduct:
+    return sampled_product("fraud_detection")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Spoilt]:
+    opened = Spoilt(open_online_store(str(tmp_path), "fraud_detection"))
+    yield opened
+    opened.close()
+
+
+def plan(mode: Mode, *arms: tuple[int, int, Role]) -> ReleasePlan:
+    return ReleasePlan(
+        mode=mode,
+        arms=tuple(Arm(*arm) for arm in arms),
+        since=datetime(2026, 1, 1, tzinfo=UTC),
+        by="ann",
+        reason="because",
+        evidence={},
+        sequence=7,
+        previous_champion=None,
+    )
+
+
+def arms_of(sampled: SampledProduct, standing: ReleasePlan | None = None) -> ReleasedArms:
+    versions = {1: LoadedVersion(1, sampled.model, 0.1), 2: LoadedVersion(2, sampled.model, 0.9)}
+    if standing is None:
+        del versions[2]
+    return ReleasedArms("fraud_detection", sampled.product.view, versions, plan=standing)
+
+
+@pytest.fixture
+def scoring(sampled: SampledProduct, store: Spoilt) -> OnlineScoring:
+    return OnlineScoring(FACTS, store, arms_of(sampled))
+
+
+def event(number: int, *, at: int = NOW, customer: int = 1, amount: float = 10.0) -> Event:
+    return {
+        "transaction_id": number,
+        "event_timestamp": at,
+        "known_at": at,
+        "customer_id": customer,
+        "terminal_id": customer + 100,
+        "amount_usd": amount,
+    }
+
+
+def captured(store: OnlineStore) -> list[PredictionRecord]:
+    return [decode_record(one.content) for one in store.captured()]
+
+
+def count_1d(scoring: OnlineScoring, record: PredictionRecord) -> float | None:
+    return record.features[scoring.arms.champion.model.feature_names.index("customer_transaction_count_1d")]
+
+
+def test_the_record_is_captured_before_it_is_returned(scoring: OnlineScoring, store: Spoilt) -> None:
+    records = scoring.score([event(1), event(2, at=NOW + HOUR)], received_at=NOW + 2 * HOUR)
+    assert captured(store) == records
+    assert [count_1d(scoring, record) for record in records] == [1.0, 2.0]
+
+
+def test_an_event_sent_again_changes_no_state_and_has_the_same_answer(
+    scoring: OnlineScoring, store: Spoilt
+) -> None:
+    (first,) = scoring.score([event(1)], received_at=NOW)
+    scoring.score([event(2, at=NOW + HOUR)], received_at=NOW + HOUR)
+    keys = scoring.arms.features.keys(event(1))
+    before = store.read(keys)
+    (again,) = scoring.score([event(1)], received_at=NOW + 9 * HOUR)
+    assert store.read(keys) == before
+    assert (again.prediction_id, again.features, again.score) == (
+        first.prediction_id,
+        first.features,
+        first.score,
+    )
+
+
+def test_a_request_with_an_invalid_event_leaves_no_trace_and_names_it(
+    scoring: OnlineScoring, store: Spoilt
+) -> None:
+    scoring.score([event(1)], received_at=NOW)
+    with pytest.raises(KnownEventError) as caught:
+        scoring.score([event(2, at=NOW + HOUR), event(1, amount=99.0)], received_at=NOW)
+    assert caught.value.event == 1
+    (third,) = scoring.score([event(3, at=NOW + 2 * HOUR)], received_at=NOW)
+    assert count_1d(scoring, third) == 2.0
+    assert [record.event_id for record in captured(store)] == [1, 3]
+
+
+def test_requests_of_one_step_see_each_other_and_a_wrong_one_does_not_touch_its_neighbours(
+    scoring: OnlineScoring, store: Spoilt
+) -> None:
+    requests = [
+        ScoringRequest([event(1)], NOW),
+        ScoringRequest([event(2, at=NOW + HOUR), event(1, amount=7.0)], NOW),
+        ScoringRequest([event(3, at=NOW + HOUR)], NOW),
+    ]
+    first, wrong, third = scoring.answer(requests)
+    assert isinstance(first, list)
+    assert isinstance(wrong, InvalidEventError)
+    assert isinstance(third, list)
+    assert count_1d(scoring, third[0].record) == 2.0
+    assert [record.event_id for record in captured(store)] == [1, 3]
+
+
+def test_a_conflict_with_another_worker_is_answered_anew(
+    sampled: SampledProduct, scoring: OnlineScoring, store: Spoilt
+) -> None:
+    store.conflicts = 2
+    scoring.score([event(1)], received_at=NOW)
+    assert scoring.conflicts == 2
+    assert len(captured(store)) == 1
+    other = OnlineScoring(FACTS, store, arms_of(sampled))
+    (second,) = other.score([event(2, at=NOW + HOUR)], received_at=NOW)
+    assert count_1d(scoring, second) == 2.0
+
+
+def test_an_endless_conflict_is_an_error_of_the_store(scoring: OnlineScoring, store: Spoilt) -> None:
+    store.conflicts = 10_000
+    with pytest.raises(OnlineStoreError, match="send it again"):
+        scoring.score([event(1)], received_at=NOW)
+
+
+def test_states_that_cannot_be_read_are_never_guessed(scoring: OnlineScoring, store: Spoilt) -> None:
+    scoring.policy = "score"
+    store.fails_to_read = True
+    with pytest.raises(OnlineStoreError, match="away"):
+        scoring.score([event(1)], received_at=NOW)
+
+
+def test_the_policy_decides_what_happens_when_nothing_can_be_captured(
+    scoring: OnlineScoring, store: Spoilt
+) -> None:
+    store.fails_to_commit = True
+    with pytest.raises(OnlineStoreError, match="disk full"):
+        scoring.score([event(1)], received_at=NOW)
+    scoring.policy = "score"
+    (record,) = scoring.score([event(1)], received_at=NOW)
+    assert record.score is not None
+    assert scoring.capture_failures == 2
+    store.fails_to_commit = False
+    assert captured(store) == []
+
+
+def test_a_canary_answers_its_share_of_the_entities_and_always_the_same(
+    sampled: SampledProduct, store: Spoilt
+) -> None:
+    standing = plan("canary", (1, 75, "champion"), (2, 25, "challenger"))
+    scoring = OnlineScoring(FACTS, store, arms_of(sampled, standing))
+    first = [scoring.score([event(n, customer=n)], received_at=NOW)[0] for n in range(200)]
+    again = [
+        scoring.score([event(1000 + n, customer=n, at=NOW + HOUR)], received_at=NOW)[0] for n in range(200)
+    ]
+    assert [record.version for record in first] == [record.version for record in again]
+    challenged = [record for record in first if record.version == 2]
+    assert 25 <= len(challenged) <= 80
+    assert {(record.role, record.threshold, record.plan_sequence) for record in challenged} == {
+        ("challenger", 0.9, 7)
+    }
+
+
+def test_a_challenger_that_fails_is_answered_by_the_champion_and_its_failure_captured(
+    sampled: SampledProduct, store: Spoilt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing = plan("canary", (1, 0, "champion"), (2, 100, "challenger"))
+    scoring = OnlineScoring(FACTS, store, arms_of(sampled, standing))
+    works = ScoringArm.score
+
+    def fails(arm: ScoringArm, vector: Sequence[float | None]) -> float:
+        if arm.version == 2:
+            raise PackagingError("damaged")
+        return works(arm, vector)
+
+    monkeypatch.setattr(ScoringArm, "score", fails)
+    (answered,) = scoring.score([event(1)], received_at=NOW)
+    assert (answered.version, answered.role) == (1, "champion")
+    failed = next(record for record in captured(store) if record.version == 2)
+    assert (failed.role, failed.error, failed.score, failed.features) == ("challenger", "damaged", None, ())
+
+
+def test_a_shadow_scores_the_same_event_beside_the_answer(sampled: SampledProduct, store: Spoilt) -> None:
+    scoring = OnlineScoring(
+        FACTS, store, arms_of(sampled, plan("shadow", (1, 100, "champion"), (2, 0, "shadow")))
+    )
+    (outcome,) = scoring.answer([ScoringRequest([event(1)], NOW)])
+    assert isinstance(outcome, list)
+    shadow = scoring.arms.shadow
+    assert shadow is not None
+    score_silently(store, shadow, outcome, clock=lambda: 0.0)
+    champion, silent = captured(store)
+    assert (silent.role, silent.version, silent.features) == ("shadow", 2, champion.features)
+    assert silent.prediction_id != champion.prediction_id
+
+
+def test_arms_with_other_features_get_their_own_vectors(sampled: SampledProduct, store: Spoilt) -> None:
+    from mlops_assets_tests.support.small_model import small_model
+
+    names = ("terminal_transaction_count_7d", "amount_usd", "customer_mean_amount_1d")
+    other = replace(small_model(), feature_names=names)
+    versions = {1: LoadedVersion(1, sampled.model, 0.1), 2: LoadedVersion(2, other, 0.9)}
+    standing = plan("canary", (1, 0, "champion"), (2, 100, "challenger"))
+    arms = ReleasedArms("fraud_detection", sampled.product.view, versions, plan=standing)
+    (record,) = OnlineScoring(FACTS, store, arms).score([event(1, amount=12.5)], received_at=NOW)
+    assert record.features == (0.0, 12.5, 12.5)

@@ -1,7 +1,4 @@
-"""Finds product folders and loads them: the declaration in defs.yaml and the objects of its Python modules.
-
-What must not live here: Dagster (the component calls this), and knowledge of any single product.
-"""
+"""Finds product folders and loads them: the declaration in defs.yaml and the objects of its Python modules."""
 
 import importlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the endpoints answer. Field names are part of the interface; what must not live here: how they are found."""
+"""What the endpoints answer. Field names are part of the interface."""
 
 from datetime import datetime
 from typing import Any

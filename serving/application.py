@@ -1,7 +1,4 @@
-"""Puts a worker's endpoints together: the product's own, the Open Inference Protocol's, and the OpenAPI page.
-
-What must not live here: BentoML.
-"""
+"""Puts a worker's endpoints together: the product's own, the Open Inference Protocol's, and the OpenAPI page."""
 
 import msgspec
 

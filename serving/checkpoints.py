@@ -1,7 +1,4 @@
-"""Writes the checkpoints of an embedded online store, so that no request waits for the disk.
-
-What must not live here: what a checkpoint is (`online_store_sqlite`).
-"""
+"""Writes the checkpoints of an embedded online store, so that no request waits for the disk."""
 
 import logging
 import os

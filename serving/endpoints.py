@@ -1,7 +1,4 @@
-"""The product's own endpoints: predict, explain, and what is released.
-
-What must not live here: the Open Inference Protocol (`open_inference`), and how requests are joined (`scoring_lane`).
-"""
+"""The product's own endpoints: predict, explain, and what is released."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """The typed request of a product, made from its data contract: what an event must be before it is scored.
 
 The fast path decodes straight into a strict type; only a request that fails it is looked at again, to name every
-wrong field. What must not live here: HTTP, and what an event means (`online_features`).
+wrong field.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 BentoML runs every request through metrics, tracing, access log, timeout and context middlewares and a router, which
 together take several times as long as a prediction (docs/decisions/015-fast-lane.md). This application answers its own
-paths before them, and keeps its own metrics; every other path stays BentoML's. What must not live here: any endpoint.
+paths before them, and keeps its own metrics; every other path stays BentoML's.
 """
 
 import logging

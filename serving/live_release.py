@@ -1,7 +1,6 @@
 """Which versions a worker serves: those of the host's last good plan, or else the bento's own.
 
-The follower writes the plan and its models beside it (`plan_follower`); a worker looks at one file's times. What must
-not live here: the registry.
+The follower writes the plan and its models beside it (`plan_follower`); a worker looks at one file's times.
 """
 
 import logging

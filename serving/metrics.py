@@ -1,7 +1,4 @@
-"""The service's own Prometheus metrics; they appear on BentoML's /metrics, summed over all workers.
-
-What must not live here: who counts.
-"""
+"""The service's own Prometheus metrics; they appear on BentoML's /metrics, summed over all workers."""
 
 from collections import Counter as Counts
 from collections.abc import Iterable

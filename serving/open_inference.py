@@ -2,8 +2,7 @@
 
 A request's inputs are the event's columns, one tensor each, with a value per event; the outputs are the predictions'
 fields. So it goes the same way as /predict: contract, features, routing, capture. Source: the protocol's REST
-specification (kserve/open-inference-protocol) and Triton's binary tensor data extension. What must not live here:
-scoring.
+specification (kserve/open-inference-protocol) and Triton's binary tensor data extension.
 """
 
 import math

@@ -1,7 +1,4 @@
-"""The OpenAPI page of the service, made from the same types that requests and answers are read and written with.
-
-What must not live here: the endpoints.
-"""
+"""The OpenAPI page of the service, made from the same types that requests and answers are read and written with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

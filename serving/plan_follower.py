@@ -2,7 +2,7 @@
 
 The only part of serving that knows the registry, in a process of its own and out of every request's way. It puts the
 models of the plan on disk and then, in one step, the snapshot that workers read. Whatever goes wrong, the last good
-snapshot stays. What must not live here: how a worker switches (`service`).
+snapshot stays.
 """
 
 import argparse

@@ -1,7 +1,4 @@
-"""What a request that cannot be answered gets: a status, a sentence, and the fields that are wrong.
-
-What must not live here: who finds the fault.
-"""
+"""What a request that cannot be answered gets: a status, a sentence, and the fields that are wrong."""
 
 import msgspec
 

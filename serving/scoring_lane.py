@@ -3,7 +3,7 @@
 A worker is one event loop. Requests that are ready in the same turn of the loop share one atomic step, so that a busy
 worker commits less often than it answers, and an idle one never waits. The store is called on the loop's own thread:
 handing a call of 0.1 ms to another thread and back would take longer than the call. `store_breaker` bounds how long
-a store that does not answer may hold the loop. What must not live here: HTTP.
+a store that does not answer may hold the loop.
 """
 
 import asyncio

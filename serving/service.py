@@ -1,7 +1,4 @@
-"""The BentoML service of one bento: events in, calibrated probabilities out, everything captured.
-
-What must not live here: Dagster, the registry, and what a request means (`endpoints`, `worker`).
-"""
+"""The BentoML service of one bento: events in, calibrated probabilities out, everything captured."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,4 @@
-"""The shadow's lane: scores what others answered, after the reply, in a thread of its own, and drops work first.
-
-What must not live here: anything that a request waits for.
-"""
+"""The shadow's lane: scores what others answered, after the reply, in a thread of its own, and drops work first."""
 
 import logging
 import queue

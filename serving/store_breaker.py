@@ -2,8 +2,7 @@
 
 The store is called on the event loop (`scoring_lane`): while it is waited for, every request of the worker waits, its
 health too. So after a question that failed slowly the next ones are refused at once for a moment, and then one is asked
-again (the pattern *circuit breaker* of M. Nygard, Release It!, 2007). What must not live here: how long a store itself
-waits for an answer.
+again (the pattern *circuit breaker* of M. Nygard, Release It!, 2007).
 """
 
 from collections.abc import Callable, Sequence

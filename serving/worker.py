@@ -1,7 +1,4 @@
-"""One worker of a served bento: its store, its arms, its lanes, and the watch over the release plan.
-
-What must not live here: HTTP, and BentoML (`service`).
-"""
+"""One worker of a served bento: its store, its arms, its lanes, and the watch over the release plan."""
 
 import asyncio
 import gc

@@ -1,7 +1,4 @@
-"""The load of benchmarks/serving: wrk as fast as it goes, and a client of our own at a given rate.
-
-What must not live here: servers.
-"""
+"""The load of benchmarks/serving: wrk as fast as it goes, and a client of our own at a given rate."""
 
 import asyncio
 import gc

@@ -1,7 +1,4 @@
-"""The servers of benchmarks/serving: how each is started on one core, asked, and what its answer says.
-
-What must not live here: what is measured.
-"""
+"""The servers of benchmarks/serving: how each is started on one core, asked, and what its answer says."""
 
 import contextlib
 import json

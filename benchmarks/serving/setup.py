@@ -1,7 +1,4 @@
-"""What benchmarks/serving serves: one booster, the bento of it, the states of a history that ends now.
-
-What must not live here: servers and load.
-"""
+"""What benchmarks/serving serves: one booster, the bento of it, the states of a history that ends now."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta

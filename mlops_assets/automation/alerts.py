@@ -2,7 +2,6 @@
 
 An alert is a log line and, where a webhook is configured, one JSON POST. It names the job, the step, the
 error's class and the page to look at, never a message, a value or a configuration: messages can quote rows.
-What must not live here: alerts about models, which are verdicts of the monitoring reports.
 """
 
 import logging

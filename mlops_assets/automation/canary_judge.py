@@ -1,7 +1,4 @@
-"""Ask for the next step of a canary, or for its end, when the judge says so: a pure decision, and the sensor around it.
-
-What must not live here: the judgement (core/canary/judge.py), or what the jobs do (release_jobs.py).
-"""
+"""Ask for the next step of a canary, or for its end, as the judge says: a pure decision, and the sensor around it."""
 
 import json
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""The sensor that collects captured predictions: a pure decision, and the sensor around it.
-
-What must not live here: collecting itself (`assets/served_predictions.py`).
-"""
+"""The sensor that collects captured predictions: a pure decision, and the sensor around it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""Ask for a retraining when the monitoring reports alarm: a pure decision, and the sensor around it.
-
-What must not live here: the verdict on a window (core/monitoring/drift.py, core/monitoring/performance.py), or what a
-retraining does.
-"""
+"""Ask for a retraining when the monitoring reports alarm: a pure decision, and the sensor around it."""
 
 import hashlib
 import json

@@ -1,7 +1,4 @@
-"""Tags that automation puts on the runs it asks for, so that a run's page says why it ran.
-
-What must not live here: tags of assets.
-"""
+"""Tags that automation puts on the runs it asks for, so that a run's page says why it ran."""
 
 PRODUCT = "mlops/product"
 TRIGGER = "mlops/trigger"

@@ -1,6 +1,6 @@
 """The daily and the weekly schedule of a product: pure decisions, and the schedules around them.
 
-What must not live here: what a job does. Schedules are created switched off, and their time zone is UTC.
+Schedules are created switched off, and their time zone is UTC.
 """
 
 from collections.abc import Callable, Mapping

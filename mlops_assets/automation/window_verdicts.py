@@ -1,8 +1,7 @@
 """The verdicts of the monitoring reports, read from Dagster's event log.
 
 The reports' materializations carry the metadata `verdict`, `window_end`, `champion_version` and
-`alarmed_columns`; a sensor reads these instead of tables, so that a tick costs two small queries. What must
-not live here: what follows from a verdict, see retrain_on_drift.py.
+`alarmed_columns`; a sensor reads these instead of tables, so that a tick costs two small queries.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Shows the judgement on the canary that stands. What must not live here: the judgement itself."""
+"""Shows the judgement on the canary that stands."""
 
 from dataclasses import dataclass
 from datetime import datetime

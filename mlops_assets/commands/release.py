@@ -1,6 +1,6 @@
 """Puts versions into the release plan, advances trials and rolls back: what `mlops release` and `mlops rollback` do.
 
-Nothing is imported here that a rollback need not wait for. What must not live here: the rules (`core.release_steps`).
+Nothing is imported here that a rollback need not wait for.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Takes credentials out of text that a person or a log will see.
-
-What must not live here: reading credentials (the libraries take them from the environment themselves).
-"""
+"""Takes credentials out of text that a person or a log will see."""
 
 import re
 

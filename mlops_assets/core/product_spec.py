@@ -1,7 +1,7 @@
 """What a product's `defs.yaml` may say: names, types, units, defaults; a key that is not here is an error.
 
 These models are the edge between YAML and the platform, and the only ones: the same validated, frozen object is used
-by the Dagster component, the command line and serving. What must not live here: any behaviour of a stage.
+by the Dagster component, the command line and serving.
 """
 
 from datetime import date, timedelta

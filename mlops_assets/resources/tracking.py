@@ -1,8 +1,7 @@
 """Ties a Dagster run to an MLflow run through dagster-mlflow, of which this is the only importer.
 
 dagster-mlflow activates the run, tags it and offers MLflow's functions; this module decides which MLflow run
-that is, and how and when it ends (docs/decisions/005-dagster-mlflow.md). What must not live here: versions
-and releases (`core.registry`).
+that is, and how and when it ends (docs/decisions/005-dagster-mlflow.md).
 """
 
 import logging

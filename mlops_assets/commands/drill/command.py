@@ -1,7 +1,4 @@
-"""`mlops drill`: break a served bento on purpose, under load, and show what happens.
-
-What must not live here: the drills (`drill_release`, `drill_failure`, `drill_redis`).
-"""
+"""`mlops drill`: break a served bento on purpose, under load, and show what happens."""
 
 import tempfile
 import time

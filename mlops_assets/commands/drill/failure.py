@@ -1,7 +1,4 @@
-"""Drills of failures: what breaks is broken for real, and put right again.
-
-What must not live here: drills of changes on purpose (`drill_release`).
-"""
+"""Drills of failures: what breaks is broken for real, and put right again."""
 
 import contextlib
 import os

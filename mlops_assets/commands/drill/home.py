@@ -1,7 +1,6 @@
 """A small home of their own for the failure drills: three released-ready versions, a bento, an online state, requests.
 
-Made of the product's sample in a folder that goes afterwards; nothing of the user's is read or written. What must not
-live here: what is drilled (`drill_release`, `drill_failure`, `drill_redis`).
+Made of the product's sample in a folder that goes afterwards; nothing of the user's is read or written.
 """
 
 import random

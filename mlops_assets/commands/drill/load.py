@@ -1,7 +1,4 @@
-"""A bounded load of requests, as a client would send them, and what it was answered.
-
-What must not live here: what is drilled, and judging the answers.
-"""
+"""A bounded load of requests, as a client would send them, and what it was answered."""
 
 import threading
 import time

@@ -1,7 +1,4 @@
-"""Drills of an online store in Redis: a real one that hangs, is killed, and comes back.
-
-What must not live here: drills of the embedded store (`drill_failure`).
-"""
+"""Drills of an online store in Redis: a real one that hangs, is killed, and comes back."""
 
 import contextlib
 import dataclasses

@@ -1,7 +1,4 @@
-"""A real Redis of one's own on a free port of the loopback interface, for drills, benchmarks and tests.
-
-What must not live here: what is stored in it.
-"""
+"""A real Redis of one's own on a free port of the loopback interface, for drills, benchmarks and tests."""
 
 import os
 import shutil

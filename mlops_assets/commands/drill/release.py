@@ -1,7 +1,4 @@
-"""Drills of changes on purpose: release, canary, shadow, rollback, each under load.
-
-What must not live here: drills of failures (`drill_failure`).
-"""
+"""Drills of changes on purpose: release, canary, shadow, rollback, each under load."""
 
 import math
 import time

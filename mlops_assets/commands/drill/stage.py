@@ -1,7 +1,4 @@
-"""What a drill is, and the stage on which drills are played: a home, a served bento and a load.
-
-What must not live here: the drills themselves (`drill_release`, `drill_failure`, `drill_redis`).
-"""
+"""What a drill is, and the stage on which drills are played: a home, a served bento and a load."""
 
 import itertools
 import time

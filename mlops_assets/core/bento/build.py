@@ -1,7 +1,7 @@
 """Packs a model version into a bento that serves by itself.
 
 The bento holds the model (as a pinned BentoML model), its manifest, the sources that serve it and pinned
-requirements. What must not live here: starting a bento (`smoke_test`) and the service's own code (`serving`).
+requirements.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 FOLDER`.
 
 BentoML imports the service while it builds, and its stores are process-wide; neither belongs into the process
-that materializes assets. What must not live here: what goes into the folder (`packaging`).
+that materializes assets.
 """
 
 import json

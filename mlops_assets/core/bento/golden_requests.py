@@ -1,7 +1,4 @@
-"""Golden requests: recent events, the state that serving would have had when they came, and what they must get.
-
-What must not live here: asking a server (`smoke_test`), tables.
-"""
+"""Golden requests: recent events, the state that serving would have had when they came, and what they must get."""
 
 from dataclasses import dataclass
 from datetime import datetime

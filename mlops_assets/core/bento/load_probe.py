@@ -1,7 +1,4 @@
-"""Puts a served bento under load for some seconds and judges its answers and their latency.
-
-What must not live here: starting a server (`smoke_test`).
-"""
+"""Puts a served bento under load for some seconds and judges its answers and their latency."""
 
 import asyncio
 import time

@@ -1,7 +1,4 @@
-"""Everything that a set of libraries needs, pinned to what is installed here.
-
-What must not live here: which libraries those are (`packaging`).
-"""
+"""Everything that a set of libraries needs, pinned to what is installed here."""
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution

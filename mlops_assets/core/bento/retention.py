@@ -1,6 +1,6 @@
 """Retention of bentos: which packages no release needs, shown first and deleted on request.
 
-A bento can always be built again from its registered version. What must not live here: what is released.
+A bento can always be built again from its registered version.
 """
 
 import re

@@ -1,7 +1,4 @@
-"""Starts a bento in a process of its own and compares its answers to golden requests with the offline scores.
-
-What must not live here: building (`packaging`) and the decision to release (`model_version`, `release_plan`).
-"""
+"""Starts a bento in a process of its own and compares its answers to golden requests with the offline scores."""
 
 import contextlib
 import os

@@ -1,7 +1,4 @@
-"""Whether what would be packed now computes what the model was trained with.
-
-What must not live here: packing (`packaging`) and where training's facts are kept (`model_version`).
-"""
+"""Whether what would be packed now computes what the model was trained with."""
 
 from collections.abc import Mapping
 

@@ -16,8 +16,6 @@ The anytime-valid logrank test (ter Schure, Pérez-Ortiz, Ly & Grünwald 2024, N
 - An entity's requests are not independent, and an entity keeps its arm. It therefore leaves the comparison after a harm
   of 1, as a patient leaves the risk set, a lesser harm counts only where it is the entity's greatest so far, and each
   entity counts once per block: what is compared is the chance of a first harm given a history without it.
-
-What must not live here: what harm is, and what follows from evidence (`canary_questions`, `canary_judge`).
 """
 
 from collections.abc import Iterator

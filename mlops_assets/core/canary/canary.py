@@ -1,7 +1,4 @@
-"""A canary as it is judged: which versions, its steps so far, and its requests, one row each.
-
-What must not live here: what counts as harm (`canary_questions`) and the judgement (`canary_judge`).
-"""
+"""A canary as it is judged: which versions, its steps so far, and its requests, one row each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What a canary is judged on, read from where it lies: captured predictions, outcomes, both versions' evaluation rows.
 
-Nothing is written, and the online store is not drained. What must not live here: the judgement (`canary_judge`).
+Nothing is written, and the online store is not drained.
 """
 
 from collections.abc import Iterable

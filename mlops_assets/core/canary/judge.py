@@ -1,7 +1,6 @@
 """The judgement on a canary: advance, hold or roll back, with the evidence and a sentence why.
 
-Pure: the same requests give the same judgement, however often and whenever it is asked for. What must not live here:
-where requests come from (`canary_observations`), and who acts on a judgement (`automation/canary_judge`).
+Pure: the same requests give the same judgement, however often and whenever it is asked for.
 """
 
 from collections.abc import Sequence

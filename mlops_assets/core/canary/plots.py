@@ -1,7 +1,4 @@
-"""The picture of a canary: how the evidence of harm has grown, question by question.
-
-What must not live here: the judgement.
-"""
+"""The picture of a canary: how the evidence of harm has grown, question by question."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,4 @@
-"""What a canary is asked: which request did harm, which ratio between the arms is within the margin, at which alpha.
-
-What must not live here: the test (`sequential_test`) and what follows from the answers (`canary_judge`).
-"""
+"""What a canary is asked: which request did harm, which ratio between the arms is within the margin, at which alpha."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""What the evaluation predicts about the scores of two versions that answer side by side.
-
-What must not live here: how the prediction is tested (`canary_questions`).
-"""
+"""What the evaluation predicts about the scores of two versions that answer side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

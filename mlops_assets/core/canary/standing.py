@@ -1,7 +1,4 @@
-"""The judgement on the canary that stands, from the registry, the lakehouse and the online store as they are.
-
-What must not live here: how a judgement is reached (`canary_judge`), and who acts on it.
-"""
+"""The judgement on the canary that stands, from the registry, the lakehouse and the online store as they are."""
 
 from dataclasses import dataclass
 from datetime import datetime

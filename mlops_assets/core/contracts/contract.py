@@ -4,8 +4,7 @@ why.
 The contract speaks of the source's columns. `event_date`, the UTC day that partitions a table, is the
 platform's own: no contract declares it, `with_event_date` adds it, and every function here lets it pass
 beside a strict schema. A field says more in its metadata: {"unit": "USD", "null_means": "not measured",
-"outcome": True, "pii": True}. What must not live here: what happens to rejected rows, and how many are too
-many.
+"outcome": True, "pii": True}.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""How two column layouts differ, as data and as text; used by contracts and by tables.
-
-What must not live here: whether a difference is an error, which is the caller's decision.
-"""
+"""How two column layouts differ, as data and as text; used by contracts and by tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Seeded bootstrap resamples as row weights, and percentile intervals.
 
 The same weights are handed to every contender, so the differences between contenders are paired (Efron &
-Tibshirani 1993, An Introduction to the Bootstrap, ch. 6 and 13). What must not live here: which metric, which
-rows.
+Tibshirani 1993, An Introduction to the Bootstrap, ch. 6 and 13).
 """
 
 from collections.abc import Iterator

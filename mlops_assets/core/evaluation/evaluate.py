@@ -1,7 +1,5 @@
 """Judge a candidate and its contenders on the same test rows: values, paired differences, slices, fairness,
 intervals.
-
-What must not live here: whether a number is good enough (gates.py), and pictures (plots.py).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Rates of decisions per group of a sensitive attribute, and the gaps between groups, by fairlearn.
-
-What must not live here: intervals (they come from the same resamples as every other metric) and limits.
-"""
+"""Rates of decisions per group of a sensitive attribute, and the gaps between groups, by fairlearn."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

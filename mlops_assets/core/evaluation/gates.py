@@ -3,8 +3,7 @@ third verdict.
 
 A verdict rests on the whole interval, never on the point: pass when all of it is on the right side of the
 limit, fail when all of it is on the wrong side, inconclusive in between
-(docs/decisions/004-gates-with-uncertainty.md). What must not live here: computing a metric, or acting on a
-verdict.
+(docs/decisions/004-gates-with-uncertainty.md).
 """
 
 from collections.abc import Sequence

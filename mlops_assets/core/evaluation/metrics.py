@@ -2,8 +2,7 @@
 
 A weighting is a column of a (rows, samples) matrix: a bootstrap resample is a column of counts, the sample
 itself is a column of ones. Sorting is done once per set of scores; what remains per weighting is sums, so a
-thousand resamples of 70,000 rows take well under a second. What must not live here: resampling, intervals,
-limits.
+thousand resamples of 70,000 rows take well under a second.
 """
 
 from collections.abc import Mapping

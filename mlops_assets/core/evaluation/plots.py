@@ -1,7 +1,5 @@
 """Pictures of an evaluation: calibration, curves, differences, slices, cost. Each returns the bytes of a
 small PNG.
-
-What must not live here: computing any number; all of them come from the EvaluationResult.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""Whom a product's candidate is compared with: a constant, a logistic regression, baselines, variants, the champion.
-
-What must not live here: computing metrics (`evaluation`), and fitting the candidate (`training`).
-"""
+"""Whom a product's candidate is compared with: a constant, a logistic regression, baselines, variants, the champion."""
 
 from collections.abc import Mapping
 

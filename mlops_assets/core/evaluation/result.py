@@ -1,7 +1,4 @@
-"""What an evaluation found, as one frozen object: tables that gates, plots, reports and the lakehouse read.
-
-What must not live here: computing any of it (evaluation.py), or judging it (gates.py).
-"""
+"""What an evaluation found, as one frozen object: tables that gates, plots, reports and the lakehouse read."""
 
 import json
 from dataclasses import asdict, dataclass

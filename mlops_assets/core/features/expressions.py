@@ -1,8 +1,7 @@
 """Row expressions: a small closed language in which features and baselines are declared once, computed twice.
 
 `Expression.to_polars` computes a whole frame (offline), `Expression.evaluate` one row (online), with the same
-bits. What lives here: how an expression is written, read and run. What must not live here: aggregation over
-several rows (`feature_view.WindowFeature`), and anything that reads a clock.
+bits. What lives here: how an expression is written, read and run.
 
 Values
 - A number is a Float64: integers, booleans and flags are converted on entry. NaN counts as null, so 0/0 is

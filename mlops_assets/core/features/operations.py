@@ -1,8 +1,6 @@
 """The operations of the row-expression language, each in two forms that give the same bits.
 
-What lives here: per operation, its Polars form over columns and its Python form over values. What must not
-live here: how expressions are written down (`expressions`), and functions whose last bit depends on a library
-(log, exp, power).
+What lives here: per operation, its Polars form over columns and its Python form over values.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Feature views: what a product's features are, declared once for every executor.
 
-What lives here: the declarations, their validation and their documentation. What must not live here: any
-computation (`feature_offline`), and anything a declaration could not carry to another process: no Python
-function, no clock.
+What lives here: the declarations, their validation and their documentation.
 
 Time semantics
 --------------

@@ -1,7 +1,6 @@
 """The contract of every product's labels: which columns they have, and which values can be an outcome.
 
-It is the platform's, not a product's: joins, features and metrics rest on it. What must not live here: the contract
-of events (`contracts`), and which version of a label is known when (`outcomes`).
+It is the platform's, not a product's: joins, features and metrics rest on it.
 """
 
 import pandera.polars as pa

@@ -1,7 +1,4 @@
-"""Predictions joined with the outcomes that were known at a time.
-
-What must not live here: metrics of the joined rows, see performance.py.
-"""
+"""Predictions joined with the outcomes that were known at a time."""
 
 from datetime import datetime, timedelta
 

@@ -1,7 +1,7 @@
 """Retention of table history: which files no kept version needs, shown first and deleted on request.
 
 The newest rows are never touched; what is given up is time travel to versions older than the policy, unless a
-registered model was trained on them. What must not live here: the policy's numbers, which are the product's.
+registered model was trained on them.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -2,7 +2,6 @@
 whole.
 
 Every write is one atomic commit that replaces exactly its own days and is skipped when nothing would change.
-What must not live here: what a table means, Dagster, and the wall clock.
 """
 
 import re

@@ -1,7 +1,5 @@
 """One write to a Delta table: what it would change, whether it fits, and its commit; and the retries after a
 lost race.
-
-What must not live here: where tables lie, and how they are opened.
 """
 
 import logging

@@ -1,7 +1,6 @@
 """Probability calibrators as plain numbers: what `predict` applies after the booster, and how it is fitted.
 
-A calibrator maps a raw probability to a calibrated one, never reorders two rows, and is stored as JSON. What
-must not live here: measures of calibration (they belong to the evaluation).
+A calibrator maps a raw probability to a calibrated one, never reorders two rows, and is stored as JSON.
 """
 
 import itertools

@@ -1,8 +1,7 @@
 """Why a model predicts what it predicts: summaries of per-row feature contributions (SHAP values).
 
 Input is `TrainedModel.contributions`: one column per feature plus `bias`, in log-odds before calibration, so
-that a row's sum is its log-odds (Lundberg et al. 2020, TreeSHAP). What must not live here: computing
-contributions (model.py).
+that a row's sum is its log-odds (Lundberg et al. 2020, TreeSHAP).
 """
 
 import polars as pl

@@ -1,7 +1,4 @@
-"""The libraries that a score depends on, as they were when a model was trained.
-
-What must not live here: what a bento must install (`packaging`).
-"""
+"""The libraries that a score depends on, as they were when a model was trained."""
 
 import json
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 A service answers rows one by one. `Booster.predict` spends most of such a call on building and checking arrays;
 LightGBM's C API keeps a prepared call for single rows (`LGBM_BoosterPredictForMatSingleRowFast`), which the Python
-package does not offer. What must not live here: batches (`model`), and anything that learns.
+package does not offer.
 """
 
 import ctypes

@@ -1,7 +1,6 @@
 """A fitted model: what it predicts, why, and how it lies on disk.
 
-Stored as LightGBM's own text format plus JSON, so that loading runs no code of the file. What must not live
-here: fitting (`training`), metrics (`evaluation`).
+Stored as LightGBM's own text format plus JSON, so that loading runs no code of the file.
 """
 
 import hashlib

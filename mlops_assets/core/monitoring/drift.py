@@ -2,8 +2,7 @@
 
 `judge_columns` turns two frames into one number per column, `judge_window` turns those into the window's
 verdict; the two know nothing of each other's limits, so that either can be calibrated alone. Evidently
-draws the report that people read (drift_html.py) and shows the same numbers. What must not live here:
-quality against known outcomes, see performance.py.
+draws the report that people read (drift_html.py) and shows the same numbers.
 """
 
 from collections.abc import Sequence

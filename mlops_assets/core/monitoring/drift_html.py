@@ -1,8 +1,8 @@
 """Evidently's drift report of two frames, with the platform's own index as its drift method.
 
-What must not live here: verdicts, see drift.py. Evidently's own `psi` cuts the joint range into equal
-widths, which puts nearly all rows of a skewed column (amounts, fraud scores) into one bin, and drops
-missing values; registering our index makes the report show the numbers that the verdict is made of.
+Evidently's own `psi` cuts the joint range into equal widths, which puts nearly all rows of a skewed column (amounts,
+fraud scores) into one bin, and drops missing values; registering our index makes the report show the numbers that the
+verdict is made of.
 """
 
 from collections.abc import Sequence

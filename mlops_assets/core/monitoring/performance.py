@@ -1,7 +1,4 @@
-"""Quality of served predictions against the outcomes that are known by now, beside the champion's test value.
-
-What must not live here: joining predictions with outcomes, see outcomes.py; drift of inputs, see drift.py.
-"""
+"""Quality of served predictions against the outcomes that are known by now, beside the champion's test value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Evidently's classification report of a window of outcomes.
-
-What must not live here: verdicts and intervals, see performance.py.
-"""
+"""Evidently's classification report of a window of outcomes."""
 
 import warnings
 from pathlib import Path

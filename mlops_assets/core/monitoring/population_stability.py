@@ -1,7 +1,4 @@
-"""The population stability index of a column between two samples.
-
-What must not live here: limits and verdicts, see drift.py.
-"""
+"""The population stability index of a column between two samples."""
 
 import numpy as np
 import numpy.typing as npt

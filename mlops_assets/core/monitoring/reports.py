@@ -1,7 +1,4 @@
-"""Where HTML reports live, how one is written, and which ones are old enough to go.
-
-What must not live here: what a report says.
-"""
+"""Where HTML reports live, how one is written, and which ones are old enough to go."""
 
 import os
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Loads states made from the lakehouse into an online store, while services go on answering from it.
-
-What must not live here: what a state is and how two are joined (`online_state`), tables.
-"""
+"""Loads states made from the lakehouse into an online store, while services go on answering from it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

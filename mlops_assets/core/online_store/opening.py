@@ -1,7 +1,4 @@
-"""Opens the online store that the settings name.
-
-What must not live here: the stores themselves (`online_store_sqlite`, `online_store_redis`).
-"""
+"""Opens the online store that the settings name."""
 
 import re
 from pathlib import Path

@@ -6,9 +6,6 @@ request either wholly done (state updated, prediction captured) or not begun.
 
 The small objects of a request here and beside are msgspec's structs: as frozen dataclasses they took ten times as long
 to make, together some 5 % of a request.
-
-What must not live here: what a state means (`online_features`), what a record means (`prediction_record`), and the
-stores themselves (`online_store_sqlite`, `online_store_redis`).
 """
 
 from collections.abc import Sequence

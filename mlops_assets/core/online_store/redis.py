@@ -3,8 +3,6 @@
 All keys of a product carry one hash tag, so that they lie on one node of a cluster. A commit is one script, which Redis
 runs as a whole. What outlives the death of Redis itself is Redis' own configuration: with `appendonly yes` and
 `appendfsync everysec` up to a second of commits is lost, states and captured records alike.
-
-What must not live here: what a state or a record means.
 """
 
 import uuid

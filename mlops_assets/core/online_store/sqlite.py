@@ -3,8 +3,6 @@
 A commit survives the death of every process at once. Of a power loss the file comes back whole, without the commits
 since the last checkpoint: a commit does not wait for the disk. The file belongs on a local disk, since several
 processes share the memory beside it.
-
-What must not live here: what a state or a record means.
 """
 
 import os

@@ -1,7 +1,6 @@
 """Parity: every captured feature vector beside the one that the offline executor derives for the same request.
 
-There is no tolerance: two values agree when both are null, or when their 64 bits are equal. What must not live here:
-deriving (`parity_replay`), why vectors differ (`parity_diagnosis`), reading and writing tables.
+There is no tolerance: two values agree when both are null, or when their 64 bits are equal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

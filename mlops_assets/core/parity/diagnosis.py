@@ -1,7 +1,7 @@
 """Why served vectors differ from derived ones: known kinds of skew are tried, and those that explain most are named.
 
 A kind of skew explains a request when the offline executor, made wrong in that way, derives exactly the vector that was
-served. What must not live here: finding the differences (`parity`).
+served.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -2,7 +2,6 @@
 
 A row is tried by deriving the request's vector without it. All candidates of a request are tried at once: each in a
 copy of the request's rows whose ids and entities carry the copy's number, so that copies do not see each other.
-What must not live here: the skews that hit every request alike (`parity_diagnosis`).
 """
 
 from collections.abc import Mapping, Sequence

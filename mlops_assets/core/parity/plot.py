@@ -1,4 +1,4 @@
-"""The picture of a parity report. What must not live here: comparing."""
+"""The picture of a parity report."""
 
 import numpy as np
 import polars as pl

@@ -2,7 +2,6 @@
 
 What the platform knew is the lakehouse, each row from its own `known_at` on, and the captured events, each from the
 `known_at` that it was captured with. Where both hold an event, the captured one is what later requests could see.
-What must not live here: comparing (`parity`), saying why vectors differ (`parity_diagnosis`), reading tables.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,6 @@
 """Captured requests beside the lakehouse's own rows of the same events: whether callers send what the source delivers.
 
 A model learns from the lakehouse. A request with another content is a skew that no replay of the request can show.
-What must not live here: vectors (`parity`).
 """
 
 from datetime import timedelta

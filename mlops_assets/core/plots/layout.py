@@ -1,7 +1,6 @@
 """Makes room for the labels around axes: by the text that stands there, measured once.
 
-Matplotlib's constrained layout measures everything in a figure twice, which takes as long as drawing it. What must not
-live here: colours, fonts and the title's place (`plot_style`).
+Matplotlib's constrained layout measures everything in a figure twice, which takes as long as drawing it.
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,7 @@
 """Pictures of tables and windows: what came in, how it is distributed, how far it drifted, how a metric
 moves.
 
-Every function returns the bytes of a small PNG. What must not live here: computing anything but what is drawn
-(binning, counting); evaluation and training have files of their own (evaluation_plots.py, training_plots.py).
+Every function returns the bytes of a small PNG.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""How every picture looks: size, colours, fonts, and its encoding as PNG bytes. What must not live here: any
-data.
+"""How every picture looks: size, colours, fonts, and its encoding as PNG bytes.
 
 Figures are made without pyplot, which keeps global state and is not safe between threads.
 """

@@ -1,7 +1,4 @@
-"""Scores many feature vectors by one version: the batch form of what serving does for one.
-
-What must not live here: which version is released, and where predictions are stored.
-"""
+"""Scores many feature vectors by one version: the batch form of what serving does for one."""
 
 from datetime import datetime
 

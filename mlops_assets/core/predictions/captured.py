@@ -2,8 +2,6 @@
 
 The table's commit carries the position up to which the store was read, and only then the store forgets. A process that
 is killed in between leaves records that the next one finds in the table already.
-
-What must not live here: how a prediction is captured (`prediction_record`, `online_store`).
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,4 @@
-"""Served predictions beside those of a batch: one table in which every event has one row per version that scored it.
-
-What must not live here: scoring (`batch_scoring`), and the landing of served predictions (`captured_predictions`).
-"""
+"""Served predictions beside those of a batch: one table in which every event has one row per version that scored it."""
 
 from collections.abc import Mapping
 from datetime import datetime

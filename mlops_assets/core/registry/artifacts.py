@@ -1,7 +1,7 @@
 """Stores a trained model with an MLflow run as a logged model, and reads it back.
 
 MLflow's own LightGBM flavour lies beside our folder (`model.lgb`, `model.json`): any MLflow tool can load the
-booster, and the calibrator travels with it. What must not live here: versions and aliases (`registry`).
+booster, and the calibrator travels with it.
 """
 
 import tempfile

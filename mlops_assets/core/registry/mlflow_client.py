@@ -1,8 +1,4 @@
-"""The door to MLflow: a client for one tracking URI, quiet and without telemetry.
-
-What must not live here: what runs and versions mean (`registry`), and how Dagster opens a run
-(`resources.tracking`).
-"""
+"""The door to MLflow: a client for one tracking URI, quiet and without telemetry."""
 
 import logging
 import os

@@ -2,7 +2,7 @@
 
 `mlflow_database.sql` is the database that MLflow makes, written down;
 `python -m mlops_assets.core.registry.mlflow_database`
-writes it anew for the installed MLflow. What must not live here: reading or changing a database that exists.
+writes it anew for the installed MLflow.
 """
 
 import os

@@ -1,8 +1,6 @@
 """The model registry: versions, aliases, verdicts, decisions and the release plan of each product, in MLflow.
 
 One registered model per product, named like it. Every write here may be repeated: it then changes nothing.
-What must not live here: the rules of readiness (`model_version`) and of plans (`release_plan`), model files
-(`model_artifacts`).
 """
 
 from collections.abc import Mapping, Sequence

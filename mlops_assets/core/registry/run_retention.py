@@ -1,7 +1,7 @@
 """Retention of MLflow runs: which old runs nothing points to, shown first and deleted on request.
 
 Deleting is MLflow's own: the run and its logged models are marked as deleted and can be restored until `mlflow gc`
-purges them with their files. What must not live here: what a registered version or a candidate is.
+purges them with their files.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -2,8 +2,7 @@
 
 MLflow takes several seconds of a core to import, which a rollback must not wait for and a follower must not pay
 for. What is behind the door is MLflow's own registry, and MLflow reads what was written here
-(docs/decisions/014-release-modes.md). What must not live here: what the tags mean (`release_control`,
-`model_version`), and any other part of MLflow.
+(docs/decisions/014-release-modes.md).
 """
 
 from collections.abc import Mapping

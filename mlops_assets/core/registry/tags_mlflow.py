@@ -1,7 +1,4 @@
-"""The registry's tags through MLflow's own client: for every registry that is no plain SQLite file.
-
-What must not live here: what the tags mean.
-"""
+"""The registry's tags through MLflow's own client: for every registry that is no plain SQLite file."""
 
 import time
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """The registry's tags in MLflow's own SQLite database, by SQL.
 
 Used only where the tables are those that this module knows, and by people and jobs on the machine that holds the
-file. What must not live here: tables of MLflow other than those of the registry.
+file.
 """
 
 import sqlite3

@@ -1,7 +1,6 @@
 """What the registry knows of one version: gate verdicts, people's decisions, and whether it may be released.
 
-Pure records and rules; what must not live here: MLflow (`registry`) and how a gate reaches its verdict
-(`gates`).
+Pure records and rules.
 """
 
 import hashlib

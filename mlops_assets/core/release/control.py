@@ -1,7 +1,6 @@
 """Where release plans stand: the control plane's one fact per product, changed by compare-and-set.
 
-Loads no MLflow where the registry is a SQLite file, so that a rollback takes a fraction of a second. What must not
-live here: which plan comes next (`release_plan`), and who may ask for it (`release_steps`).
+Loads no MLflow where the registry is a SQLite file, so that a rollback takes a fraction of a second.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """The release plan of a product: which versions answer, for which share of the entities, since when and why.
 
-A plan is a value: it is never changed, only followed by the next one. What must not live here: where a plan
-is stored (`registry`), who asks for the next one, and how a request is routed (`serving`).
+A plan is a value: it is never changed, only followed by the next one.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""Which version answers whom: a sticky draw per entity.
-
-What must not live here: the plan itself (`release_plan`), models, and anything that a request waits for.
-"""
+"""Which version answers whom: a sticky draw per entity."""
 
 import hashlib
 

@@ -1,8 +1,7 @@
 """What a person, a job or a judge may ask of a release: put a version into the plan, advance its trial, roll back.
 
 Each step reads the plan that stands, holds the asked version to the rules of readiness, and writes the plan that
-follows in one change. What must not live here: the rules of plans (`release_plan`) and of readiness
-(`model_version`), and where plans are stored (`release_control`).
+follows in one change.
 """
 
 from dataclasses import dataclass

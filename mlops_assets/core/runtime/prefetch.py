@@ -1,6 +1,6 @@
 """Overlaps computing with reading and writing: one thread computes while the caller does the rest.
 
-It gains where computing lets go of Python's lock, as Polars and LightGBM do. What must not live here: what is computed.
+It gains where computing lets go of Python's lock, as Polars and LightGBM do.
 """
 
 from collections.abc import Callable, Iterable, Iterator

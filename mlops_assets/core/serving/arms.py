@@ -1,8 +1,4 @@
-"""The versions that answer under one release plan, loaded and ready to score.
-
-What must not live here: where plans and models come from (`serving_snapshot`, the bento), and what happens with a
-score (`online_scoring`).
-"""
+"""The versions that answer under one release plan, loaded and ready to score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

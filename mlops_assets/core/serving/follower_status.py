@@ -1,7 +1,4 @@
-"""What the follower of a host last found, as one small file that services show: `follower.json` beside the snapshot.
-
-What must not live here: following (`serving.plan_follower`).
-"""
+"""What the follower of a host last found, as one small file that services show: `follower.json` beside the snapshot."""
 
 import json
 import os

@@ -1,8 +1,6 @@
 """The models of a host's services on its disk: fetched from the registry, verified, and removed when out of use.
 
-    $MLOPS_SERVING_HOME/<product>/models/<digest>/
-
-What must not live here: which plan is followed (`serving.plan_follower`).
+$MLOPS_SERVING_HOME/<product>/models/<digest>/.
 """
 
 import os

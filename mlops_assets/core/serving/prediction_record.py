@@ -1,7 +1,4 @@
-"""A served prediction as it is captured: one record per scored event and arm, and its bytes.
-
-What must not live here: where records are kept (`online_store`), and tables of them (`captured_predictions`).
-"""
+"""A served prediction as it is captured: one record per scored event and arm, and its bytes."""
 
 import hashlib
 from typing import Literal

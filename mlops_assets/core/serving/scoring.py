@@ -1,7 +1,6 @@
 """From events to captured predictions: state, features, routing, score and record, in one atomic step.
 
-The same object answers behind HTTP, in the parity replay and in the drills. What must not live here: HTTP, the clock,
-the feature semantics (`online_features`) and the stores.
+The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
 from collections.abc import Callable, Mapping, Sequence

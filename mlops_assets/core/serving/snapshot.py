@@ -3,7 +3,7 @@
     $MLOPS_SERVING_HOME/<product>/plan.json            the snapshot
     $MLOPS_SERVING_HOME/<product>/models/<digest>/     model files, see `TrainedModel.save`
 
-One follower writes it, every worker reads it. What must not live here: the registry, and how a service switches.
+One follower writes it, every worker reads it.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """A training set as boosting reads it: checked matrices of train and validation rows, and their binned form.
 
-Test rows never enter here. What must not live here: splitting (`splits`), boosting (`training`).
+Test rows never enter here.
 """
 
 from collections.abc import Mapping, Sequence

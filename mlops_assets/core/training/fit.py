@@ -1,8 +1,7 @@
 """Fitting a candidate: LightGBM, stopped early on validation rows, and a calibrator fitted on the same rows.
 
 Same rows, parameters, seed, thread count, LightGBM version and machine give the same model bytes
-(docs/decisions/003-model-format-and-determinism.md). What must not live here: the search (`tuning`), test
-rows.
+(docs/decisions/003-model-format-and-determinism.md).
 """
 
 from collections.abc import Callable, Mapping, Sequence

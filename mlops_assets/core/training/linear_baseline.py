@@ -1,7 +1,4 @@
-"""What a candidate has to beat: a logistic regression and a constant, fitted on the same train rows.
-
-What must not live here: product-specific baselines (the product declares them).
-"""
+"""What a candidate has to beat: a logistic regression and a constant, fitted on the same train rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""Pictures of training and of what a model learned. Each returns the bytes of a small PNG.
-
-What must not live here: fitting or explaining; the numbers come from training.py, tuning.py and
-explanation.py.
-"""
+"""Pictures of training and of what a model learned. Each returns the bytes of a small PNG."""
 
 from collections.abc import Sequence
 

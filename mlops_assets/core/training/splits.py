@@ -1,7 +1,4 @@
-"""Train, validation and test rows of a training set: windows in time, or seeded and stratified for a cohort.
-
-What must not live here: which rows belong to a training set as of a time.
-"""
+"""Train, validation and test rows of a training set: windows in time, or seeded and stratified for a cohort."""
 
 import hashlib
 from collections.abc import Mapping

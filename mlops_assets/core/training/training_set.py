@@ -1,7 +1,4 @@
-"""A training set as of a time: feature vectors joined with the outcomes that were known by then, and split.
-
-What must not live here: the windows and the draw of the splits (`splits`), and reading or writing tables.
-"""
+"""A training set as of a time: feature vectors joined with the outcomes that were known by then, and split."""
 
 from datetime import UTC, date, datetime, time, timedelta
 

@@ -1,7 +1,4 @@
-"""Search for LightGBM parameters: validation rows judge, test rows are never read.
-
-What must not live here: the budget and the space (the product declares them), the final fit (`training.fit`).
-"""
+"""Search for LightGBM parameters: validation rows judge, test rows are never read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""The two feeds of fraud detection, transactions and outcomes: simulated, or read from a user's own file.
-
-What must not live here: what the columns mean (schemas.py) and how transactions are drawn (simulator.py).
-"""
+"""The two feeds of fraud detection, transactions and outcomes: simulated, or read from a user's own file."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta

@@ -3,7 +3,6 @@
 The first 15 features are those of the Fraud Detection Handbook (Le Borgne et al. 2022, chapter 3). The
 further ones follow from how frauds come about: a card is charged several times its usual amounts; a terminal's frauds
 become known a week late, after which it stays compromised for some weeks and then is clean again.
-What must not live here: how windows see time (core/features/view.py).
 """
 
 from collections.abc import Mapping

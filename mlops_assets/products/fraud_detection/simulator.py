@@ -5,7 +5,6 @@ Lebichot, Bontempi: Reproducible Machine Learning for Credit Card Fraud Detectio
 things differ from the book, so that a day needs no other day: a compromised customer's transactions are each
 fraudulent with probability 1/3 (the book takes exactly a third over the 14 days), and draws come from seeds
 of their own day.
-What must not live here: feeds, labels' delay and file reading, which are `dataset.py`'s.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 """SUPPORT2: fetched from the package index or read from a local CSV, in our column names; and a synthetic
 sample.
-
-What must not live here: what the columns mean (schemas.py), what is wrong with the published file
-(realignment.py).
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,7 @@
 In the published file the fourteen physiological columns (meanbp to urine) of the phase II rows were put
 beside the other columns by position, after 90 patients had been taken out of the other columns only. Each of
 these 90 surplus rows moves all later physiology one row down: up to row 1263 a row's physiology is its own,
-in the last row it is that of the patient 90 phase II rows above. What must not live here: any other
-correction.
+in the last row it is that of the patient 90 phase II rows above.
 
 Found by aligning the sequence of phase II physiologies with the sequence of phase II patients through two
 scores that the study itself computed from the same physiology (`sps`, `aps`), which stand in the other

@@ -1,7 +1,6 @@
 """Window features of one block as numbers: what to sum or look at, and how totals become feature values.
 
-What lives here: fixed-point scaling, the event's own value, empty windows. What must not live here: which
-rows a query sees (`feature_windows`).
+What lives here: fixed-point scaling, the event's own value, empty windows.
 """
 
 from collections.abc import Iterator, Sequence

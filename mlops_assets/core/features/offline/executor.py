@@ -1,8 +1,6 @@
 """The offline executor of feature views: history in, one feature vector per event out, as of its own time.
 
 What lives here: computing a view's features over frames, and cutting history into blocks that fit in memory.
-What must not live here: the meaning of times and aggregations (`feature_view` states it), reading or writing
-tables.
 """
 
 from collections.abc import Iterator

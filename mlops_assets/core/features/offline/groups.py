@@ -1,7 +1,6 @@
 """All window features of one entity, computed block by block, in parallel.
 
-What lives here: which columns are summed or looked at, and which features share the work. What must not live
-here: reading frames of events and labels (`feature_rows`), which rows are seen (`feature_windows`).
+What lives here: which columns are summed or looked at, and which features share the work.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """One entity's rows and queries, in blocks of entities.
 
 What lives here: the same cut for events, labels and asked events, so that a block has all that its windows
-need. What must not live here: the moves in memory (`entity_blocks`), and what is aggregated (`feature_groups`).
+need.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Search in sorted integers, for many needles at once.
 
-What lives here: where needles stand among keys. What must not live here: what the keys mean.
+What lives here: where needles stand among keys.
 """
 
 import numpy as np

@@ -4,8 +4,7 @@ Rows are sorted by entity and event time, so those in a window are neighbours, a
 two prefix sums: O(n) whatever the window, and exact, since the sums are integers. Rows that became known after
 a window had begun to see their event time, or that a later version replaced, are kept apart: one that is seen
 from just after `activation` up to and with `expiry` adds to a total in between, so their total at t is the sum
-over activations before t minus the sum over expiries before t. What must not live here: frames, feature views,
-and what the times mean (`feature_view` states it).
+over activations before t minus the sum over expiries before t.
 """
 
 from collections.abc import Iterator, Sequence

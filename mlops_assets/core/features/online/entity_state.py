@@ -7,8 +7,7 @@ Columns that are summed hold running totals, modulo 2**64, so that a sum is a di
 An event that is newer than all others goes into the room, whose columns continue those of the block: only the first
 bytes of the state change then, and an embedded store writes one page of it instead of all.
 
-What lives here: reading, and adding one row. What must not live here: which columns there are (`online_layout`), which
-rows a window sees (`online_windows`), where rows come from (`online_state`).
+What lives here: reading, and adding one row.
 """
 
 import struct

@@ -10,8 +10,6 @@ the view's lookback and `ALLOWED_LATENESS`), and one pass over the rows of the l
 count of different values. All of it grows linearly with the rows of the entity. Processor time seen for the 15
 published features, two entities of n rows each, states at hand: 23 µs at n = 60, 45 µs at 1,000, 0.4 to 0.9 ms at
 10,000, where a state has 0.7 MB. Entities beyond that ask for shorter windows, or for a coarser entity.
-
-What must not live here: stores (`online_store`), loading states from tables (`online_state`).
 """
 
 import struct

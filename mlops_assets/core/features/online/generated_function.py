@@ -2,7 +2,7 @@
 
 A request of some forty features spends most of its processor time on loops, calls and tuples of an interpreter over
 declarations, not on arithmetic; straight-line source has none of them. Only code that runs for every request is worth
-it. What must not live here: what is written (`online_expressions`, `plain_windows`).
+it.
 """
 
 import linecache

@@ -1,7 +1,4 @@
-"""Rows of history as the columns that online states keep, entity by entity.
-
-What must not live here: the bytes of a state (`online_layout`), which rows belong into one (`online_state`).
-"""
+"""Rows of history as the columns that online states keep, entity by entity."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

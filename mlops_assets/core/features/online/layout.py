@@ -1,7 +1,4 @@
-"""Which columns the online state of an entity keeps, so that every window of a view can be answered, and its key.
-
-What must not live here: how they lie in a state's bytes (`entity_state`), which rows a window sees (`online_windows`).
-"""
+"""Which columns the online state of an entity keeps, so that every window of a view can be answered, and its key."""
 
 import hashlib
 from collections.abc import Sequence

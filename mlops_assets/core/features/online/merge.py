@@ -1,7 +1,4 @@
-"""A state that a store holds, joined with one of the same entity that was made of later history.
-
-What must not live here: the bytes of a state (`online_layout`), which history a state is made of (`online_state`).
-"""
+"""A state that a store holds, joined with one of the same entity that was made of later history."""
 
 from array import array
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
 """Row expressions compiled for one request after another: one generated function over values that were read once.
 
 They give, bit for bit, what `Expression.evaluate` gives, without looking at types again: `EventReader` has done so.
-What must not live here: the operations themselves (`expression_operations`), aggregation over rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,4 @@
-"""The online state of each entity: made from history, and joined with what was served since.
-
-What must not live here: the bytes of a state (`online_layout`), columns of history (`online_history`), tables and
-stores, answering a request (`online_features`).
-"""
+"""The online state of each entity: made from history, and joined with what was served since."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,7 +1,6 @@
 """Which windows of one entity are answered together, and where each value belongs: declarations, made ready to run.
 
 A group is what shares stream and delay: its windows end at the same row, so that they are nested slices of a column.
-What must not live here: reading a state (`online_windows`, `plain_windows`).
 """
 
 from dataclasses import dataclass

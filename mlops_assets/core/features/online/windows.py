@@ -4,7 +4,6 @@ A group is what shares stream and delay: its windows end at the same row, so tha
 Where the event sees every row in its windows and the state has one version of each and no missing values, which is
 nearly always, a generated function answers (`plain_windows`). All other states are answered here: a slice is read as it
 lies where the event sees all of it; otherwise the rows that it sees are picked first, by the rules of `feature_view`.
-What must not live here: the bytes of a state (`entity_state`), row features (`online_expressions`).
 """
 
 from bisect import bisect_left, bisect_right

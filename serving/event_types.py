@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -19,10 +19,9 @@ from polars import selectors
 from mlops_assets.core.contracts.contract import ColumnDoc, describe_columns, event_columns
 from mlops_assets.core.contracts.row_failures import check_text
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.features.view import KNOWN_AT
+from mlops_assets.core.features.online.event import Event, Value
 from mlops_assets.core.product import Product
-from mlops_assets.core.serving.prediction_record import Value
-from mlops_assets.core.serving.scoring import Event
+from mlops_assets.core.times import KNOWN_AT, RFC_3339, as_microseconds
 from serving.refusals import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
 
 MAXIMUM_EVENTS = 1000
@@ -31,7 +30,6 @@ MAXIMUM_TEXT = 1000
 """Characters of a text that the contract does not limit."""
 FUTURE_TOLERANCE = timedelta(minutes=5)
 """How far a client's clock may be ahead of the server's."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64 = 2**63 - 1
 _LIMITS = {
     "greater_than_or_equal_to": {"ge": "min_value"},
@@ -170,7 +168,7 @@ class EventTypes:
                 del event[name]
         for name in self._times:
             if isinstance(moment := event.get(name), datetime):
-                event[name] = microseconds(moment)
+                event[name] = as_microseconds(moment)
         return event
 
     def _repeated(self, events: Sequence[Event]) -> Iterator[Problem]:
@@ -263,15 +261,7 @@ def example_event(product: Product) -> Mapping[str, object]:
     columns = [name for name in event_columns(product.event_schema) if name != KNOWN_AT]
     row = product.sample(0).events.select(columns).head(1)
     times = selectors.datetime()
-    return row.with_columns(times.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")).row(
-        0, named=True
-    )
-
-
-def microseconds(moment: datetime) -> int:
-    """Return microseconds since the epoch of a time with a zone."""
-    passed = moment - _EPOCH
-    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+    return row.with_columns(times.dt.convert_time_zone("UTC").dt.strftime(RFC_3339)).row(0, named=True)
 
 
 def _type_of(column: pa.Column) -> tuple[Any, list[pa.Check]]:

@@ -10,7 +10,7 @@ from mlops_assets.core.errors import PackagingError, PlatformError, ServingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
-from mlops_assets.core.serving.snapshot import ServedVersion, ServingSnapshot, snapshot_file
+from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
 
 POLL_SECONDS = 0.25
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class LiveRelease:
         self._file = snapshot_file(serving_home, product.name)
         self._seen: tuple[int, int, int] | None = None
         self._loaded = {own.model.digest: own.model}
-        self.served: dict[int, ServedVersion] = {}
+        self.served: dict[int, VersionOnDisk] = {}
         """What the snapshot says of the arms' versions; empty without a plan."""
         self.problem: str | None = None
         """Why the newest plan is not followed; None when it is."""
@@ -80,7 +80,7 @@ class LiveRelease:
         self.served = dict(snapshot.versions)
         return arms
 
-    def _version(self, served: ServedVersion) -> LoadedVersion:
+    def _version(self, served: VersionOnDisk) -> LoadedVersion:
         model = self._loaded.get(served.digest)
         if model is None:
             model = TrainedModel.load(served.folder)

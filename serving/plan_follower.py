@@ -26,7 +26,7 @@ from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.models_on_disk import ServedModels
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServedVersion, ServingSnapshot, snapshot_file
+from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
 from mlops_assets.core.settings import load_settings
 
 LOOK_SECONDS = 0.5
@@ -115,7 +115,7 @@ class PlanFollower:
         _logger.info("%s: plan %d is served: %s", self.product, plan.sequence, arms)
         self._prepare_rollback(control, plan)
 
-    def _served(self, version: ModelVersion) -> ServedVersion:
+    def _served(self, version: ModelVersion) -> VersionOnDisk:
         missing = [tag for tag in (THRESHOLD_TAG, VIEW_TAG) if tag not in version.tags]
         if missing:
             raise RegistryError(
@@ -128,7 +128,7 @@ class PlanFollower:
                 "of that version"
             )
         feature_names = self._models.ensure(version)
-        return ServedVersion(
+        return VersionOnDisk(
             version=version.version,
             digest=version.digest,
             threshold=float(version.tags[THRESHOLD_TAG]),

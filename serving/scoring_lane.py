@@ -11,7 +11,8 @@ import logging
 from collections.abc import Sequence
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.serving.scoring import Event, OnlineScoring, ScoredEvent, ScoringRequest
+from mlops_assets.core.features.online.event import Event
+from mlops_assets.core.serving.scoring import OnlineScoring, ScoredEvent, ScoringRequest
 from serving.metrics import ServingMetrics
 from serving.refusals import RefusedRequestError
 from serving.shadow import ShadowLane

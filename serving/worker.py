@@ -51,10 +51,8 @@ class Worker:
         self.live = LiveRelease(self.product, own, serving_home=self.settings.serving_home)
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
-        spec, view = self.product.spec, self.product.view
-        facts = EventFacts(spec.id_column, view.event_timestamp, (*spec.entities, spec.id_column)[0])
         self.scoring = OnlineScoring(
-            facts,
+            EventFacts.of(self.product),
             StoreBreaker(self._store, clock=time.monotonic),
             self.live.first(),
             policy=self.settings.capture_policy,

@@ -15,6 +15,7 @@ from mlops_assets.core.canary.anytime_logrank import Floats, Integers
 from mlops_assets.core.canary.canary import Canary, Step
 from mlops_assets.core.canary.questions import Reference
 from mlops_assets.core.canary.score_reference import score_events
+from mlops_assets.core.times import UTC_TIME
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DURATION = timedelta(hours=48)
@@ -110,7 +111,7 @@ def draw(traffic: Traffic, *, harm: Harm, seed: int) -> pl.DataFrame:
     is_scored = ~pl.col("has_failed")
     return frame.with_columns(
         pl.when(is_scored).then(pl.col(name)).alias(name) for name in ("score", "decision")
-    ).with_columns(pl.col("received_at", "outcome_known_at").cast(pl.Datetime("us", "UTC")))
+    ).with_columns(pl.col("received_at", "outcome_known_at").cast(UTC_TIME))
 
 
 def _errors(generator: np.random.Generator, traffic: Traffic, hours: Floats, entity: Integers) -> Floats:

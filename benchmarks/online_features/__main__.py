@@ -30,12 +30,13 @@ from benchmarks.features.views import PUBLISHED_VIEW
 from benchmarks.result import print_json, print_table, ratio_with_spread
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.features.online.executor import OnlineFeatures
 from mlops_assets.core.features.online.layout import ALLOWED_LATENESS
 from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange
-from mlops_assets.core.serving.prediction_record import PredictionRecord, Value, encode_record
+from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets.products.fraud_detection.simulator import Simulation
 
 PEER_PYTHON = Path(".venv-peers-feast/bin/python")

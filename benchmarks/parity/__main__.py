@@ -26,10 +26,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.parity.home import Answered, ParityHome, answer, cohort_home, fraud_home, midnight
 from benchmarks.parity.skews import SKEWS, Skew
-from benchmarks.parity.stream import MICROSECOND, Request, Stream, cohort_requests, requests_by_day
+from benchmarks.parity.stream import Request, Stream, cohort_requests, requests_by_day
 from benchmarks.parity.worker import answer_chunk, start_worker
 from benchmarks.result import print_json, print_table
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
+from mlops_assets.core.times import MICROSECOND
 from mlops_assets.products.fraud_detection.simulator import Simulation
 
 HISTORY_DAYS = 52

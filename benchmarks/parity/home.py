@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from benchmarks.parity.stream import MICROSECOND, Request, Stream, event_versions, label_versions
+from benchmarks.parity.stream import Request, Stream, event_versions, label_versions
 from mlops_assets.catalogue import load_product
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.errors import InvalidEventError
@@ -29,6 +29,7 @@ from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets.core.times import MICROSECOND
 from mlops_assets.core.training.fit import fit
 from mlops_assets.definitions import platform_resources
 
@@ -76,14 +77,12 @@ class ParityHome:
 
     def scoring(self) -> OnlineScoring:
         """What answers requests, with both versions."""
-        spec, view = self.product.spec, self.product.view
         versions = {
             number: LoadedVersion(number, TrainedModel.load(self.root / "models" / str(number)), 0.5)
             for number in (1, 2)
         }
-        arms = ReleasedArms(self.product.name, view, versions, plan=CANARY)
-        facts = EventFacts(spec.id_column, view.event_timestamp, (*spec.entities, spec.id_column)[0])
-        return OnlineScoring(facts, self.store(), arms)
+        arms = ReleasedArms(self.product.name, self.product.view, versions, plan=CANARY)
+        return OnlineScoring(EventFacts.of(self.product), self.store(), arms)
 
     def copy(self, root: Path) -> "ParityHome":
         """A copy of its own; MLflow's artifacts stay with the original."""

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.parity.home import ParityHome
+from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.features.online.executor import OnlineAnswer, OnlineFeatures
 from mlops_assets.core.features.view import FeatureView, WindowFeature
 from mlops_assets.core.online_store.protocol import ScoringStore, StateChange, StoredState
-from mlops_assets.core.serving.prediction_record import Value
 from mlops_assets.core.serving.scoring import OnlineScoring
 
 HOUR_MICROSECONDS = 3_600_000_000

@@ -12,11 +12,10 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 import polars as pl
 
+from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.product import Product
-from mlops_assets.core.serving.scoring import Event
 from mlops_assets.products.fraud_detection.simulator import Simulation, simulate_day
 
-MICROSECOND = timedelta(microseconds=1)
 LATE_SHARE, TWICE_SHARE, CORRECTED_SHARE = 0.02, 0.02, 0.01
 LARGEST_BATCH = 8
 

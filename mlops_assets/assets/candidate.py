@@ -8,6 +8,7 @@ import polars as pl
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
+from mlops_assets.core.times import UTC_TIME
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -16,7 +17,7 @@ _SCHEMA = {
     "model_uri": pl.String,
     "digest": pl.String,
     "training_set_version": pl.Int64,
-    "as_of": pl.Datetime("us", "UTC"),
+    "as_of": UTC_TIME,
 }
 
 

@@ -1,15 +1,11 @@
 """Captured predictions for tests."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from mlops_assets.core.serving.prediction_record import PredictionRecord, ServedRole
+from mlops_assets.core.times import as_microseconds
 
 FIRST = datetime(2018, 5, 20, tzinfo=UTC)
-
-
-def microseconds(at: datetime) -> int:
-    """Microseconds since the epoch."""
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def captured_record(
@@ -23,7 +19,7 @@ def captured_record(
     error: str | None = None,
 ) -> PredictionRecord:
     """One prediction of an event at `at`; with an `error` it has no score."""
-    time = None if at is None else microseconds(at)
+    time = None if at is None else as_microseconds(at)
     is_scored = error is None
     return PredictionRecord(
         prediction_id=f"v{version}-{event_id}-0a1b2c3d",
@@ -31,7 +27,7 @@ def captured_record(
         request={"amount_usd": 0.1 + 0.2, "event_timestamp": time},
         event_timestamp=time,
         known_at=time,
-        received_at=microseconds(received_at),
+        received_at=as_microseconds(received_at),
         version=version,
         role=role,
         plan_sequence=1,

@@ -7,19 +7,15 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.features.online.executor import OnlineAnswer, OnlineFeatures
 from mlops_assets.core.features.online.states import build_states, merge_state
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets.core.serving.prediction_record import Value
+from mlops_assets.core.times import MICROSECOND, as_microseconds
 from mlops_assets_tests.core.features.offline.test_executor import frames
 from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-
-
-def microseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
 
 
 def moment(microseconds: int) -> datetime:
@@ -61,7 +57,7 @@ class OnlineWorld:
     def request(self, event: EventVersion) -> dict[str, Value]:
         return {
             "id": str(event.id) if self.is_text_id else event.id,
-            "event_timestamp": microseconds(event.event_timestamp),
+            "event_timestamp": as_microseconds(event.event_timestamp),
             "customer": event.customer,
             "terminal": event.terminal,
             "amount": event.amount,
@@ -73,7 +69,7 @@ class OnlineWorld:
         return self.features.answer(
             request,
             [self.states.get(key, b"") for key in keys],
-            known_at=microseconds(event.known_at),
+            known_at=as_microseconds(event.known_at),
             empty=self.states.get(self.features.empty_key, b""),
         )
 

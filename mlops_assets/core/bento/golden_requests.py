@@ -11,9 +11,9 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.features.online.layout import ALLOWED_LATENESS
 from mlops_assets.core.features.online.states import build_states
-from mlops_assets.core.features.view import KNOWN_AT
 from mlops_assets.core.model.trained_model import TrainedModel, feature_matrix
 from mlops_assets.core.product import Product
+from mlops_assets.core.times import KNOWN_AT, RFC_3339
 
 MAXIMUM_EVENTS = 100
 
@@ -106,5 +106,5 @@ def _answered(
 
 def as_request(events: pl.DataFrame) -> pl.DataFrame:
     """Return events as JSON carries them: times as RFC 3339 texts in UTC."""
-    times = selectors.datetime().dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    times = selectors.datetime().dt.convert_time_zone("UTC").dt.strftime(RFC_3339)
     return events.with_columns(times)

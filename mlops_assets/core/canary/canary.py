@@ -8,19 +8,20 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.times import UTC_TIME
 
 OBSERVATIONS: dict[str, pl.DataType] = {
     "event_id": pl.String(),
     "entity": pl.String(),
     "is_challenger": pl.Boolean(),
     "plan_sequence": pl.Int64(),
-    "received_at": pl.Datetime("us", "UTC"),
+    "received_at": UTC_TIME,
     "score": pl.Float64(),
     "decision": pl.Int8(),
     "latency_seconds": pl.Float64(),
     "has_failed": pl.Boolean(),
     "outcome": pl.Int8(),
-    "outcome_known_at": pl.Datetime("us", "UTC"),
+    "outcome_known_at": UTC_TIME,
 }
 """One row per request that an arm answered or failed to, in the order of arrival. Score and decision are null where the
 arm failed; the outcome is null while it is not known.
@@ -89,7 +90,7 @@ def comparable(observations: pl.DataFrame, canary: Canary, *, warm_up: timedelta
             "percent": [step.percent for step in canary.steps],
             "begins_at": [step.since + warm_up for step in canary.steps],
         },
-        schema={"plan_sequence": pl.Int64, "percent": pl.Int64, "begins_at": pl.Datetime("us", "UTC")},
+        schema={"plan_sequence": pl.Int64, "percent": pl.Int64, "begins_at": UTC_TIME},
     )
     return (
         observations.select(list(OBSERVATIONS))

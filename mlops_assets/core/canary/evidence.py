@@ -18,6 +18,7 @@ from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.version import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
+from mlops_assets.core.times import UTC_TIME
 
 CAPTURED = "served_predictions"
 LATENCY_QUANTILE = 0.95
@@ -26,7 +27,6 @@ MINIMUM_LATENCY_ROWS = 200
 _LATENCY_ROWS = 20_000
 """How many of the champion's newest answers before the canary its percentile is taken from."""
 _PAGE = 10_000
-_UTC = pl.Datetime("us", "UTC")
 
 
 def read_observations(
@@ -76,7 +76,7 @@ _CAPTURED: dict[str, pl.DataType] = {
     "plan_sequence": pl.Int64(),
     "version": pl.Int64(),
     "role": pl.String(),
-    "received_at": _UTC,
+    "received_at": UTC_TIME,
     "score": pl.Float64(),
     "decision": pl.Int8(),
     "latency_seconds": pl.Float64(),
@@ -124,7 +124,7 @@ def _waiting(spec: ProductSpec, store: OnlineStore, first: int, last: int) -> pl
         kept += _rows((record for record in records if first <= record.plan_sequence <= last), spec)
         after = page[-1].position
     rows = pl.DataFrame(kept, schema=_CAPTURED | {"received_at": pl.Int64()}, orient="row")
-    return rows.with_columns(pl.col("received_at").cast(_UTC))
+    return rows.with_columns(pl.col("received_at").cast(UTC_TIME))
 
 
 def _rows(records: Iterable[PredictionRecord], spec: ProductSpec) -> list[tuple[object, ...]]:
@@ -158,10 +158,12 @@ def _with_outcomes(
 ) -> pl.DataFrame:
     """Join the outcome that became known first: a later correction would change what was already looked at."""
     if answered.is_empty() or not tables.exists(spec.name, "labels"):
-        unknown = (pl.lit(None, pl.Int8).alias("outcome"), pl.lit(None, _UTC).alias("outcome_known_at"))
+        unknown = (pl.lit(None, pl.Int8).alias("outcome"), pl.lit(None, UTC_TIME).alias("outcome_known_at"))
         return answered.with_columns(*unknown)
     labels = tables.scan(spec.name, "labels")
-    known_at = pl.col("known_at") if "known_at" in tables.schema(spec.name, "labels") else pl.lit(None, _UTC)
+    known_at = (
+        pl.col("known_at") if "known_at" in tables.schema(spec.name, "labels") else pl.lit(None, UTC_TIME)
+    )
     first = (
         labels.select(
             pl.col(spec.id_column).cast(pl.String).alias("event_id"),

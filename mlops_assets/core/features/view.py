@@ -52,10 +52,10 @@ import polars as pl
 
 from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.features.expressions import Expression
+from mlops_assets.core.times import KNOWN_AT
 
 Stream = Literal["events", "labels"]
 Aggregation = Literal["count", "sum", "mean", "min", "max", "last", "distinct"]
-KNOWN_AT = "known_at"
 LARGEST_DECIMALS = 9
 _UNITS = {
     "d": timedelta(days=1),

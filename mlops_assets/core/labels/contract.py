@@ -9,8 +9,8 @@ import polars as pl
 from mlops_assets.core.contracts.contract import column_type
 from mlops_assets.core.contracts.schema_difference import schema_difference
 from mlops_assets.core.errors import ContractError, SchemaDriftError
+from mlops_assets.core.times import UTC_TIME
 
-UTC_TIME = pl.Datetime("us", "UTC")
 TIMES = ("event_timestamp", "known_at")
 
 

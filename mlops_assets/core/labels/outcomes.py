@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.times import KNOWN_AT
 
-KNOWN_AT = "known_at"
 KNOWN_DATE = "known_date"
 PREDICTION_ID = "prediction_id"
 

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.files import replace_file
 from mlops_assets.core.monitoring.drift import ColumnDrift
 from mlops_assets.core.monitoring.population_stability import population_stability_index
-from mlops_assets.core.monitoring.reports import write_atomically
 
 METHOD = "psi_reference_deciles"
 
@@ -52,7 +52,7 @@ def write_drift_html(
             Dataset.from_pandas(reference.select(names).to_pandas(), data_definition=definition),
         )
     _check_same_numbers(snapshot.dict(), columns)
-    return write_atomically(path, lambda partial: snapshot.save_html(str(partial)))
+    return replace_file(path, lambda partial: snapshot.save_html(str(partial)))
 
 
 def _register_method() -> None:

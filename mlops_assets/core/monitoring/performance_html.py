@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.monitoring.reports import write_atomically
+from mlops_assets.core.files import replace_file
 
 
 def write_performance_html(outcomes: pl.DataFrame, *, label: str, score: str, path: Path) -> Path:
@@ -40,7 +40,7 @@ def write_performance_html(outcomes: pl.DataFrame, *, label: str, score: str, pa
         data = Dataset.from_pandas(frame.to_pandas(), data_definition=definition)
         snapshot = Report(metrics, include_tests=False).run(data, None)
     _check_recall(snapshot.dict(), frame, label=label)
-    return write_atomically(path, lambda partial: snapshot.save_html(str(partial)))
+    return replace_file(path, lambda partial: snapshot.save_html(str(partial)))
 
 
 def _check_recall(snapshot: dict, frame: pl.DataFrame, *, label: str) -> None:

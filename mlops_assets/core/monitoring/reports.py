@@ -1,7 +1,5 @@
 """Where HTML reports live, how one is written, and which ones are old enough to go."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,23 +25,6 @@ def report_path(root: Path, *, product: str, kind: str, window: str) -> Path:
         if not part or part.startswith(".") or "/" in part or "\\" in part:
             raise MonitoringError(f"a report's path cannot have the part {part!r}; use a plain name")
     return root / product / kind / f"{window}.html"
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
-    """Let `write` fill a file beside `path`, then put it in `path`'s place; return `path`.
-
-    A reader sees the old file or the new one, never a part, also when the process is killed in between.
-    What a killed process left behind is overwritten by the next one with the same process id, or goes with
-    the retention.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
 
 
 def plan_report_retention(root: Path, *, now: datetime, keep_days: int) -> tuple[OldReport, ...]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.features.view import KNOWN_AT
 from mlops_assets.core.parity.replay import IS_CAPTURED, Replay
 from mlops_assets.core.parity.suspect import Explanation, Suspect, is_same
+from mlops_assets.core.times import KNOWN_AT
 
 PATIENCE, CANDIDATES = 3, 250
 """Requests in a row without a lost row that end a search, and rows that are tried for each."""

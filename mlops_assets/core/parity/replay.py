@@ -12,7 +12,8 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.features.offline.executor import compute_features
-from mlops_assets.core.features.view import KNOWN_AT, FeatureView
+from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.times import KNOWN_AT
 
 IS_CAPTURED = "is_captured"
 

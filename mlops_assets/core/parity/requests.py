@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import polars as pl
 
-from mlops_assets.core.features.view import KNOWN_AT, FeatureView
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.parity.compare import SCHEMA
+from mlops_assets.core.times import KNOWN_AT
 
 HOUR = timedelta(hours=1)
 

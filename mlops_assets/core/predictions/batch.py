@@ -5,6 +5,7 @@ from datetime import datetime
 import polars as pl
 
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.times import UTC_TIME
 
 BATCH_ARM = "batch"
 
@@ -34,6 +35,6 @@ def score_batch(
         decision=(pl.col("score") >= threshold).cast(pl.Int8),
         threshold=pl.lit(threshold, pl.Float64),
         model_version=pl.lit(model_version, pl.Int64),
-        model_as_of=pl.lit(model_as_of, pl.Datetime("us", "UTC")),
+        model_as_of=pl.lit(model_as_of, UTC_TIME),
         arm=pl.lit(BATCH_ARM),
     )

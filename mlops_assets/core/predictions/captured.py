@@ -16,6 +16,7 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit, newest_note
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
+from mlops_assets.core.times import UTC_TIME
 
 TABLE = "served_predictions"
 BLOCK_RECORDS = 50_000
@@ -24,7 +25,6 @@ SERVED_DAYS = "event_days"
 """Metadata of a landing: first and last UTC day of the events that it moved, as an ISO 8601 interval."""
 STORE_NOTE = "captured_in"
 POSITION_NOTE = "captured_until"
-_UTC = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class LandingTable:
             "prediction_id": (pl.String(), [record.prediction_id for record in records]),
             self.id_column: (self.id_type, [record.event_id for record in records]),
             "request": (pl.String(), [msgspec.json.encode(record.request).decode() for record in records]),
-            "event_timestamp": (_UTC, [record.event_timestamp for record in records]),
-            "known_at": (_UTC, [record.known_at for record in records]),
-            "received_at": (_UTC, [record.received_at for record in records]),
+            "event_timestamp": (UTC_TIME, [record.event_timestamp for record in records]),
+            "known_at": (UTC_TIME, [record.known_at for record in records]),
+            "received_at": (UTC_TIME, [record.received_at for record in records]),
             "model_version": (pl.Int64(), [record.version for record in records]),
             "role": (pl.String(), [record.role for record in records]),
             "plan_sequence": (pl.Int64(), [record.plan_sequence for record in records]),

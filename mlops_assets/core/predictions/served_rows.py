@@ -5,6 +5,8 @@ from datetime import datetime
 
 import polars as pl
 
+from mlops_assets.core.times import UTC_TIME
+
 
 def served_summary(served: pl.DataFrame) -> pl.DataFrame:
     """Count what was served: one row per version and role, sorted by both.
@@ -38,7 +40,7 @@ def served_rows(
     carried = [name for name in ("event_timestamp", "event_date") if name in served.columns]
     as_of = pl.DataFrame(
         {"model_version": list(model_as_of), "model_as_of": list(model_as_of.values())},
-        schema={"model_version": pl.Int64, "model_as_of": pl.Datetime("us", "UTC")},
+        schema={"model_version": pl.Int64, "model_as_of": UTC_TIME},
     )
     newest = (
         served.filter(pl.col("score").is_not_null())

@@ -14,7 +14,7 @@ from mlops_assets.core.errors import RegistryError
 
 
 @dataclass(frozen=True)
-class RegisteredVersion:
+class RegistryEntry:
     """A version as the registry holds it."""
 
     version: int
@@ -46,7 +46,7 @@ class RegistryTags(Protocol):
         """Return the tags of the registered model; none when it is not registered yet."""
         ...
 
-    def version(self, product: str, version: int) -> RegisteredVersion | None:
+    def version(self, product: str, version: int) -> RegistryEntry | None:
         """Return one version, or None."""
         ...
 

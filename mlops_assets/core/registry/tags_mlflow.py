@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlops_assets.core.registry.mlflow_client import answering_registry, mlflow_client
-from mlops_assets.core.registry.tags import RegisteredVersion, RegistryChange
+from mlops_assets.core.registry.tags import RegistryChange, RegistryEntry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +29,7 @@ class MlflowRegistryTags:
             found = client.search_registered_models(f"name = '{product}'")
         return dict(found[0].tags) if found else {}
 
-    def version(self, product: str, version: int) -> RegisteredVersion | None:
+    def version(self, product: str, version: int) -> RegistryEntry | None:
         """See `RegistryTags.version`."""
         from mlflow.exceptions import MlflowException
 
@@ -40,7 +40,7 @@ class MlflowRegistryTags:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 return None
-        return RegisteredVersion(
+        return RegistryEntry(
             version=version,
             run_id=entry.run_id or "",
             model_uri=entry.source or "",

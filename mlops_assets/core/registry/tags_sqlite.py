@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.tags import RegisteredVersion, RegistryChange
+from mlops_assets.core.registry.tags import RegistryChange, RegistryEntry
 
 _SCHEME = "sqlite:///"
 _BUSY_SECONDS = 20.0
@@ -60,7 +60,7 @@ class SqliteRegistryTags:
         with self._connected() as connection:
             return _model_tags(connection, product)
 
-    def version(self, product: str, version: int) -> RegisteredVersion | None:
+    def version(self, product: str, version: int) -> RegistryEntry | None:
         """See `RegistryTags.version`."""
         key = (_WORKSPACE, product, version)
         with self._connected() as connection:
@@ -70,7 +70,7 @@ class SqliteRegistryTags:
                 return None
             tags = connection.execute(_SELECT_VERSION_TAGS, key).fetchall()
             aliases = connection.execute(_SELECT_ALIASES, key).fetchall()
-        return RegisteredVersion(
+        return RegistryEntry(
             version=version,
             run_id=row[0] or "",
             model_uri=row[1] or "",

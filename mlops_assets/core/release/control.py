@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.tags import (
-    RegisteredVersion,
     RegistryChange,
+    RegistryEntry,
     RegistryTags,
     open_registry_tags,
 )
@@ -124,7 +124,7 @@ class ReleaseControl:
             self.tags.change(product, RegistryChange(guard=(PLAN_TAG, tags.get(PLAN_TAG)), model_tags=old))
 
 
-def model_version(product: str, entry: RegisteredVersion) -> ModelVersion:
+def model_version(product: str, entry: RegistryEntry) -> ModelVersion:
     """Return what the registry's entry says, read by the platform's own tags."""
     return ModelVersion(
         product=product,

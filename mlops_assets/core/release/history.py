@@ -11,6 +11,7 @@ import polars as pl
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.release.plan import ReleasePlan, plan_row
+from mlops_assets.core.times import UTC_TIME
 
 TABLE = "release"
 SCHEMA = {
@@ -21,7 +22,7 @@ SCHEMA = {
     "other_version": pl.Int64,
     "other_role": pl.String,
     "other_percent": pl.Int64,
-    "since": pl.Datetime("us", "UTC"),
+    "since": UTC_TIME,
     "by": pl.String,
     "reason": pl.String,
     "plan": pl.String,

@@ -1,12 +1,12 @@
 """What the follower of a host last found, as one small file that services show: `follower.json` beside the snapshot."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
+from mlops_assets.core.files import replace_text
 
 STATUS_FILE = "follower.json"
 
@@ -28,10 +28,7 @@ class FollowerStatus:
             **asdict(self),
             "last_success_at": self.last_success_at and self.last_success_at.isoformat(),
         }
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(content, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(file)
+        replace_text(file, json.dumps(content, sort_keys=True) + "\n")
 
     @classmethod
     def read(cls, file: Path) -> "FollowerStatus":

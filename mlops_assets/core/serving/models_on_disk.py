@@ -3,7 +3,6 @@
 $MLOPS_SERVING_HOME/<product>/models/<digest>/.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_assets.core.errors import PackagingError, RegistryError
+from mlops_assets.core.files import sync
 from mlops_assets.core.model.trained_model import BOOSTER_FILE, DOCUMENT_FILE, TrainedModel
 from mlops_assets.core.registry.version import ModelVersion
 
@@ -73,7 +73,7 @@ class ServedModels:
         temporary = Path(tempfile.mkdtemp(prefix=".", dir=self.folder))
         model.save(temporary)
         for file in temporary.iterdir():
-            _sync(file)
+            sync(file)
         if folder.exists():
             shutil.rmtree(folder)
         temporary.chmod(0o755)
@@ -87,11 +87,3 @@ def _signature(folder: Path) -> Signature:
     except OSError:
         return ()
     return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

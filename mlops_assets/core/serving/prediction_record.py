@@ -6,9 +6,9 @@ from typing import Literal
 import msgspec
 
 from mlops_assets.core.errors import ServingError
+from mlops_assets.core.features.online.event import Value
 
 ServedRole = Literal["champion", "challenger", "shadow"]
-Value = int | float | str | bool | None
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

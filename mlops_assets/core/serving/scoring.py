@@ -3,22 +3,23 @@
 The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import msgspec
 
 from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, PlatformError, ServingError
+from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, ScoringStore, StateChange
+from mlops_assets.core.product import Product
 from mlops_assets.core.serving.arms import ReleasedArms, ScoringArm
-from mlops_assets.core.serving.prediction_record import PredictionRecord, Value, encode_record, prediction_id
+from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record, prediction_id
 from mlops_assets.core.settings import CapturePolicy
+from mlops_assets.core.times import KNOWN_AT
 
-Event = Mapping[str, Value]
-"""One event by column; times are microseconds since the epoch, UTC."""
 ATTEMPTS = 50
 """How often a request is answered anew because another worker changed one of its entities meanwhile."""
-KNOWN_AT = "known_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ class EventFacts:
     """None for a cohort."""
     entity: str
     """Column whose value decides the arm; falls back to the id where it is null."""
+
+    @classmethod
+    def of(cls, product: Product) -> Self:
+        """The columns of a product: its first entity decides the arm, or the id where it declares none."""
+        entity = (*product.spec.entities, product.spec.id_column)[0]
+        return cls(product.spec.id_column, product.view.event_timestamp, entity)
 
 
 class ScoringRequest(msgspec.Struct, frozen=True):

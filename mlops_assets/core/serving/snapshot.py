@@ -8,12 +8,12 @@ One follower writes it, every worker reads it.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_assets.core.errors import PlatformError, ServingError
+from mlops_assets.core.files import replace_text
 from mlops_assets.core.release.plan import ReleasePlan
 
 SNAPSHOT_FILE = "plan.json"
@@ -22,7 +22,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class ServedVersion:
+class VersionOnDisk:
     """A version that an arm of the plan needs."""
 
     version: int
@@ -48,7 +48,7 @@ class ServingSnapshot:
     """
 
     plan: ReleasePlan
-    versions: Mapping[int, ServedVersion]
+    versions: Mapping[int, VersionOnDisk]
 
     def __post_init__(self) -> None:
         needed = {arm.version for arm in self.plan.arms}
@@ -66,7 +66,7 @@ class ServingSnapshot:
         """
         text = _canonical(self._document())
         content = {"format_version": FORMAT_VERSION, "digest": _digest(text), "snapshot": self._document()}
-        replace_file(file, _canonical(content) + "\n")
+        replace_text(file, _canonical(content) + "\n", is_durable=True)
 
     @classmethod
     def read(cls, file: Path) -> "ServingSnapshot":
@@ -114,29 +114,13 @@ def model_folder(serving_home: Path, product: str, digest: str) -> Path:
     return serving_home / product / MODELS_FOLDER / digest
 
 
-def replace_file(file: Path, text: str) -> None:
-    """Replace `file` by one with `text`: readers see the old or the new one whole, also after a power cut."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", newline="\n") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(output.fileno())
-    temporary.replace(file)
-    descriptor = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_version(entry: dict[str, object], folder: Path) -> ServedVersion:
+def _read_version(entry: dict[str, object], folder: Path) -> VersionOnDisk:
     content: dict[str, object] = {
         **entry,
         "feature_names": tuple(entry["feature_names"]),  # pyright: ignore[reportArgumentType]
         "folder": folder / MODELS_FOLDER / str(entry["digest"]),
     }
-    return ServedVersion(**content)  # pyright: ignore[reportArgumentType]
+    return VersionOnDisk(**content)  # pyright: ignore[reportArgumentType]
 
 
 def _canonical(content: object) -> str:

@@ -8,6 +8,7 @@ from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.labels.outcomes import newest_labels
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import StratifiedSplit
+from mlops_assets.core.times import UTC_TIME
 from mlops_assets.core.training.splits import assign_stratified_split, assign_time_split, split_windows
 
 AS_OF = "as_of"
@@ -43,7 +44,7 @@ def build_training_set(
     if as_of is None:
         raise TrainingError(f"{product.name}/training_set: a split in time needs an as-of time")
     split = assign_time_split(rows, as_of=as_of, split=spec.split, label=label)
-    return split.with_columns(pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias(AS_OF))
+    return split.with_columns(pl.lit(as_of).cast(UTC_TIME).alias(AS_OF))
 
 
 def covered_days(product: Product, *, as_of: datetime) -> tuple[date, date]:

@@ -20,9 +20,9 @@ from mlops_assets.core.contracts.contract import (
     with_known_date,
 )
 from mlops_assets.core.errors import ContractError, SchemaDriftError
+from mlops_assets.core.times import UTC_TIME
 
 NOON = datetime(2018, 4, 1, 12, tzinfo=UTC)
-UTC_TIME = pl.Datetime("us", "UTC")
 
 
 class Sale(pa.DataFrameModel):

@@ -10,10 +10,10 @@ import pytest
 from mlops_assets.core.errors import TableError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.times import UTC_TIME
 
 COMMIT = CommitInfo(run_id="run-1", code_version="7")
 NOON = datetime(2018, 4, 1, 12, tzinfo=UTC)
-UTC_TIME = pl.Datetime("us", "UTC")
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError, PackagingError
+from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore, StateChange, StoredState
 from mlops_assets.core.release.plan import Arm, Mode, ReleasePlan, Role
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms, ScoringArm
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
-from mlops_assets.core.serving.scoring import (
-    Event,
-    EventFacts,
-    OnlineScoring,
-    ScoringRequest,
-    score_silently,
-)
+from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring, ScoringRequest, score_silently
 from mlops_assets_tests.support.product_bento import SampledProduct, sampled_product
 
 NOW = 1_767_225_600_000_000  # 2026-01-01

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving.snapshot import ServedVersion, ServingSnapshot, model_folder, snapshot_file
+from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, model_folder, snapshot_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLAN = ReleasePlan("canary", (Arm(2, 95, "champion"), Arm(3, 5, "challenger")), NOON, "ann", "why", {}, 4, 1)
 
 
-def served(version: int, home: Path, threshold: float = 0.25) -> ServedVersion:
-    return ServedVersion(
+def served(version: int, home: Path, threshold: float = 0.25) -> VersionOnDisk:
+    return VersionOnDisk(
         version=version,
         digest=f"{version:064x}",
         threshold=threshold,

@@ -12,8 +12,9 @@ import polars as pl
 
 from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.features.offline.groups import compute_entity
-from mlops_assets.core.features.offline.rows import Rows, as_microseconds, event_rows, label_rows
+from mlops_assets.core.features.offline.rows import Rows, event_rows, label_rows
 from mlops_assets.core.features.view import FeatureView, Stream
+from mlops_assets.core.times import as_microseconds
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from mlops_assets.core.features.offline.layout import Block, LaidColumn, Layout
 from mlops_assets.core.features.offline.rows import Rows
 from mlops_assets.core.features.offline.windows import BlockWindows, Versions
 from mlops_assets.core.features.view import Stream, WindowFeature
+from mlops_assets.core.times import MICROSECOND
 
 THREADS = 2
-_MICROSECOND = timedelta(microseconds=1)
 _NUMPY_TYPES = {pl.Int64: np.int64, pl.Float64: np.float64}
 
 
@@ -40,7 +40,7 @@ def compute_entity(
     """
     code = as_codes(streams["events"].frame[features[0].entity])
     lookback = max(feature.delay + max(feature.windows) for feature in features)
-    layout = Layout(streams, code, asked, lookback=lookback // _MICROSECOND)
+    layout = Layout(streams, code, asked, lookback=lookback // MICROSECOND)
     groups = [_Group(group, layout) for group in _by_stream_and_delay(features)]
     values = {
         f.feature_name(w): np.empty(layout.asked_code.size, np.int64) for f in features for w in f.windows
@@ -93,7 +93,7 @@ class _Group:
 
     def __init__(self, features: Sequence[WindowFeature], layout: Layout) -> None:
         self._stream: Stream = features[0].stream
-        self._delay = features[0].delay // _MICROSECOND
+        self._delay = features[0].delay // MICROSECOND
         self._layout, self._rows = layout, layout.streams[self._stream].rows
         self._versions = self._laid_versions()
         self._numbers: dict[str, Numbers] = {}
@@ -119,14 +119,14 @@ class _Group:
             own += [column.of_queries(queries) for column in self._summed.values()]
         values: dict[str, np.ndarray] = {}
         for window in sorted({w for aggregate in self._exact for w in aggregate.feature.windows}):
-            totals = windows.totals(window // _MICROSECOND)
+            totals = windows.totals(window // MICROSECOND)
             for aggregate in self._exact:
                 if window in aggregate.feature.windows:
                     values[aggregate.feature.feature_name(window)] = aggregate.values(totals, own)
         for aggregate in self._seen:
             row_values, own_values = aggregate.inputs(times.rows, queries)
             for window in aggregate.feature.windows:
-                pairs = windows.pairs(window // _MICROSECOND)
+                pairs = windows.pairs(window // MICROSECOND)
                 values[aggregate.feature.feature_name(window)] = aggregate.values(
                     pairs, row_values, own_values
                 )

@@ -4,19 +4,18 @@ What lives here: checking the frames, ordering the versions of a row, joining la
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from mlops_assets.core.errors import FeatureError
-from mlops_assets.core.features.view import KNOWN_AT, FeatureView
+from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.times import KNOWN_AT, UTC_TIME
 
 Times = np.ndarray
 """Int64 microseconds since the epoch, UTC."""
 NEVER = np.int64(2**62)
-TIME_DTYPE = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -115,16 +114,6 @@ def _matches(event_ids: pl.Series, label_ids: pl.Series) -> tuple[np.ndarray, np
     return matched["event_row"].to_numpy(), matched["label_row"].to_numpy()
 
 
-def as_microseconds(moment: datetime) -> int:
-    """A moment as microseconds since the epoch.
-
-    Raises: FeatureError when it has no time zone.
-    """
-    if moment.tzinfo is None:
-        raise FeatureError(f"{moment} has no time zone: give UTC")
-    return pl.Series([moment], dtype=TIME_DTYPE).to_physical()[0]
-
-
 def _check_columns(
     view: FeatureView, frame: pl.DataFrame, *, stream: str, columns: list[str], times: list[str]
 ) -> None:
@@ -134,9 +123,9 @@ def _check_columns(
             f"view {view.name}: {stream} lack {', '.join(missing)}; they have {', '.join(frame.columns)}"
         )
     for column in times:
-        if frame.schema[column] != TIME_DTYPE:
+        if frame.schema[column] != UTC_TIME:
             raise FeatureError(
-                f"view {view.name}: {stream}.{column} is {frame.schema[column]}: cast it to {TIME_DTYPE}"
+                f"view {view.name}: {stream}.{column} is {frame.schema[column]}: cast it to {UTC_TIME}"
             )
     for column in (view.id_column, *times):
         if frame[column].null_count():

@@ -27,6 +27,7 @@ from mlops_assets.core.features.online.entity_state import (
     NewRow,
     with_row,
 )
+from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.features.online.generated_windows import OwnValues
 from mlops_assets.core.features.online.layout import (
     ALLOWED_LATENESS,
@@ -42,11 +43,10 @@ from mlops_assets.core.features.online.layout import (
 from mlops_assets.core.features.online.row_features import EventReader, compile_row_features, read_value
 from mlops_assets.core.features.online.window_plan import group_plans
 from mlops_assets.core.features.online.windows import EntityWindows
-from mlops_assets.core.features.view import KNOWN_AT, FeatureView
-from mlops_assets.core.serving.prediction_record import Value
+from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.times import KNOWN_AT, MICROSECOND
 
 _LARGEST_SCALED = 2**62
-_MICROSECOND = timedelta(microseconds=1)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -76,7 +76,7 @@ class OnlineFeatures:
         self.names = tuple(view.feature_names if names is None else names)
         self.empty_key = empty_key(view)
         """Key of the state that stands for an entity without one: read it beside the event's keys."""
-        self._view, self._lateness = view, lateness // _MICROSECOND
+        self._view, self._lateness = view, lateness // MICROSECOND
         reader = EventReader()
         self._time = None if view.event_timestamp is None else reader.place(view.event_timestamp, "timestamp")
         self._id = reader.place(view.id_column, "any")

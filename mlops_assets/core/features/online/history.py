@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -32,11 +31,11 @@ from mlops_assets.core.features.online.layout import (
     NULL,
     EntityLayout,
 )
-from mlops_assets.core.features.view import KNOWN_AT, FeatureView, Stream, WindowFeature
+from mlops_assets.core.features.view import FeatureView, Stream, WindowFeature
+from mlops_assets.core.times import KNOWN_AT
 
 CORRECTION_DIGEST = 0
 """Stands where a content's digest would: no request equals a correction."""
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from math import isnan
 
 from mlops_assets.core.features.view import FeatureView, Stream
+from mlops_assets.core.times import MICROSECOND
 
 FORMAT = 3
 ALLOWED_LATENESS = timedelta(days=7)
@@ -20,7 +21,6 @@ NAN_WORD = 0x7FF8000000000000
 """The bits of the one NaN that states hold."""
 EVENT_TIME, EVENT_KNOWN, EVENT_ID, EVENT_DIGEST, EVENT_VALUES = range(5)
 LABEL_TIME, LABEL_KNOWN, LABEL_ID, LABEL_VALUES = range(4)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _layout(view: FeatureView, entity: str) -> EntityLayout:
     features = [feature for feature in view.window_features if feature.entity == entity]
     lookback = max(feature.delay + max(feature.windows) for feature in features)
     return EntityLayout(
-        entity, lookback // _MICROSECOND, _columns(view, entity, "events"), _columns(view, entity, "labels")
+        entity, lookback // MICROSECOND, _columns(view, entity, "events"), _columns(view, entity, "labels")
     )
 
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.features.offline.rows import as_microseconds
 from mlops_assets.core.features.online.entity_state import (
     empty_state,
 )
@@ -19,9 +18,8 @@ from mlops_assets.core.features.online.layout import (
     entity_layouts,
 )
 from mlops_assets.core.features.online.merge import merged_state
-from mlops_assets.core.features.view import KNOWN_AT, FeatureView
-
-_MICROSECOND = timedelta(microseconds=1)
+from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.times import KNOWN_AT, MICROSECOND, as_microseconds
 
 
 def build_states(
@@ -44,7 +42,7 @@ def build_states(
     is_recent = pl.col(str(view.event_timestamp)) > as_of - lateness - view.lookback
     labels = None if labels is None else labels.filter(is_known)
     known = history(view, events.filter(is_known & is_recent), labels)
-    horizon = as_microseconds(as_of) - lateness // _MICROSECOND
+    horizon = as_microseconds(as_of) - lateness // MICROSECOND
     yield empty_key(view), empty_state(horizon)
     for layout in entity_layouts(view):
         yield from states_of(view, layout, known, horizon=horizon)

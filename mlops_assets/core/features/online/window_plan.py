@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from mlops_assets.core.features.online.layout import EVENT_VALUES, LABEL_VALUES, EntityLayout, StreamColumns
 from mlops_assets.core.features.view import FeatureView, WindowFeature
-
-_MICROSECOND = timedelta(microseconds=1)
+from mlops_assets.core.times import MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,9 @@ def _plan(features: list[WindowFeature], layout: EntityLayout, places: dict[str,
             if feature.feature_name(window) in places
         ]
         cells.append(ColumnCells(kind, position, word, tuple(of_windows)))
-    lengths = tuple(window // _MICROSECOND for window in windows)
+    lengths = tuple(window // MICROSECOND for window in windows)
     objects_from = 2 + (len(layout.events.objects) if is_labels else 0)
-    return GroupPlan(is_labels, features[0].delay // _MICROSECOND, lengths, tuple(cells), objects_from)
+    return GroupPlan(is_labels, features[0].delay // MICROSECOND, lengths, tuple(cells), objects_from)
 
 
 def _cell(feature: WindowFeature, window: int, place: int) -> WindowCell:

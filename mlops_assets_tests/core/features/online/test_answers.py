@@ -15,11 +15,12 @@ from mlops_assets.core.features.online.executor import OnlineFeatures
 from mlops_assets.core.features.online.layout import entity_layouts
 from mlops_assets.core.features.online.states import build_states, merge_state
 from mlops_assets.core.features.view import FeatureView, RowFeature, WindowFeature
+from mlops_assets.core.times import as_microseconds
 from mlops_assets.products.fraud_detection.features import VIEW as FRAUD_VIEW
 from mlops_assets.products.mortality_risk.features import VIEW as MORTALITY_VIEW
 from mlops_assets_tests.core.features.offline.test_executor import EPOCH, HOUR, TICK, VIEW, event, frames
 from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
-from mlops_assets_tests.support.online_world import OnlineWorld, bits, microseconds
+from mlops_assets_tests.support.online_world import OnlineWorld, bits
 
 FIRST = event(1, 0, amount=3.0)
 
@@ -75,7 +76,7 @@ def test_a_loaded_event_is_known_too_and_answered_as_of_its_own_time():
     world = OnlineWorld(VIEW)
     world.load([FIRST, event(2, 1)], [], as_of=EPOCH + 2 * HOUR)
     answer = world.serve(FIRST)
-    assert (answer.states, answer.known_at) == (None, microseconds(EPOCH))
+    assert (answer.states, answer.known_at) == (None, as_microseconds(EPOCH))
     with pytest.raises(KnownEventError):
         world.serve(replace(FIRST, amount=4.0))
 
@@ -84,7 +85,7 @@ def test_a_late_event_is_known_from_when_its_entity_was_last_scored():
     world = OnlineWorld(VIEW)
     served(world, event(1, 4))
     late = world.serve(event(2, 3))
-    assert late.known_at == microseconds(EPOCH + 4 * HOUR)
+    assert late.known_at == as_microseconds(EPOCH + 4 * HOUR)
     assert served(world, replace(event(3, 4)))["count_others_2h"] == 0
     assert (
         served(world, replace(event(4, 0), event_timestamp=EPOCH + 4 * HOUR + TICK))["count_others_2h"] == 3
@@ -248,7 +249,7 @@ def test_states_have_the_same_bytes_on_machines_of_either_byte_order():
     events, labels = frames([FIRST, event(2, 1)], [LabelVersion(1, EPOCH + HOUR, 1)])
     ours = dict(build_states(VIEW, events, labels, as_of=EPOCH + 2 * HOUR))
     words = struct.unpack("<4q", ours[OnlineFeatures(VIEW).keys(VALID)[0]][48:80])
-    assert words[:2] == (microseconds(EPOCH), microseconds(EPOCH + HOUR))
+    assert words[:2] == (as_microseconds(EPOCH), as_microseconds(EPOCH + HOUR))
     assert entity_state.swapped(entity_state.swapped(struct.pack("=q", 5))) == struct.pack("=q", 5)
     assert entity_state.swapped(struct.pack("<q", 5)) == struct.pack(">q", 5)
 
@@ -256,7 +257,7 @@ def test_states_have_the_same_bytes_on_machines_of_either_byte_order():
 def test_the_fraud_view_is_answered_whole():
     features = OnlineFeatures(FRAUD_VIEW)
     assert features.names == FRAUD_VIEW.feature_names
-    at = microseconds(EPOCH)
+    at = as_microseconds(EPOCH)
     event = {
         "transaction_id": 1,
         "event_timestamp": at,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mlops_assets.core.errors import InvalidEventError
 from mlops_assets.core.features.expressions import Expression, col
 from mlops_assets.core.features.online.row_features import EventReader, compile_row_features
+from mlops_assets.core.times import as_microseconds
 from mlops_assets_tests.core.features.test_expressions import bits, expressions, rows
-from mlops_assets_tests.support.online_world import microseconds
 
 
 def computed(features: list[Expression], event: Mapping[str, object], windows: Mapping[str, float | None]):
@@ -28,7 +28,7 @@ def computed(features: list[Expression], event: Mapping[str, object], windows: M
 @given(st.lists(expressions, min_size=1, max_size=4), rows)
 def test_compiled_row_features_have_the_bits_of_their_definition(features: list[Expression], row: dict):
     assume(not any(isinstance(value, float) and isinf(value) for value in row.values()))
-    event = row | {"t": None if row["t"] is None else microseconds(row["t"])}
+    event = row | {"t": None if row["t"] is None else as_microseconds(row["t"])}
     expected = [feature.evaluate(row) for feature in features]
     found = computed(features, event, {})
     assert [bits(value) for value in found] == [

@@ -1,0 +1,43 @@
+"""How a file is put in the place of another in one step, so that a reader sees the old one or the new one whole."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def replace_file(file: Path, write: Callable[[Path], object], *, is_durable: bool = False) -> Path:
+    """Let `write` fill a file beside `file`, then put it in `file`'s place; return `file`.
+
+    A killed process leaves `file` as it was, and perhaps a hidden file of its process id beside it. With `is_durable`
+    the new content also survives a power cut that follows; without, nothing waits for the disk.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        if is_durable:
+            sync(partial)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    if is_durable:
+        sync(file.parent)
+    return file
+
+
+def replace_text(file: Path, text: str, *, is_durable: bool = False) -> Path:
+    """Put `text` as UTF-8 in the place of `file`'s content; see `replace_file`."""
+    return replace_file(
+        file,
+        lambda partial: partial.write_text(text, encoding="utf-8", newline="\n"),
+        is_durable=is_durable,
+    )
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,26 @@
+"""Times as the platform keeps them: UTC, to the microsecond, and the column that says when a fact was known."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from mlops_assets.core.errors import FeatureError
+
+KNOWN_AT = "known_at"
+"""Column of the time from which the platform could know a row."""
+UTC_TIME = pl.Datetime("us", "UTC")
+"""Type of every column of times."""
+MICROSECOND = timedelta(microseconds=1)
+RFC_3339 = "%Y-%m-%dT%H:%M:%S%.6fZ"
+"""Format of a UTC time in JSON (RFC 3339), as Polars' `strftime` takes it."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_microseconds(moment: datetime) -> int:
+    """Return whole microseconds since 1970-01-01, UTC: how a time of `UTC_TIME` is stored.
+
+    Raises: FeatureError when it has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise FeatureError(f"{moment} has no time zone: give UTC")
+    return (moment - _EPOCH) // MICROSECOND

@@ -22,7 +22,8 @@ from benchmarks.result import print_json, print_table
 from mlops_assets.commands.drill.home import PRODUCT, DrillHome, make_drill_home
 from mlops_assets.core.bento.build import BuiltBento, bento_environment, built_bento
 from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
-from mlops_assets.core.bento.smoke import served, smoke_test
+from mlops_assets.core.bento.server import served
+from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
 
 ABSENT = ("mlops_assets", "dagster", "sqlalchemy", "flask", "deltalake", "pandas", "pyarrow")

@@ -25,7 +25,7 @@ import httpx
 
 from benchmarks.result import print_json, print_table
 from benchmarks.rollback.setup import PRODUCT, SetUp, set_up
-from mlops_assets.core.bento.smoke import served
+from mlops_assets.core.bento.server import served
 
 SETTLE_SECONDS = 3.0
 """The load goes on for so long after the last switch, to see an answer that comes late."""

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from benchmarks.serving.setup import Served
-from mlops_assets.core.bento.smoke import served_environment, start_server, stop_server
+from mlops_assets.core.bento.server import served_environment, start_server, stop_server
 
 SERVER_CORE, LOAD_CORE = 0, 1
 START_SECONDS = 180.0

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mlops_assets.commands.dev import require_free
 from mlops_assets.core.bento.build import BuiltBento, built_bento
-from mlops_assets.core.bento.smoke import LOOPBACK, served_environment, start_server, stop_server
+from mlops_assets.core.bento.server import LOOPBACK, served_environment, start_server, stop_server
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.version import BENTO_TAG
 from mlops_assets.core.release.control import ReleaseControl

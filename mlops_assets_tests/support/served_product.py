@@ -10,7 +10,7 @@ import httpx
 
 from mlops_assets.core.bento.build import BuiltBento
 from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
-from mlops_assets.core.bento.smoke import served
+from mlops_assets.core.bento.server import served
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record

@@ -14,7 +14,7 @@ import psutil
 
 from mlops_assets.commands.drill.home import PRODUCT, DrillHome
 from mlops_assets.commands.drill.load import DrillLoad, LoadAnswer
-from mlops_assets.core.bento.smoke import served
+from mlops_assets.core.bento.server import served
 from mlops_assets.core.parity.compare import ParityReport, compare
 from mlops_assets.core.parity.replay import captured_events, replay_of
 from mlops_assets.core.predictions.captured import LandingTable

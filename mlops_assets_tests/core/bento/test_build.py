@@ -16,7 +16,8 @@ import yaml
 from mlops_assets.core.bento import build as packaging
 from mlops_assets.core.bento.build import BuiltBento, build_bento
 from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
-from mlops_assets.core.bento.smoke import HOME_VARIABLE, served, smoke_test
+from mlops_assets.core.bento.server import HOME_VARIABLE, served
+from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.model.trained_model import TrainedModel

@@ -1,15 +1,19 @@
 """The BentoML service of one bento: events in, calibrated probabilities out, everything captured."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bentoml
+import msgspec
 
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.manifest import BentoManifest
-from serving.http_app import FastLane, HttpApp
+from serving.http.app import Endpoint, FastLane, Handler, HttpAnswer, HttpApp, HttpRequest
+
+if TYPE_CHECKING:
+    from serving.worker import Worker
 
 
 def make_service(manifest_file: Path) -> Any:
@@ -24,13 +28,11 @@ def make_service(manifest_file: Path) -> Any:
 
     @bentoml.service(name=manifest.product, description=manifest.title, workers=1, traffic={"timeout": 30})
     class Scoring:
-        """Scores events; its endpoints are in front of BentoML's own (serving/http_app.py says why)."""
+        """Scores events; its endpoints are in front of BentoML's own (serving/http/app.py says why)."""
 
         stored_model = bentoml.models.BentoModel(manifest.model_tag)
 
         def __init__(self) -> None:
-            from serving.application import open_application
-
             model = _load(Path(self.stored_model.path), manifest)
             own = LoadedVersion(manifest.version, model, manifest.threshold)
             self.worker = open_application(lane, manifest, own, is_first=_is_first_worker())
@@ -51,6 +53,51 @@ def make_service(manifest_file: Path) -> Any:
     middleware: Any = FastLane  # BentoML's protocol describes a function, and takes a class as Starlette does
     Scoring.add_asgi_middleware(middleware, lane=lane)
     return Scoring
+
+
+def open_application(
+    app: HttpApp, manifest: BentoManifest, own: LoadedVersion, *, is_first: bool
+) -> "Worker":
+    """Open the worker and let `app` answer with it: its own endpoints, the Open Inference Protocol's, and their page.
+
+    Raises: PackagingError as `Worker` does.
+    """
+    # What only a worker needs: BentoML's supervisor imports this module too.
+    from serving.http.open_inference import OpenInference
+    from serving.http.openapi import openapi_document
+    from serving.worker import Worker
+
+    worker = Worker(manifest, own, is_first=is_first)
+    product, spec = worker.product, worker.product.spec
+    protocol = OpenInference(
+        product.name,
+        version=manifest.model_tag,
+        types=worker.types,
+        lane=worker.lane,
+        is_ready=worker.is_ready,
+    )
+    document = openapi_document(
+        title=spec.title,
+        description=spec.description,
+        version=manifest.model_tag,
+        product=product.name,
+        types=worker.types,
+        example=worker.example,
+    )
+    page = Endpoint("/docs.json", {"GET": _constant(msgspec.json.encode(document))})
+    app.serve(
+        {**worker.endpoints.routes(), **protocol.routes(), "/docs.json": page},
+        find=protocol.find,
+        observe=worker.metrics.answered,
+    )
+    return worker
+
+
+def _constant(content: bytes) -> Handler:
+    async def answer(_: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(content)
+
+    return answer
 
 
 def _is_first_worker() -> bool:

@@ -19,8 +19,8 @@ from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
-from serving.endpoints import ProductEndpoints, StoreFacts
 from serving.event_types import EventTypes, example_event
+from serving.http.endpoints import ProductEndpoints, StoreFacts
 from serving.live_release import POLL_SECONDS, LiveRelease
 from serving.metrics import ServingMetrics
 from serving.scoring_lane import ScoringLane

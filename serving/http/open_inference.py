@@ -15,10 +15,10 @@ import numpy as np
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.serving.scoring import OnlineScoring
-from serving.answers import Prediction
 from serving.event_types import EventTypes
-from serving.http_app import Endpoint, Handler, HttpAnswer, HttpRequest
-from serving.refusals import Problem, RefusedRequestError, refused
+from serving.http.app import Endpoint, Handler, HttpAnswer, HttpRequest
+from serving.http.errors import Problem, RefusedRequestError, refused
+from serving.http.responses import Prediction
 from serving.scoring_lane import ScoringLane
 
 PLATFORM = "lightgbm"

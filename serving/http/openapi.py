@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from serving.answers import Explanation, Prediction, Release
 from serving.event_types import MAXIMUM_EVENTS, EventTypes
-from serving.open_inference import InferRequest
-from serving.refusals import Refusal
+from serving.http.errors import Refusal
+from serving.http.open_inference import InferRequest
+from serving.http.responses import Explanation, Prediction, Release
 
 _REFERENCE = "#/components/schemas/{name}"
 _REFUSALS = {

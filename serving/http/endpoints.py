@@ -17,7 +17,10 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
-from serving.answers import (
+from serving.event_types import EventTypes
+from serving.http.app import Endpoint, HttpAnswer, HttpRequest, require_json
+from serving.http.errors import Problem, RefusedRequestError, refused
+from serving.http.responses import (
     Contribution,
     Explanation,
     Prediction,
@@ -25,10 +28,7 @@ from serving.answers import (
     ServedArm,
     ServedFeatureAnswer,
 )
-from serving.event_types import EventTypes
-from serving.http_app import Endpoint, HttpAnswer, HttpRequest, require_json
 from serving.live_release import LiveRelease
-from serving.refusals import Problem, RefusedRequestError, refused
 from serving.scoring_lane import ScoringLane
 
 PAGE = 1000

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.features.views import PUBLISHED_VIEW
-from mlops_assets.core.features.offline.executor import compute_features, feature_blocks
+from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.products.fraud_detection.features import LABEL_DELAY
 from mlops_assets.products.fraud_detection.simulator import Simulation, simulate_day
 
@@ -48,15 +48,17 @@ def compute(folder: Path) -> dict[str, float]:
         datetime.combine(datetime.fromisoformat(d), time_of_day(), UTC) for d in (days[0], days[-1])
     )
     rows, began = 0, time.perf_counter()
-    for block in feature_blocks(PUBLISHED_VIEW, start=start, end=last + DAY, block=BLOCK):
-        first = max(block.history_start, start)
-        dates = [f"{first + DAY * n:%Y-%m-%d}" for n in range(-(-(block.end - first) // DAY))]
+    for number in range(-(-(last + DAY - start) // BLOCK)):
+        block_start = start + number * BLOCK
+        block_end = min(block_start + BLOCK, last + DAY)
+        first = max(block_start - PUBLISHED_VIEW.lookback, start)
+        dates = [f"{first + DAY * n:%Y-%m-%d}" for n in range(-(-(block_end - first) // DAY))]
         events, labels = (
             pl.read_parquet([folder / f"{name}_{date}.parquet" for date in dates])
             for name in ("events", "labels")
         )
-        features = compute_features(PUBLISHED_VIEW, events, labels, start=block.start, end=block.end)
-        features.write_parquet(folder / f"features_{block.start:%Y-%m-%d}.parquet")
+        features = compute_features(PUBLISHED_VIEW, events, labels, start=block_start, end=block_end)
+        features.write_parquet(folder / f"features_{block_start:%Y-%m-%d}.parquet")
         rows += features.height
     seconds = time.perf_counter() - began
     return {"rows": rows, "seconds": seconds, "peak_rss_gib": peak_rss_gib()}

@@ -30,7 +30,7 @@ VOLATILE = {"run_id", "model_uri", "seconds"}
 
 
 class Teller:
-    """The process that tells stories, see story_process.py."""
+    """The process that tells stories, see support/processes/story.py."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -54,7 +54,7 @@ class Teller:
 
 @pytest.fixture
 def teller(tmp_path: Path) -> Iterator[Teller]:
-    command = [sys.executable, "-m", "mlops_assets_tests.support.story_process"]
+    command = [sys.executable, "-m", "mlops_assets_tests.support.processes.story"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True

@@ -13,7 +13,7 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.release.plan import Arm, release
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
-from mlops_assets_tests.support.mlflow_server import MlflowServer
+from mlops_assets_tests.support.processes.mlflow_server import MlflowServer
 from mlops_assets_tests.support.small_registry import NOON, PRODUCT, VIEW, SmallRegistry, make_small_registry
 from serving.plan_follower import PlanFollower
 

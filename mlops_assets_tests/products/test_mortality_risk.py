@@ -6,7 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.contracts.contract import apply_contract, check_schema, event_columns
+from mlops_assets.core.contracts.contract import apply_contract, conform, event_columns
 from mlops_assets.core.errors import SchemaDriftError, SourceError
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import SourceContext
@@ -182,7 +182,7 @@ def test_a_changed_csv_is_named_as_schema_drift(
     path = write_csv(sample(2).events, tmp_path / "cohort.csv")
     change(pl.read_csv(path, infer_schema=False)).write_csv(path)
     with pytest.raises(SchemaDriftError, match=named):
-        check_schema(read_patients(path), EventSchema, subject="test")
+        conform(read_patients(path), EventSchema, subject="test")
 
 
 def test_a_missing_file_and_an_unknown_option_say_what_is_wrong(tmp_path: Path):

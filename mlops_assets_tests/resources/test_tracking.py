@@ -17,7 +17,7 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.artifacts import INPUTS_TAG
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
 from mlops_assets.resources.tracking import ROOT_RUN_TAG, TrackingResource
-from mlops_assets_tests.support import tracking_location as location
+from mlops_assets_tests.support.processes import tracking_location as location
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -242,7 +242,7 @@ def test_a_run_whose_process_died_is_closed_afterwards_and_only_that_one(
     client: MlflowClient, tracking: TrackingResource
 ) -> None:
     code = (
-        "import dagster as dg, sys; from mlops_assets_tests.resources import tracking_location as t;"
+        "import dagster as dg, sys; from mlops_assets_tests.support.processes import tracking_location as t;"
         "dg.materialize([t.model, t.evaluation], resources={'tracking': t.tracking()})"
     )
     child = subprocess.run(

@@ -131,15 +131,6 @@ def with_known_date(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col("known_at").dt.convert_time_zone("UTC").dt.date().alias("known_date"))
 
 
-def check_schema(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: str) -> None:
-    """Compare the frame's columns and types with the contract; `subject` names product and asset in messages.
-
-    Raises: SchemaDriftError listing new, missing and retyped columns. A type from which `conform` casts these
-    very values without loss is no drift.
-    """
-    conform(frame, schema, subject=subject)
-
-
 def conform(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: str) -> pl.DataFrame:
     """Return the contract's columns in its order and types, then the platform's; only lossless casts are
     made.

@@ -136,14 +136,6 @@ class EvaluationResult:
         )
 
     @property
-    def slice_differences(self) -> pl.DataFrame:
-        """`differences` in each group, for the contenders of gates that judge slices."""
-        return self.of_kind("slice_difference").select(
-            "slice", "group", pl.col("against").alias("contender"), "rows", "positives", "metric", "value",
-            "low", "high", "is_enough",
-        )  # fmt: skip
-
-    @property
     def fairness(self) -> pl.DataFrame:
         """attribute, group, rows, positives, is_enough and one column per rate: the candidate at the
         threshold.
@@ -154,17 +146,6 @@ class EvaluationResult:
         )
         missing = [pl.lit(None, pl.Float64).alias(c) for c in FAIRNESS_METRICS if c not in wide.columns]
         return wide.with_columns(missing).select(*index, *FAIRNESS_METRICS).rename({"slice": "attribute"})
-
-    @property
-    def fairness_gaps(self) -> pl.DataFrame:
-        """attribute, metric, value, low, high: largest difference between groups that have enough rows.
-
-        `rows` and `positives` are those of the smallest such group.
-        """
-        return self.of_kind("fairness_gap").select(
-            pl.col("slice").alias("attribute"), "metric", "value", "low", "high", "rows", "positives",
-            "degenerate", "is_enough",
-        )  # fmt: skip
 
     def of_kind(self, kind: Kind) -> pl.DataFrame:
         """The estimates of one kind, all columns."""

@@ -1,7 +1,7 @@
 """Row expressions: a small closed language in which features and baselines are declared once, computed twice.
 
-`Expression.to_polars` computes a whole frame (offline), `Expression.evaluate` one row (online), with the same
-bits. What lives here: how an expression is written, read and run.
+`Expression.over` computes a whole frame (offline); `core/features/online/row_features.py` compiles the same for one
+event after another (online), with the same bits.
 
 Values
 - A number is a Float64: integers, booleans and flags are converted on entry. NaN counts as null, so 0/0 is
@@ -13,7 +13,7 @@ Values
   `maximum` give the left one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
 
@@ -25,7 +25,6 @@ from mlops_assets.core.features.operations import (
     OPERATIONS,
     Kind,
     Scalar,
-    as_operand,
     as_operand_column,
     category_index,
     is_kind,
@@ -38,28 +37,6 @@ class Expression:
 
     == builds a comparison, as in Polars: two expressions are compared by their text, `str(expression)`.
     """
-
-    def to_polars(self) -> pl.Expr:
-        """The expression over a frame's columns, in which a missing number is null, never NaN.
-
-        For lazy queries; on a frame at hand `over` is better: it checks, and computes each part once, while
-        Polars is handed an operand as often as its operation names it.
-        """
-        raise NotImplementedError
-
-    def evaluate(self, row: Mapping[str, object]) -> object:
-        """The expression over one row, given by column name; bit for bit what `over` gives for that row.
-
-        Raises: FeatureError for a missing column, a value of the wrong type or an unknown category.
-        """
-        try:
-            return as_operand(self.operand(row), "number" if self.dtype == pl.Float64 else "any")
-        except FeatureError as error:
-            raise FeatureError(f"{self}: {error}") from error
-
-    def operand(self, row: Mapping[str, object]) -> object:
-        """The value as another operation takes it: that of a column as it stands in the row."""
-        raise NotImplementedError
 
     @property
     def dtype(self) -> type[pl.DataType]:
@@ -183,20 +160,9 @@ class Column(Expression):
 
     name: str
 
-    def to_polars(self) -> pl.Expr:
-        """The column."""
-        return pl.col(self.name)
-
     def series(self, frame: pl.DataFrame) -> pl.Series:
         """The column."""
         return frame.get_column(self.name)
-
-    def operand(self, row: Mapping[str, object]) -> object:
-        """The row's value; NaN is None."""
-        if self.name not in row:
-            raise FeatureError(f"no column {self.name}; the row has {', '.join(row)}")
-        value = row[self.name]
-        return None if isinstance(value, float) and isnan(value) else value
 
     def __str__(self) -> str:
         return self.name
@@ -208,17 +174,9 @@ class Literal(Expression):
 
     value: Scalar
 
-    def to_polars(self) -> pl.Expr:
-        """The constant, one value for all rows."""
-        return pl.lit(self.value)
-
     def series(self, frame: pl.DataFrame) -> pl.Series:
         """The constant, once per row."""
         return pl.repeat(self.value, frame.height, dtype=self.dtype(), eager=True)
-
-    def operand(self, row: Mapping[str, object]) -> object:
-        """The constant."""
-        return self.value
 
     @property
     def dtype(self) -> type[pl.DataType]:
@@ -237,34 +195,17 @@ class Applied(Expression):
     operands: tuple[Expression, ...]
     arguments: tuple[object, ...] = ()
 
-    def to_polars(self) -> pl.Expr:
-        """The operation's Polars form."""
-        return self._applied_to([operand.to_polars() for operand in self.operands])
-
-    def _applied_to(self, operands: list[pl.Expr]) -> pl.Expr:
-        operation = OPERATIONS[self.operation]
-        columns = [as_operand_column(operand, operation.operands) for operand in operands]
-        result = operation.to_polars(*columns, *self.arguments)
-        return result.fill_nan(None) if operation.dtype == pl.Float64 else result.cast(operation.dtype)
-
     def series(self, frame: pl.DataFrame) -> pl.Series:
         """The operation's Polars form over its operands' columns."""
         operands = pl.DataFrame([x.series(frame).alias(str(at)) for at, x in enumerate(self.operands)])
         if self.operation == "category":
             for text in operands["0"].drop_nulls().unique().sort():
                 category_index(text, *self.arguments)  # pyright: ignore[reportArgumentType]
-        return operands.select(self._applied_to([pl.col(name) for name in operands.columns])).to_series()
-
-    def operand(self, row: Mapping[str, object]) -> object:
-        """The operation's form over values."""
         operation = OPERATIONS[self.operation]
-        values = [as_operand(operand.operand(row), operation.operands) for operand in self.operands]
-        if not operation.sees_null and any(value is None for value in values):
-            return None
-        result = operation.apply(*values, *self.arguments)
-        if isinstance(result, float) and isnan(result):
-            return None
-        return int(result) if isinstance(result, bool) else result
+        columns = [as_operand_column(pl.col(name), operation.operands) for name in operands.columns]
+        result = operation.to_polars(*columns, *self.arguments)
+        result = result.fill_nan(None) if operation.dtype == pl.Float64 else result.cast(operation.dtype)
+        return operands.select(result).to_series()
 
     @property
     def dtype(self) -> type[pl.DataType]:

@@ -1,12 +1,8 @@
-"""The operations of the row-expression language, each in two forms that give the same bits.
-
-What lives here: per operation, its Polars form over columns and its Python form over values.
-"""
+"""The operations of the row-expression language, each in two forms that give the same bits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from math import copysign, inf, isnan
+from math import copysign, inf
 from typing import Literal
 
 import polars as pl
@@ -15,6 +11,11 @@ from mlops_assets.core.errors import FeatureError
 
 Scalar = int | float | str | bool
 Kind = Literal["number", "text", "timestamp", "any"]
+_HOUR = 3_600_000_000
+"""Microseconds."""
+_DAY = 24 * _HOUR
+_EPOCH_WEEKDAY = 3
+"""1970-01-01 was a Thursday, counted from Monday as 0."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +25,13 @@ class Operation:
     name: str
     operands: Kind
     to_polars: Callable[..., pl.Expr]
-    apply: Callable[..., object]
-    """The same over values; it sees no null operand unless `sees_null`."""
+    python: str | Callable[..., object]
+    """The same over one row's values: the source of an expression over operands and arguments by place, or a function.
+
+    Numbers are float, timestamps microseconds since 1970, UTC; no operand is None unless `sees_null`.
+    """
     dtype: type[pl.DataType] = pl.Float64
     sees_null: bool = False
-
-
-def as_operand(value: object, kind: Kind) -> object:
-    """A row's value as an operand of the kind: numbers as float with NaN as None, timestamps in UTC.
-
-    Raises: FeatureError when the value is of another kind.
-    """
-    if value is None or kind == "any":
-        return value
-    if kind == "number" and isinstance(value, (int, float)):
-        converted = float(value)
-        return None if isnan(converted) else converted
-    if kind == "text" and isinstance(value, str):
-        return value
-    if kind == "timestamp" and isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value
-    raise FeatureError(f"needs a {kind}, but got {value!r}")
 
 
 def is_kind(dtype: pl.DataType, kind: Kind) -> bool:
@@ -59,7 +46,10 @@ def is_kind(dtype: pl.DataType, kind: Kind) -> bool:
 
 
 def as_operand_column(column: pl.Expr, kind: Kind) -> pl.Expr:
-    """The Polars form of `as_operand`; a column of another kind fails when the frame is computed."""
+    """A column as an operand of the kind: numbers as Float64, timestamps in UTC.
+
+    A column of another kind fails when the frame is computed.
+    """
     if kind == "number":
         return column.cast(pl.Float64)
     if kind == "timestamp":
@@ -114,49 +104,49 @@ def _fill(column: pl.Expr, value: Scalar) -> pl.Expr:
 
 def _hour(timestamp: pl.Expr) -> pl.Expr:
     # `dt.hour` splits each time into its calendar parts, five times as slow; hours of UTC need none of them.
-    return timestamp.dt.epoch("us") // 3_600_000_000 % 24
+    return timestamp.dt.epoch("us") // _HOUR % 24
 
 
 _NUMBERS: tuple[Operation, ...] = (
-    Operation("+", "number", lambda a, b: a + b, lambda a, b: a + b),
-    Operation("-", "number", lambda a, b: a - b, lambda a, b: a - b),
-    Operation("*", "number", lambda a, b: a * b, lambda a, b: a * b),
+    Operation("+", "number", lambda a, b: a + b, "{0} + {1}"),
+    Operation("-", "number", lambda a, b: a - b, "{0} - {1}"),
+    Operation("*", "number", lambda a, b: a * b, "{0} * {1}"),
     Operation("/", "number", _divide_columns, _divide),
-    Operation("minimum", "number", _minimum, lambda a, b: a if a <= b else b),
-    Operation("maximum", "number", _maximum, lambda a, b: a if a >= b else b),
-    Operation("cast_float", "number", lambda a: a, lambda a: a),
+    Operation("minimum", "number", _minimum, "{0} if {0} <= {1} else {1}"),
+    Operation("maximum", "number", _maximum, "{0} if {0} >= {1} else {1}"),
+    Operation("cast_float", "number", lambda a: a, "{0}"),
     Operation("fill_null", "number", _fill, lambda a, v: float(v) if a is None else a, sees_null=True),
 )
 _COMPARISONS: tuple[Operation, ...] = (
-    Operation("<", "number", lambda a, b: a < b, lambda a, b: a < b, pl.Int8),
-    Operation("<=", "number", lambda a, b: a <= b, lambda a, b: a <= b, pl.Int8),
-    Operation(">", "number", lambda a, b: a > b, lambda a, b: a > b, pl.Int8),
-    Operation(">=", "number", lambda a, b: a >= b, lambda a, b: a >= b, pl.Int8),
-    Operation("==", "number", lambda a, b: a == b, lambda a, b: a == b, pl.Int8),
-    Operation("!=", "number", lambda a, b: a != b, lambda a, b: a != b, pl.Int8),
-    Operation(
-        "&", "number", lambda a, b: _both(a, b, (a != 0) & (b != 0)), lambda a, b: a != 0 and b != 0, pl.Int8
-    ),
-    Operation(
-        "|", "number", lambda a, b: _both(a, b, (a != 0) | (b != 0)), lambda a, b: a != 0 or b != 0, pl.Int8
-    ),
-    Operation("is_null", "any", lambda a: a.is_null(), lambda a: a is None, pl.Int8, sees_null=True),
+    Operation("<", "number", lambda a, b: a < b, "{0} < {1}", pl.Int8),
+    Operation("<=", "number", lambda a, b: a <= b, "{0} <= {1}", pl.Int8),
+    Operation(">", "number", lambda a, b: a > b, "{0} > {1}", pl.Int8),
+    Operation(">=", "number", lambda a, b: a >= b, "{0} >= {1}", pl.Int8),
+    Operation("==", "number", lambda a, b: a == b, "{0} == {1}", pl.Int8),
+    Operation("!=", "number", lambda a, b: a != b, "{0} != {1}", pl.Int8),
+    Operation("&", "number", lambda a, b: _both(a, b, (a != 0) & (b != 0)), "{0} != 0 and {1} != 0", pl.Int8),
+    Operation("|", "number", lambda a, b: _both(a, b, (a != 0) | (b != 0)), "{0} != 0 or {1} != 0", pl.Int8),
+    Operation("is_null", "any", lambda a: a.is_null(), "{0} is None", pl.Int8, sees_null=True),
 )
 _TIMESTAMPS: tuple[Operation, ...] = (
     Operation(
-        "is_weekend", "timestamp", lambda a: a.dt.weekday() >= 6, lambda a: a.isoweekday() >= 6, pl.Int8
+        "is_weekend",
+        "timestamp",
+        lambda a: a.dt.weekday() >= 6,
+        f"({{0}} // {_DAY} + {_EPOCH_WEEKDAY}) % 7 >= 5",
+        pl.Int8,
     ),
     Operation(
         "hour_between",
         "timestamp",
         lambda a, start, end: _hour(a).is_between(start, end, closed="left"),
-        lambda a, start, end: start <= a.hour < end,
+        f"{{1}} <= {{0}} % {_DAY} // {_HOUR} < {{2}}",
         pl.Int8,
     ),
 )
 _TEXTS: tuple[Operation, ...] = (
-    Operation("text ==", "text", lambda a, b: a == b, lambda a, b: a == b, pl.Int8),
-    Operation("text !=", "text", lambda a, b: a != b, lambda a, b: a != b, pl.Int8),
+    Operation("text ==", "text", lambda a, b: a == b, "{0} == {1}", pl.Int8),
+    Operation("text !=", "text", lambda a, b: a != b, "{0} != {1}", pl.Int8),
     Operation("text fill_null", "text", _fill, lambda a, v: v if a is None else a, pl.String, sees_null=True),
     Operation("category", "text", _category, category_index, pl.Int64),
 )

@@ -109,11 +109,6 @@ def snapshot_file(serving_home: Path, product: str) -> Path:
     return serving_home / product / SNAPSHOT_FILE
 
 
-def model_folder(serving_home: Path, product: str, digest: str) -> Path:
-    """Return where the files of the model with this digest lie."""
-    return serving_home / product / MODELS_FOLDER / digest
-
-
 def _read_version(entry: dict[str, object], folder: Path) -> VersionOnDisk:
     content: dict[str, object] = {
         **entry,

@@ -12,7 +12,6 @@ from pandera.api.polars.model_config import BaseConfig
 
 from mlops_assets.core.contracts.contract import (
     apply_contract,
-    check_schema,
     conform,
     describe_columns,
     event_columns,
@@ -182,7 +181,7 @@ def test_every_row_is_judged_as_by_hand(rows: list[tuple]) -> None:
 def test_drift_lists_new_missing_and_retyped_columns_and_what_to_do() -> None:
     drifted = frame(row(1)).drop("colour").with_columns(pl.col("amount_usd").cast(pl.String), size=pl.lit(1))
     with pytest.raises(SchemaDriftError) as caught:
-        check_schema(drifted, Sale, subject="shop/raw_events")
+        conform(drifted, Sale, subject="shop/raw_events")
     text = str(caught.value)
     assert text.startswith("shop/raw_events: the columns differ from the contract Sale:")
     assert "new column size: Int32" in text
@@ -245,7 +244,7 @@ def test_the_platforms_own_day_passes_beside_a_strict_contract() -> None:
         event_date: pl.Date
 
     with pytest.raises(ContractError, match="event_date is the platform's own"):
-        check_schema(dated, Greedy, subject="shop/events")
+        conform(dated, Greedy, subject="shop/events")
 
 
 def test_days_are_utc_and_a_row_without_time_needs_one_named() -> None:

@@ -127,18 +127,20 @@ def test_slices_are_the_metric_of_their_rows(rows, result):
 
 
 def test_slices_are_compared_only_with_the_contenders_of_gates_on_slices(rows, result):
-    assert set(result.slice_differences["contender"]) == {"noisy"}
-    assert evaluated(rows).slice_differences.is_empty()
+    assert set(result.of_kind("slice_difference")["against"]) == {"noisy"}
+    assert evaluated(rows).of_kind("slice_difference").is_empty()
     male = rows.filter(sex="male")
     expected = roc_auc_score(male["died"], male["probability"]) - roc_auc_score(male["died"], male["noisy"])
-    found = one(result.slice_differences, slice="sex", group="male", metric="auc")
+    found = one(result.of_kind("slice_difference"), slice="sex", group="male", metric="auc")
     assert found["value"] == pytest.approx(expected)
 
 
 def test_a_slice_is_compared_on_its_rows_that_both_predict(rows):
     physicians = simulated_contenders(rows)[3]
     gate = IN_SLICES.model_copy(update={"against": "physicians"})
-    found = one(evaluated(rows, gates=[gate]).slice_differences, slice="sex", group="male", metric="auc")
+    found = one(
+        evaluated(rows, gates=[gate]).of_kind("slice_difference"), slice="sex", group="male", metric="auc"
+    )
     is_both = (rows["sex"] == "male").to_numpy() & ~np.isnan(physicians.scores)
     assert found["rows"] == is_both.sum()
     part = rows.filter(is_both)
@@ -150,16 +152,16 @@ def test_small_groups_are_marked_and_enter_no_gap(rows, result):
     fairness = result.fairness
     assert fairness.filter(~pl.col("is_enough"))["group"].to_list() == ["other"]
     large = fairness.filter("is_enough")
-    gap = one(result.fairness_gaps, metric="selection_rate_gap")
+    gap = one(result.of_kind("fairness_gap"), metric="selection_rate_gap")
     expected = large["selection_rate"].max() - large["selection_rate"].min()
     assert gap["value"] == pytest.approx(expected)
     assert gap["rows"] == large["rows"].min()
-    assert gap["attribute"] == "sex"
+    assert gap["slice"] == "sex"
 
 
 def test_an_attribute_with_one_large_group_has_no_gap(rows):
     same = rows.with_columns(pl.lit("all").alias("sex"))
-    gaps = evaluated(same).fairness_gaps
+    gaps = evaluated(same).of_kind("fairness_gap")
     assert gaps["value"].to_list() == gaps["low"].to_list() == [None, None]
     assert not gaps["is_enough"].any()
 

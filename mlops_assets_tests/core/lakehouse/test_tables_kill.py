@@ -14,7 +14,7 @@ import pytest
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
-from mlops_assets_tests.support.table_writer_process import (
+from mlops_assets_tests.support.processes.table_writer import (
     DAYS,
     FIRST,
     ROWS,
@@ -40,7 +40,7 @@ def start_writer(tables: DeltaTables, generation: int) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         "-m",
-        "mlops_assets_tests.support.table_writer_process",
+        "mlops_assets_tests.support.processes.table_writer",
         tables.root,
         str(generation),
     ]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange, StoredState
-from mlops_assets_tests.support.online_store_process import COUNTERS, PADDING, PRODUCT, write_number
+from mlops_assets_tests.support.processes.online_store import COUNTERS, PADDING, PRODUCT, write_number
 
 KILLS = 5
 PROCESSES = 4
@@ -193,7 +193,7 @@ def test_it_behaves_as_a_dictionary_and_a_list(
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mlops_assets_tests.support.online_store_process", *arguments]
+    command = [sys.executable, "-m", "mlops_assets_tests.support.processes.online_store", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

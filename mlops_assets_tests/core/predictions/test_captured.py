@@ -19,7 +19,7 @@ from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.predictions.captured import TABLE, LandingTable, collect_captured
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets_tests.support.captured import FIRST, captured_record
-from mlops_assets_tests.support.captured_collector_process import COMMIT, LANDING, PRODUCT
+from mlops_assets_tests.support.processes.captured_collector import COMMIT, LANDING, PRODUCT
 
 COHORT = LandingTable(PRODUCT, id_column="patient_id", id_type=pl.String(), has_time=False)
 
@@ -58,7 +58,7 @@ def stored(tables: DeltaTables) -> pl.DataFrame:
 
 
 def start(location: str, tables: DeltaTables, block: int, *instant: str) -> subprocess.Popen[bytes]:
-    module = "mlops_assets_tests.support.captured_collector_process"
+    module = "mlops_assets_tests.support.processes.captured_collector"
     return subprocess.Popen([sys.executable, "-m", module, location, tables.root, str(block), *instant])
 
 

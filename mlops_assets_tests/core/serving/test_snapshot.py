@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, model_folder, snapshot_file
+from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLAN = ReleasePlan("canary", (Arm(2, 95, "champion"), Arm(3, 5, "challenger")), NOON, "ann", "why", {}, 4, 1)
@@ -24,7 +24,7 @@ def served(version: int, home: Path, threshold: float = 0.25) -> VersionOnDisk:
         view_digest="ab" * 32,
         libraries={"lightgbm": "4.6.0"},
         feature_names=("amount_usd", "night"),
-        folder=model_folder(home, "fraud_detection", f"{version:064x}"),
+        folder=home / "fraud_detection" / MODELS_FOLDER / f"{version:064x}",
     )
 
 
@@ -55,7 +55,7 @@ def test_a_home_that_was_moved_finds_its_models(tmp_path: Path) -> None:
     snapshot(tmp_path / "old").write(snapshot_file(tmp_path / "old", "fraud_detection"))
     (tmp_path / "old").rename(tmp_path / "new")
     found = ServingSnapshot.read(snapshot_file(tmp_path / "new", "fraud_detection"))
-    assert found.versions[2].folder == model_folder(tmp_path / "new", "fraud_detection", f"{2:064x}")
+    assert found.versions[2].folder == tmp_path / "new" / "fraud_detection" / "models" / f"{2:064x}"
 
 
 def test_every_cut_of_the_file_and_every_change_of_a_figure_is_refused(tmp_path: Path) -> None:

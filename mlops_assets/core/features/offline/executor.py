@@ -1,11 +1,6 @@
-"""The offline executor of feature views: history in, one feature vector per event out, as of its own time.
+"""The offline executor of feature views: history in, one feature vector per event out, as of its own time."""
 
-What lives here: computing a view's features over frames, and cutting history into blocks that fit in memory.
-"""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -15,34 +10,6 @@ from mlops_assets.core.features.offline.groups import compute_entity
 from mlops_assets.core.features.offline.rows import Rows, event_rows, label_rows
 from mlops_assets.core.features.view import FeatureView, Stream
 from mlops_assets.core.times import as_microseconds
-
-
-@dataclass(frozen=True)
-class FeatureBlock:
-    """One piece of history: features of events in [start, end) need rows from `history_start` on."""
-
-    start: datetime
-    end: datetime
-    history_start: datetime
-
-
-def feature_blocks(
-    view: FeatureView, *, start: datetime, end: datetime, block: timedelta
-) -> Iterator[FeatureBlock]:
-    """Cut [start, end) into blocks, so that history of any length can be computed piece by piece.
-
-    For a block read the events whose event time is in [history_start, end) and the labels of such events, and
-    hand them to `compute_features` with the block's start and end; the blocks' results together equal that of
-    the whole.
-
-    Raises: FeatureError when `block` is not longer than zero.
-    """
-    if block <= timedelta(0):
-        raise FeatureError(f"view {view.name}: a block must be longer than zero, not {block}")
-    while start < end:
-        stop = min(start + block, end)
-        yield FeatureBlock(start, stop, start - view.lookback)
-        start = stop
 
 
 def compute_features(
@@ -57,8 +24,9 @@ def compute_features(
 
     One row per event: id, event time (not for a cohort), then the features in the view's order, sorted by
     event time and id. Rows of `events` before `start` are history: they are seen by windows but get no
-    vector. `labels` (id, label column, known_at) may be None when no feature aggregates labels. Null means
-    what each feature's `null_means` says.
+    vector. So history of any length can be computed piece by piece: each piece needs the rows from the view's
+    `lookback` before its start on. `labels` (id, label column, known_at) may be None when no feature aggregates
+    labels. Null means what each feature's `null_means` says.
 
     Raises: FeatureError for a missing column, a wrong type, a null id or time, clashing versions of a row, an
     infinite value in a window, or an unknown category.

@@ -1,6 +1,6 @@
 """Row expressions compiled for one request after another: one generated function over values that were read once.
 
-They give, bit for bit, what `Expression.evaluate` gives, without looking at types again: `EventReader` has done so.
+They give, bit for bit, what `Expression.over` gives a frame, without looking at types again: `EventReader` has done so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,6 @@ RowFeatures = Callable[[Sequence[object], list[float | None]], None]
 """From the values that were read of the event, and a list in which those of its window features stand, to the other
 places of that list.
 """
-_HOUR = 3_600_000_000
-_DAY = 24 * _HOUR
-_EPOCH_WEEKDAY = 3
-"""1970-01-01 was a Thursday, counted from Monday as 0."""
 
 
 class EventReader:
@@ -130,19 +126,6 @@ def compile_row_features(
     return code.function.compiled()
 
 
-_WRITTEN: Mapping[str, str] = {
-    **{name: f"{{0}} {name} {{1}}" for name in ("+", "-", "*", "<", "<=", ">", ">=", "==", "!=")},
-    "minimum": "{0} if {0} <= {1} else {1}",
-    "maximum": "{0} if {0} >= {1} else {1}",
-    "&": "{0} != 0 and {1} != 0",
-    "|": "{0} != 0 or {1} != 0",
-    "cast_float": "{0}",
-    "text ==": "{0} == {1}",
-    "text !=": "{0} != {1}",
-    "is_weekend": f"({{0}} // {_DAY} + {_EPOCH_WEEKDAY}) % 7 >= 5",
-    "hour_between": f"{{1}} <= {{0}} % {_DAY} // {_HOUR} < {{2}}",
-}
-"""Operations as source over operands that are not null, times as microseconds; of all others `apply` is called."""
 _MAKES_NAN = ("+", "-", "*", "/")
 """Of finite and infinite operands; NaN is null."""
 
@@ -188,10 +171,10 @@ class _RowCode:
         arguments = [self.function.name(argument) for argument in expression.arguments]
         if operation.name == "category":
             source = f"{self.function.name(_category(expression))}({operands[0]})"
-        elif operation.name in _WRITTEN:
-            source = _WRITTEN[operation.name].format(*operands, *arguments)
+        elif isinstance(operation.python, str):
+            source = operation.python.format(*operands, *arguments)
         else:
-            source = f"{self.function.name(operation.apply)}({', '.join((*operands, *arguments))})"
+            source = f"{self.function.name(operation.python)}({', '.join((*operands, *arguments))})"
         if operation.name == "/":
             source = f"{operands[0]} / {operands[1]} if {operands[1]} else {source}"
         if operation.sees_null:

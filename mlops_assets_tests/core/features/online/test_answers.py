@@ -18,9 +18,9 @@ from mlops_assets.core.features.view import FeatureView, RowFeature, WindowFeatu
 from mlops_assets.core.times import as_microseconds
 from mlops_assets.products.fraud_detection.features import VIEW as FRAUD_VIEW
 from mlops_assets.products.mortality_risk.features import VIEW as MORTALITY_VIEW
-from mlops_assets_tests.core.features.offline.test_executor import EPOCH, HOUR, TICK, VIEW, event, frames
-from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
-from mlops_assets_tests.support.online_world import OnlineWorld, bits
+from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
+from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.world import EPOCH, HOUR, TICK, VIEW, event, frames
 
 FIRST = event(1, 0, amount=3.0)
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from mlops_assets.core.errors import InvalidEventError
 from mlops_assets.core.features.online import entity_state
-from mlops_assets_tests.core.features.offline.test_executor import (
+from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
+from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.world import (
     EPOCH,
     HOUR,
     TICK,
@@ -21,8 +23,6 @@ from mlops_assets_tests.core.features.offline.test_executor import (
     terminals,
     times,
 )
-from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
-from mlops_assets_tests.support.online_world import OnlineWorld, bits
 
 requests = st.builds(
     lambda at, late, customer, terminal, amount: EventVersion(0, at, at + late, customer, terminal, amount),

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from mlops_assets.core.features.online.windows import EntityWindows
 from mlops_assets.core.features.view import FeatureView, WindowFeature
-from mlops_assets_tests.core.features.offline.test_executor import (
+from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
+from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.world import (
     EPOCH,
     HOUR,
     LABEL,
@@ -19,8 +21,6 @@ from mlops_assets_tests.core.features.offline.test_executor import (
     event,
     window,
 )
-from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
-from mlops_assets_tests.support.online_world import OnlineWorld, bits
 
 known_amounts = amounts.filter(lambda amount: amount is not None)
 

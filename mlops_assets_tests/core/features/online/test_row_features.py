@@ -11,7 +11,7 @@ from mlops_assets.core.errors import InvalidEventError
 from mlops_assets.core.features.expressions import Expression, col
 from mlops_assets.core.features.online.row_features import EventReader, compile_row_features
 from mlops_assets.core.times import as_microseconds
-from mlops_assets_tests.core.features.test_expressions import bits, expressions, rows
+from mlops_assets_tests.support.features.expressions import bits, expressions, rows, value_of
 
 
 def computed(features: list[Expression], event: Mapping[str, object], windows: Mapping[str, float | None]):
@@ -29,7 +29,7 @@ def computed(features: list[Expression], event: Mapping[str, object], windows: M
 def test_compiled_row_features_have_the_bits_of_their_definition(features: list[Expression], row: dict):
     assume(not any(isinstance(value, float) and isinf(value) for value in row.values()))
     event = row | {"t": None if row["t"] is None else as_microseconds(row["t"])}
-    expected = [feature.evaluate(row) for feature in features]
+    expected = [value_of(feature, row) for feature in features]
     found = computed(features, event, {})
     assert [bits(value) for value in found] == [
         bits(None if value is None else float(value)) for value in expected
@@ -49,7 +49,7 @@ def test_compiled_row_features_have_the_bits_of_their_definition(features: list[
 )
 def test_divisions_by_zero_and_what_is_no_number_are_those_of_the_definition(feature, x, value):
     assert computed([feature], {"x": x}, {}) == [value]
-    assert feature.evaluate({"x": x}) == value
+    assert value_of(feature, {"x": x}) == value
 
 
 def test_a_window_feature_is_meant_where_a_column_has_its_name_too():

@@ -4,7 +4,9 @@ import pytest
 
 from mlops_assets.core.features.online import entity_state
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets_tests.core.features.offline.test_executor import (
+from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
+from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.world import (
     EPOCH,
     HOUR,
     LABEL,
@@ -13,8 +15,6 @@ from mlops_assets_tests.core.features.offline.test_executor import (
     event,
     window,
 )
-from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
-from mlops_assets_tests.support.online_world import OnlineWorld, bits
 
 
 def served(world: OnlineWorld, *events: EventVersion) -> dict[str, float | None]:

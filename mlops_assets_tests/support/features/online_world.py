@@ -12,8 +12,8 @@ from mlops_assets.core.features.online.executor import OnlineAnswer, OnlineFeatu
 from mlops_assets.core.features.online.states import build_states, merge_state
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.times import MICROSECOND, as_microseconds
-from mlops_assets_tests.core.features.offline.test_executor import frames
-from mlops_assets_tests.support.feature_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.world import frames
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

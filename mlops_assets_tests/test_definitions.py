@@ -1,7 +1,5 @@
 """The code location as a whole: what it shows is written in code_location.txt, and every part of it is complete."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +9,10 @@ from dagster import RepositoryDefinition
 
 from mlops_assets.catalogue import product_names
 from mlops_assets.definitions import defs
+from mlops_assets_tests.support.code_location import describe
 
 SNAPSHOT = Path(__file__).with_name("code_location.txt")
-UPDATE = "python -m mlops_assets_tests.test_definitions > mlops_assets_tests/code_location.txt"
+UPDATE = "python -m mlops_assets_tests.support.code_location > mlops_assets_tests/code_location.txt"
 ANOTHER_NAME = {
     "events": "events",  # one function makes events and rejected_events
     "rejected_events": "events",
@@ -21,38 +20,6 @@ ANOTHER_NAME = {
 }
 
 RELEASE_STEPS = ("start_canary", "start_shadow", "advance", "rollback")
-
-
-def describe(definitions: dg.Definitions) -> str:
-    """One line per asset, check, job, schedule and sensor, sorted."""
-    repository = definitions.get_repository_def()
-    lines = [*_assets(definitions), *_checks(definitions)]
-    for job in repository.get_all_jobs():
-        if not job.name.startswith("__"):
-            keys = sorted(key.path[-1] for key in job.asset_layer.executable_asset_keys) or [
-                "the release plan"
-            ]
-            lines.append(f"job {job.name}: {', '.join(keys)}")
-    lines += [
-        f"schedule {one.name}: {one.cron_schedule}, starts {one.job_name}, {one.default_status.value}"
-        for one in repository.schedule_defs
-    ]
-    lines += [f"sensor {one.name}: {one.default_status.value}" for one in repository.sensor_defs]
-    return "".join(f"{line}\n" for line in sorted(lines))
-
-
-def _assets(definitions: dg.Definitions) -> Iterator[str]:
-    for spec in definitions.resolve_all_asset_specs():
-        days = ", daily" if isinstance(spec.partitions_def, dg.DailyPartitionsDefinition) else ""
-        sources = ", ".join(sorted(dep.asset_key.path[-1] for dep in spec.deps)) or "the source"
-        kinds = ", ".join(sorted(spec.kinds))
-        yield f"asset {spec.key.to_user_string()} ({spec.group_name}{days}; {kinds}) from {sources}"
-
-
-def _checks(definitions: dg.Definitions) -> Iterator[str]:
-    for node in definitions.resolve_asset_graph().asset_check_keys:
-        check = definitions.resolve_asset_graph().get_check_spec(node)
-        yield f"check {check.asset_key.to_user_string()}:{check.name}{' blocks' if check.blocking else ''}"
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +116,3 @@ def test_schedules_and_sensors_that_start_runs_wait_to_be_switched_on(
 
 def test_the_location_loads_as_dagster_loads_it(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
-
-
-if __name__ == "__main__":
-    os.environ["MLOPS_HOME"] = "/nonexistent"  # nothing is read or written there
-    sys.stdout.write(describe(defs()))

@@ -12,7 +12,7 @@ from mlops_assets.catalogue import PRODUCTS_FOLDER, load_product
 from mlops_assets.components.model_product import ModelProduct, product_definitions
 from mlops_assets.core.settings import load_settings
 from mlops_assets.definitions import platform_resources
-from mlops_assets_tests.test_definitions import describe
+from mlops_assets_tests.support.code_location import describe
 
 FRAUD = PRODUCTS_FOLDER / "fraud_detection"
 

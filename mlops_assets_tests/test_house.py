@@ -1,0 +1,91 @@
+"""What keeps the house in order: small rooms, short files, tests of all logic, and a wheel without the tests."""
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from setuptools import find_packages
+
+from mlops_assets_tests.support.source_tree import (
+    PACKAGES,
+    ROOT,
+    TESTS,
+    has_logic,
+    imported_modules,
+    modules,
+)
+
+MAXIMUM_MODULES = 15
+MAXIMUM_LINES = 400
+
+
+def shown(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
+    per_folder = Counter(file.parent for file in modules(*PACKAGES))
+    assert len(per_folder) > 40
+    assert {shown(folder): n for folder, n in per_folder.items() if n > MAXIMUM_MODULES} == {}
+
+
+def test_no_file_is_longer_than_a_reader_keeps_in_mind() -> None:
+    lines = {shown(file): len(file.read_text(encoding="utf-8").splitlines()) for file in modules(*PACKAGES)}
+    assert {file: n for file, n in lines.items() if n > MAXIMUM_LINES} == {}
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {file.parent for file in modules(*PACKAGES)}
+    assert [shown(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_every_test_module_has_a_test() -> None:
+    files = [file for file in modules("mlops_assets_tests") if file.name.startswith("test_")]
+    assert [shown(file) for file in files if "\ndef test_" not in file.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("LIMIT = 2 * 3", False),
+        ("class Row:\n    value: int | None = None", False),
+        (
+            "class Reader(Protocol):\n    def read(self) -> int | None:\n        '''Read.'''\n        ...",
+            False,
+        ),
+        ("def plan() -> Plan:\n    text: str | None = name()\n    return Plan(text)", False),
+        ("def sign(x):\n    if x:\n        return 1\n    return 0", True),
+        ("def double(x):\n    return 2 * x", True),
+        ("def names(rows):\n    return [row.name for row in rows]", True),
+        ("async def wait(x):\n    while x:\n        await x", True),
+        ("first = lambda a, b: a < b", True),
+        ("class Row:\n    @property\n    def area(self):\n        return self.width * self.height", True),
+    ],
+)
+def test_logic_is_what_branches_loops_or_computes(source: str, expected: bool) -> None:
+    assert has_logic(source) is expected
+
+
+def test_no_module_imports_a_test_module() -> None:
+    importing = {
+        shown(file): names
+        for file in modules(*PACKAGES)
+        if (names := {name for name in imported_modules(file.read_text("utf-8")) if is_test_module(name)})
+    }
+    assert importing == {}
+
+
+def is_test_module(name: str) -> bool:
+    parts = name.split(".")
+    return parts[0] == TESTS.name and any(part.startswith("test_") for part in parts[1:])
+
+
+def test_the_wheel_holds_the_platform_and_not_its_tests() -> None:
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = configured["tool"]["setuptools"]["packages"]["find"]
+    shipped = set(find_packages(where=str(ROOT), **patterns))
+    folders = {
+        file.parent for name in ("mlops_assets", "serving") for file in (ROOT / name).rglob("__init__.py")
+    }
+    assert shipped == {".".join(folder.relative_to(ROOT).parts) for folder in folders}

@@ -22,7 +22,7 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.online.event import Event, Value
 from mlops_assets.core.product import Product
 from mlops_assets.core.times import KNOWN_AT, RFC_3339, as_microseconds
-from serving.http.errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
+from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
 
 MAXIMUM_EVENTS = 1000
 """Events of one request."""

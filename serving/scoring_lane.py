@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.serving.scoring import OnlineScoring, ScoredEvent, ScoringRequest
-from serving.http.errors import RefusedRequestError
+from serving.http_errors import RefusedRequestError
 from serving.metrics import ServingMetrics
 from serving.shadow import ShadowLane
 from serving.store_breaker import StorePausedError

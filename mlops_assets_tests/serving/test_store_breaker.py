@@ -6,7 +6,7 @@ import pytest
 
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.online_store.protocol import StateChange, StoredState
-from serving.http.errors import refused
+from serving.http_errors import refused
 from serving.store_breaker import PAUSE_SECONDS, SLOW_SECONDS, StoreBreaker, StorePausedError
 
 

@@ -1,1 +1,1 @@
-"""The HTTP face of a service: routes, bodies, errors, and the documents that describe them."""
+"""The HTTP face of a service: routes, bodies, and the documents that describe them."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from mlops_assets.core.errors import ServingError
-from serving.http.errors import RefusedRequestError
+from serving.http_errors import RefusedRequestError
 
 MAXIMUM_BODY = 1_048_576
 """Bytes of a request's body: 1,000 events of 1 KB."""

@@ -19,7 +19,6 @@ from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from serving.event_types import EventTypes
 from serving.http.app import Endpoint, HttpAnswer, HttpRequest, require_json
-from serving.http.errors import Problem, RefusedRequestError, refused
 from serving.http.responses import (
     Contribution,
     Explanation,
@@ -28,6 +27,7 @@ from serving.http.responses import (
     ServedArm,
     ServedFeatureAnswer,
 )
+from serving.http_errors import Problem, RefusedRequestError, refused
 from serving.live_release import LiveRelease
 from serving.scoring_lane import ScoringLane
 

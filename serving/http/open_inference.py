@@ -17,8 +17,8 @@ from mlops_assets.core.errors import ServingError
 from mlops_assets.core.serving.scoring import OnlineScoring
 from serving.event_types import EventTypes
 from serving.http.app import Endpoint, Handler, HttpAnswer, HttpRequest
-from serving.http.errors import Problem, RefusedRequestError, refused
 from serving.http.responses import Prediction
+from serving.http_errors import Problem, RefusedRequestError, refused
 from serving.scoring_lane import ScoringLane
 
 PLATFORM = "lightgbm"

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from serving.event_types import MAXIMUM_EVENTS, EventTypes
-from serving.http.errors import Refusal
 from serving.http.open_inference import InferRequest
 from serving.http.responses import Explanation, Prediction, Release
+from serving.http_errors import Refusal
 
 _REFERENCE = "#/components/schemas/{name}"
 _REFUSALS = {

@@ -55,6 +55,9 @@ def decide(
 
     Once per plan and action: not while a step that was asked for under the plan runs, nor after it succeeded. A step
     that failed is asked for again after the cool-down, under a key of its own.
+
+    past: the steps that were asked for so far, whatever became of them. canary: the one that was judged. cooldown: how
+    long after a failure.
     """
     if judgement.action == "hold":
         return Decision(judgement.reason)

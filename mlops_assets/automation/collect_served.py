@@ -58,6 +58,8 @@ def decide(
     waiting, first_position: count of captured records, and the position of the oldest; waiting_days: UTC days of their
     events. landings: oldest first. predicted: storage id of the newest materialization of `predictions` by its day,
     under None for a cohort. A run key repeats only as long as the very same records wait.
+
+    time: the product's time axis, None for a cohort. today: the UTC day.
     """
     days = _Days(time, today)
     pending = [

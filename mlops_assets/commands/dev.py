@@ -30,6 +30,10 @@ def run_dev(
     """Serve both UIs and the reports on loopback until one ends or the process is interrupted; then stop all.
 
     With a tracking server elsewhere (MLFLOW_TRACKING_URI is http) only Dagster is started: that server has its own UI.
+
+    settings: where everything is stored. dagster_port, mlflow_port, reports_port: of the three servers. console: where
+    the addresses are shown.
+
     Raises: PlatformError when a port is taken, or a UI ends by itself.
     """
     require_free(dagster_port, option="--dagster-port")

@@ -36,6 +36,9 @@ def run_release(
 ) -> ReleasePlan:
     """Put the version, by default the newest, into the plan; return the plan that now stands.
 
+    settings, product: whose release plan is changed. options: how much of the traffic, and in which mode. order: who
+    asks, why and when.
+
     Raises: ConfigurationError for options that contradict each other, and as `put_into_plan` does.
     """
     policy = read_product_spec(product).release

@@ -21,6 +21,10 @@ def run_serve(settings: Settings, product: str, *, port: int, workers: int, cons
 
     The service reads this process's online store, keeps its last good plan in this serving home, and follows the
     registry's plan from then on.
+
+    settings, product: whose champion is served. workers: processes that answer. console: where address and end are
+    shown.
+
     Raises: RegistryError when nothing is released or its bento is gone; PlatformError when the port is taken, or the
     server ends by itself.
     """

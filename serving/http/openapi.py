@@ -32,7 +32,11 @@ def openapi_document(
     types: EventTypes,
     example: Mapping[str, object],
 ) -> dict[str, Any]:
-    """Return the document, OpenAPI 3.1."""
+    """Return the document, OpenAPI 3.1.
+
+    title, description, version: of the document. product: whose endpoints. types: of an event in a request. example: an
+    event as a request sends it.
+    """
     answers = [types.event_type, Prediction, Explanation, Release, Refusal, InferRequest]
     _, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
     event = {"$ref": _REFERENCE.format(name="Event")}

@@ -45,6 +45,8 @@ def plan_bento_retention(
 
     In use are `protected_tags`, the newest bento of each of `protected_versions` (its model), and BentoML's `latest`.
     Folders that `packaging` did not name are left alone.
+
+    bentoml_home: the store of BentoML that holds them.
     """
     newest_first = sorted(_stored(bentoml_home, product), key=lambda b: (b.built_at, b.tag), reverse=True)
     newest_of = {bento.version: bento.tag for bento in reversed(newest_first)}

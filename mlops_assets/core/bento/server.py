@@ -52,6 +52,8 @@ def served(
     It sees nothing of this installation's settings: MLOPS_HOME is `home`, or a folder that goes with the block, and no
     registry is followed, unless `environment` says otherwise.
 
+    workers: processes that answer. python: the interpreter that serves.
+
     Raises: PackagingError with the end of the server's log when it is not ready within `timeout_seconds`, or
     when the block raises one.
     """
@@ -112,6 +114,9 @@ def start_server(
     """Start a server of `bento` on loopback, in `folder`; it logs to `log`, or where this process does.
 
     End it with `stop_server`, with the same folder.
+
+    port: a free one. environment: all of the server's variables, see `served_environment`. python: the interpreter that
+    serves.
     """
     command = [python, "-m", "bentoml", "serve", bento.tag, "--host", LOOPBACK, "--port", str(port)]
     return subprocess.Popen(

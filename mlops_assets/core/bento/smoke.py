@@ -41,6 +41,8 @@ def smoke_test(
     Every captured feature and score must equal the offline one to the last bit. Under load the same requests must get
     the same scores, all of them, and 99 of 100 answers within `maximum_p99_ms`. `python` serves.
 
+    timeout_seconds: until it is ready, and for each answer.
+
     Raises: PackagingError with the end of the server's log when it does not become ready in time, dies, or does
     anything else than that.
     """

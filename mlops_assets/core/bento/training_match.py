@@ -17,6 +17,9 @@ def require_training_match(
 
     A version of before libraries were recorded (`trained_libraries` empty) is judged by its view only.
 
+    subject: what the message speaks of. trained_view, view: digests, None where none was recorded. trained_libraries,
+    libraries: name to version.
+
     Raises: PackagingError naming what differs: other features or other scores would be served than were evaluated.
     """
     if trained_view != view:

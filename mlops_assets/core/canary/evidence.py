@@ -37,6 +37,8 @@ def read_observations(
     They come from the table of captured predictions and from what still waits in the online store; one that is in both
     is there twice, which `comparable` sees to.
 
+    spec, canary: whose requests. tables: the lakehouse. store: where records wait; None leaves them out.
+
     Raises: OnlineStoreError when the store does not answer.
     """
     first, last = canary.steps[0].sequence, canary.step.sequence
@@ -60,6 +62,9 @@ def read_reference(
     store: OnlineStore | None,
 ) -> Reference:
     """Return what is known of both versions before the canary: the champion's latency, and their evaluation scores.
+
+    spec, canary: whose versions. tables, registry: where their evaluation rows and models are. store: where records
+    wait; None leaves them out.
 
     Raises: RegistryError when a model cannot be loaded. OnlineStoreError when the store does not answer.
     """

@@ -109,6 +109,9 @@ def judge(
     there are comparable requests is also excluded). Hold otherwise. The probability of ever rolling back a challenger
     within all margins is at most `policy.alpha`, whenever and however often this is asked.
 
+    reference: what was known of both versions before. cost: of a wrong decision, for the losses. now: the time of the
+    judgement, UTC.
+
     Raises: MonitoringError when a column is missing.
     """
     rows = comparable(observations, canary, warm_up=timedelta(seconds=policy.warm_up_seconds))

@@ -49,6 +49,8 @@ def score_events(
     sharpness are not mistaken for different. An event that happens to all rows or none of a version is counted half a
     time more each way.
 
+    champion_threshold, challenger_threshold: scores from there on are decided as 1.
+
     Raises: MonitoringError without rows, or when the three do not have equally many.
     """
     if not len(champion) or not len(champion) == len(challenger) == len(entities):

@@ -51,6 +51,9 @@ def judge_standing(
 
     reference: `canary_evidence.read_reference`, the same at every look. Raises: OnlineStoreError when the store does
     not answer.
+
+    spec: the product's declaration, with the judge's policy. tables: the lakehouse. store: where records wait; None
+    leaves them out.
     """
     judgement = judge(
         read_observations(spec, canary, tables=tables, store=store, now=now),

@@ -66,6 +66,8 @@ def threshold_table(
     The thresholds are quantiles of the probabilities (half of the points spread over the highest tenth, where
     rare positives are) and the chosen one, marked by `is_chosen`. Columns: threshold, cost_per_row, precision
     (null where nothing is flagged), recall (null without positives), flagged_share, is_chosen.
+
+    labels: 0 or 1, one per probability. cost: of a false alarm and of a miss.
     """
     shares = np.concatenate([np.linspace(0, 0.9, points // 2), np.linspace(0.9, 1, points - points // 2)])
     values = np.unique(np.append(np.quantile(probabilities, shares), threshold.value))

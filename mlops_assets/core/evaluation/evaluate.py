@@ -43,6 +43,8 @@ def evaluate(
     rows that it predicts, and compared with the candidate on those; intervals come from one paired bootstrap
     of all test rows.
 
+    evaluation: the declared metrics, slices and bootstrap.
+
     Raises: EvaluationError for rows or scores that cannot be judged; the message says which and what to do.
     """
     labels = check_labels(test_rows, label)

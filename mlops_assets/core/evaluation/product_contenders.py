@@ -29,6 +29,9 @@ def product_contenders(
     the logistic regression the candidate's features. test_rows: the test rows with the columns of the events, too,
     which the product's baselines read. A baseline whose scores all lie in [0, 1] counts as a probability, else it
     only ranks; null means that it has no prediction for the row.
+
+    variants: further models by name, with features of their own. champion: the released model, None before the first
+    release.
     """
     label, seed = product.spec.label.column, product.spec.training.seed
     logistic = fit_logistic(training_set, feature_names=candidate.feature_names, label=label, seed=seed)

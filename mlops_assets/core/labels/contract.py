@@ -28,6 +28,9 @@ def check_labels(
     One row per id and time at which its outcome became known: id, `event_timestamp` and `known_at` (UTC) where the
     product has a time axis, and the outcome, 0 or 1. The id has the type that the contract `events` gives it.
 
+    frame: what the source gave. id_column, label: names of its columns. has_times: whether the product has a time axis.
+    subject: what messages speak of.
+
     Raises: SchemaDriftError for a new, missing or retyped column; ContractError for a null, an outcome that is neither
     0 nor 1, one that was known before its event, or two outcomes of one id known at the same instant.
     """

@@ -46,6 +46,8 @@ def join_outcomes(
     known outcome are left out. Several predictions of one id (versions, arms) each get the label. Adding
     labels that became known after `as_of` changes nothing.
 
+    id_column: the event's id, in both frames.
+
     Raises: MonitoringError as `newest_labels`, and for predictions that repeat a `prediction_id` or already
     carry the label.
     """

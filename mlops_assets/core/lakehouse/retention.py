@@ -49,6 +49,9 @@ def plan_table_retention(
     Kept are all versions that were the newest one at some time of the last `keep_days`, and `protected`: by
     table name the versions that registered models point to. Files of killed writes age by the storage's own
     clock.
+
+    tables: the lakehouse.
+
     Raises: TableError when `keep_days` is below 1, since a running write has files that no commit mentions
     yet, or a protected version does not exist.
     """

@@ -92,6 +92,9 @@ class DeltaTables:
         frame is legal and keeps its columns. A write that replaces every stored row may change the schema;
         any other must fit it, save that with `allow_new_columns` new columns are added, which are null in the
         days written before.
+
+        product, table: whose table. commit: what the commit says of its origin.
+
         Raises: TableError for rows outside `days`, a type that Delta cannot hold, a schema that does not fit,
         or when other writers of the same days won every race.
         """
@@ -185,6 +188,9 @@ class DeltaTables:
         day.
 
         Within a day no order is promised: sort by time and id where order matters.
+
+        product, table: whose table. version: the newest when None.
+
         Raises: TableNotFoundError when it was never written; TableError for an unknown column, day column or
         version.
         """

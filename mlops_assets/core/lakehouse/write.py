@@ -191,6 +191,8 @@ def append_rows(
 ) -> TableCommit:
     """Add rows in one commit; an empty frame writes nothing.
 
+    subject: what messages speak of. commit: what the commit says of its origin.
+
     Raises: TableError when the columns differ from the stored ones; CommitFailedError when there were other commits
     since `stored` was opened, more often than `retries` (None: deltalake's).
     """

@@ -102,6 +102,8 @@ def performance_report(
     window. `html` is where Evidently's report of at most `maximum_rows` rows is written, replacing an
     earlier one in one step.
 
+    monitoring: the declared limits. champion_reference: its test value per metric. seed: of the bootstrap.
+
     Raises: MonitoringError for a missing column, a null, a label other than 0 and 1, or a champion without
     a value of the primary metric.
     """

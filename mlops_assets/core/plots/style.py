@@ -34,6 +34,9 @@ def new_figure(
 ) -> "tuple[Figure, list[Axes]]":
     """Make a figure with a title, a grey line beneath it (what the numbers rest on), and axes in reading
     order.
+
+    note: the text of the line. columns, rows: of the grid of axes. height: of one row, in inches. options: for
+    `Figure.subplots`.
     """
     from matplotlib.figure import Figure
 

@@ -25,6 +25,8 @@ def score_batch(
     `event_date` where the features have them, `score` (calibrated probability), `decision` (Int8), `threshold`,
     `model_version`, `model_as_of` (null for a cohort) and `arm`.
 
+    id_column: the event's id. threshold: scores from there on are decided as 1.
+
     Raises: FeatureError when a feature of the model is missing.
     """
     carried = [name for name in ("event_timestamp", "event_date") if name in features.columns]

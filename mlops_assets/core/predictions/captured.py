@@ -92,6 +92,10 @@ def collect_captured(
 
     A prediction counts once: of records with the same `prediction_id`, one that has a score and one that has an error
     are kept. Several collectors at once add nothing twice. The table is created even when nothing was captured.
+
+    tables, landing: the lakehouse, and the table in it. commit: what each commit says of its origin. block_records: how
+    many are moved in one commit.
+
     Raises: OnlineStoreError; ServingError for a record that cannot be read; TableError.
     """
     step = _Step(store, landing, commit, block_records, identity=store.identity())

@@ -38,6 +38,8 @@ def plan_run_retention(
 
     `protected` holds run ids and `models:/…` URIs: a run that is named, or that made a named model, is not listed.
     Nothing is deleted, and deleted runs are not listed again.
+
+    tracking_uri: of the MLflow store.
     """
     client = mlflow_client(tracking_uri)
     limit = now - timedelta(days=keep_days)

@@ -62,6 +62,9 @@ def fit(
     `parameters` are LightGBM's and override `training.parameters`; `on_round` gets the round (from 1) and the
     validation metric. Calibrated probabilities of validation rows are optimistic: judge on test rows.
 
+    training_set: rows with the features, the label and `split`. feature_names: in the order in which the model takes
+    them. label: the column of outcomes, 0 or 1.
+
     Raises: TrainingError when nothing can be learned or a parameter is wrong; FeatureError for a bad feature.
     """
     data = prepare_training_data(training_set, feature_names=feature_names, label=label)

@@ -60,6 +60,9 @@ def fit_logistic(
     column per code that train rows have, null as a code of its own. With more than `maximum_rows` train rows
     a seeded sample of that many is fitted, with the same share of outcomes.
 
+    training_set: rows with the features, the label and `split`. feature_names: in the order in which the model takes
+    them. label: the column of outcomes, 0 or 1. seed: of the sample.
+
     Raises: TrainingError or FeatureError for the same rows and columns as `training.fit`, and for a name in
     `categorical` that is no feature.
     """

@@ -69,6 +69,9 @@ def tune(
     rows; the first of equals wins. `clock` returns seconds; after `tuning.timeout_seconds` the running trial
     is cut, except trial 0.
 
+    training_set: rows with the features, the label and `split`. feature_names, label: its columns. on_trial: is told of
+    each trial that ended.
+
     Raises: TrainingError for an unknown parameter or impossible range in the space, or when trial 0 cannot be
     fitted; FeatureError for a bad feature.
     """

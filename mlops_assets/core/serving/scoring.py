@@ -125,8 +125,13 @@ class OnlineScoring:
         outcomes: list[list[ScoredEvent] | ServingError] = []
         asked = [self._keys(request) for request in requests]
         keys = list(dict.fromkeys([key for events in asked for found in events for key in found or ()]))
+        is_any_late = any(
+            self.arms.features.is_late(event, now=request.received_at)
+            for request in requests
+            for event in request.events
+        )
         for _ in range(ATTEMPTS):
-            states = self._read(keys)
+            states = self._read(keys, is_any_late=is_any_late)
             outcomes = [
                 self._try(request, events, states) for request, events in zip(requests, asked, strict=True)
             ]
@@ -144,7 +149,7 @@ class OnlineScoring:
         """
         features = self.arms.features
         keys = features.keys(event)
-        states = self._read(list(keys))
+        states = self._read(list(keys), is_any_late=features.is_late(event, now=received_at))
         answer = features.answer(
             event,
             [states.contents[key] for key in keys],
@@ -164,15 +169,15 @@ class OnlineScoring:
                 found.append(None)
         return found
 
-    def _read(self, keys: list[str]) -> _States:
+    def _read(self, keys: list[str], *, is_any_late: bool) -> _States:
         if self.facts.event_timestamp is None:
             return _States({}, {}, b"")
         read = self.store.read(keys)
-        is_any_absent = any(state.version == ABSENT for state in read)
+        needs_empty = is_any_late or any(state.version == ABSENT for state in read)
         return _States(
             {key: state.version for key, state in zip(keys, read, strict=True)},
             {key: state.content for key, state in zip(keys, read, strict=True)},
-            self.store.read([self.arms.features.empty_key])[0].content if is_any_absent else b"",
+            self.store.read([self.arms.features.empty_key])[0].content if needs_empty else b"",
         )
 
     def _try(

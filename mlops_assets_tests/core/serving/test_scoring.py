@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError, PackagingError
+from mlops_assets.core.features.online.entity_state import empty_state
 from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore, StateChange, StoredState
@@ -120,6 +121,23 @@ def test_the_record_is_captured_before_it_is_returned(scoring: OnlineScoring, st
     records = scoring.score([event(1), event(2, at=NOW + HOUR)], received_at=NOW + 2 * HOUR)
     assert captured(store) == records
     assert [count_1d(scoring, record) for record in records] == [1.0, 2.0]
+
+
+def test_a_late_event_that_the_newest_load_cannot_answer_is_refused_though_its_entities_were_left_out_of_it(
+    scoring: OnlineScoring, store: Spoilt
+) -> None:
+    week, key = 7 * 24 * HOUR, scoring.arms.features.empty_key
+    scoring.score([event(1, at=NOW - week - 2 * HOUR)], received_at=NOW - week - 2 * HOUR)
+    assert store.commit([StateChange(key, store.read([key])[0].version, empty_state(NOW - week))], [])
+    late = event(2, at=NOW - week - HOUR)
+    for ask in (
+        scoring.score,
+        lambda events, received_at: scoring.features_of(*events, received_at=received_at),
+    ):
+        with pytest.raises(InvalidEventError, match=f"lies before {NOW - week}"):
+            ask([late], received_at=NOW)
+    (record,) = scoring.score([event(3, at=NOW - week)], received_at=NOW)
+    assert count_1d(scoring, record) == 2.0
 
 
 def test_an_event_sent_again_changes_no_state_and_has_the_same_answer(

@@ -23,6 +23,7 @@ import msgspec
 
 from mlops_assets.core.errors import FeatureError, InvalidEventError, KnownEventError
 from mlops_assets.core.features.online.entity_state import (
+    LONG_AGO,
     EntityState,
     NewRow,
     with_row,
@@ -38,6 +39,7 @@ from mlops_assets.core.features.online.layout import (
     NULL,
     EntityLayout,
     empty_key,
+    empty_layout,
     entity_layouts,
 )
 from mlops_assets.core.features.online.row_features import EventReader, compile_row_features, read_value
@@ -48,6 +50,7 @@ from mlops_assets.core.times import KNOWN_AT, MICROSECOND
 
 _LARGEST_SCALED = 2**62
 _ENCODER = msgspec.msgpack.Encoder()
+_EMPTY_LAYOUT = empty_layout()
 
 
 class OnlineAnswer(NamedTuple):
@@ -97,6 +100,11 @@ class OnlineFeatures:
         keys = [entity.key(event) for entity in self._entities]
         return tuple([key for key in keys if key is not None] if None in keys else keys)  # pyright: ignore[reportReturnType]
 
+    def is_late(self, event: Mapping[str, Value], *, now: int) -> bool:
+        """Whether the event is older than a load of states by `now` need answer for: `answer` then needs `empty`."""
+        time = None if self._view.event_timestamp is None else event.get(self._view.event_timestamp)
+        return isinstance(time, int) and time < now - self._lateness
+
     def answer(
         self,
         event: Mapping[str, Value],
@@ -108,7 +116,8 @@ class OnlineFeatures:
         """Compute the features of one event from its entities' states, and these states with the event in them.
 
         `event` has the view's input columns, `known_at` aside; times are microseconds since 1970, UTC. `states` are
-        those of `keys`, in their order, b"" for an absent one, which then is as `empty`, the state of `empty_key`.
+        those of `keys`, in their order, b"" for an absent one, which then is as `empty`, the state of `empty_key`; for
+        an event that `is_late`, `empty` tells from when on the newest load answers.
         `known_at` is the time at which the event became known as far as anyone can say; None is its own time.
 
         Raises: InvalidEventError with the field for a missing column, a wrong type, an infinite value, an unknown
@@ -126,7 +135,7 @@ class OnlineFeatures:
             raise InvalidEventError(f"{name} is null: an event has a time", field=name)
         asked = self._asked(values, states, empty)
         arrival = _Arrival(event_id, time, self._digest(values))
-        first_known = self._first_known(asked, arrival)
+        first_known = self._first_known(asked, arrival, loaded_from=_horizon_of(empty))
         for entity, state, own in asked:
             entity.windows.answer(state, time, own, features)
         answered = self._outputs(values, features)
@@ -152,17 +161,21 @@ class OnlineFeatures:
         ]
 
     def _first_known(
-        self, asked: "list[tuple[_Entity, EntityState, OwnValues]]", arrival: "_Arrival"
+        self, asked: "list[tuple[_Entity, EntityState, OwnValues]]", arrival: "_Arrival", *, loaded_from: int
     ) -> int | None:
-        """When this event was first known; None when it is new."""
+        """When this event was first known; None when it is new.
+
+        A load leaves out an entity that no event after its horizon, `loaded_from`, sees anything of: what the store
+        still holds of it is as old as the load before.
+        """
         event_id, time, _ = arrival
         is_text = isinstance(event_id, str)
         rows = []
         for _, state, _ in asked:
-            if time < state.horizon:
+            if time < max(state.horizon, loaded_from):
                 field = self._view.event_timestamp
                 raise InvalidEventError(
-                    f"{field} {time} lies before {state.horizon}, from when on the state of "
+                    f"{field} {time} lies before {max(state.horizon, loaded_from)}, from when on the state of "
                     f"{state.layout.entity} is complete: score it offline",
                     field=field,
                 )
@@ -189,6 +202,10 @@ class OnlineFeatures:
     def _digest(self, values: list[object]) -> int:
         content = [values[place] for place in self._content]
         return _digest_of([float(value) if isinstance(value, int) else value for value in content])
+
+
+def _horizon_of(empty: bytes) -> int:
+    return EntityState(_EMPTY_LAYOUT, empty).horizon if empty else LONG_AGO
 
 
 class _Arrival(NamedTuple):

@@ -1,7 +1,5 @@
 """Drift verdicts on frames whose shift is known."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -153,38 +151,3 @@ def test_the_frame_has_one_row_per_column_with_the_largest_index_first():
 def test_wrong_columns_are_named(change, message: str):
     with pytest.raises(MonitoringError, match=message):
         _report(_frame(300, seed=1), change(_frame(300, seed=2)))
-
-
-def test_the_report_for_people_shows_the_numbers_of_the_verdict_and_is_replaced_in_one_step(tmp_path: Path):
-    nothing = pl.Series("x", [None] * 1000, dtype=pl.Float64)
-    html = tmp_path / "fraud_detection" / "drift" / "2018-08-01.html"
-    html.parent.mkdir(parents=True)
-    html.write_text("an earlier report")
-    report = drift_report(
-        _frame(1000, seed=1),
-        _frame(1000, seed=2, is_weekend=nothing),
-        feature_names=FEATURES,
-        score="score",
-        monitoring=MONITORING,
-        seed=0,
-        html=html,
-    )
-    assert report.html == html
-    text = html.read_text()
-    assert "PSI (deciles of the reference)" in text
-    assert "amount_usd" in text
-    assert [path.name for path in html.parent.iterdir()] == ["2018-08-01.html"]
-
-
-def test_nothing_to_compare_writes_no_report(tmp_path: Path):
-    report = drift_report(
-        _frame(1000, seed=1),
-        _frame(0, seed=2),
-        feature_names=FEATURES,
-        score="score",
-        monitoring=MONITORING,
-        seed=0,
-        html=tmp_path / "report.html",
-    )
-    assert report.html is None
-    assert list(tmp_path.iterdir()) == []

@@ -165,21 +165,3 @@ def test_a_champion_without_the_primary_metric_is_an_error():
             _outcomes(300), label="is_fraud", score="score", evaluation=EVALUATION, monitoring=MONITORING,
             champion_reference={"brier": ReferenceMetric(0.1)}, seed=0, html=None,
         )  # fmt: skip
-
-
-def test_evidently_draws_the_decisions_as_they_were_served(tmp_path: Path):
-    path = tmp_path / "performance" / "2018-08-01.html"
-    outcomes = _outcomes(600).with_columns(decision=pl.col("score") > 0.05)
-    report = _report(outcomes, reference=0.8, html=path)
-    assert report.html == path
-    text = path.read_text()
-    flagged = outcomes.filter("decision")["is_fraud"]
-    assert "Confusion Matrix" in text
-    assert f"{flagged.mean():.3f}" in text
-
-
-def test_one_class_or_no_rows_write_no_report(tmp_path: Path):
-    path = tmp_path / "report.html"
-    assert _report(_outcomes(300).with_columns(is_fraud=pl.lit(0)), reference=0.8, html=path).html is None
-    assert _report(_outcomes(0), reference=0.8, html=path).html is None
-    assert not path.exists()

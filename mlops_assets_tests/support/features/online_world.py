@@ -13,7 +13,7 @@ from mlops_assets.core.features.online.states import build_states, merge_state
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.times import MICROSECOND, as_microseconds
 from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
-from mlops_assets_tests.support.features.world import frames
+from mlops_assets_tests.support.features.world import VIEW, event, frames
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -95,3 +95,14 @@ class OnlineWorld:
 def bits(vector: Sequence[float | None]) -> list[str]:
     """Equal for vectors that are equal to the last bit."""
     return ["null" if value is None else float(value).hex() for value in vector]
+
+
+def served(world: OnlineWorld, *events: EventVersion) -> dict[str, float | None]:
+    """The features of the last of the events, served one after the other."""
+    answers = [world.serve(each) for each in events]
+    return dict(zip(world.features.names, answers[-1].features, strict=True))
+
+
+FIRST = event(1, 0, amount=3.0)
+VALID = OnlineWorld(VIEW).request(FIRST)
+"""The first event as a request."""

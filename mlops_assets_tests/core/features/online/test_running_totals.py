@@ -4,8 +4,8 @@ import pytest
 
 from mlops_assets.core.features.online import entity_state
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
-from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
+from mlops_assets_tests.support.features.online_world import OnlineWorld, bits, served
+from mlops_assets_tests.support.features.window_oracle import LabelVersion
 from mlops_assets_tests.support.features.world import (
     EPOCH,
     HOUR,
@@ -15,12 +15,6 @@ from mlops_assets_tests.support.features.world import (
     event,
     window,
 )
-
-
-def served(world: OnlineWorld, *events: EventVersion) -> dict[str, float | None]:
-    """The features of the last of the events, served one after the other."""
-    answers = [world.serve(each) for each in events]
-    return dict(zip(world.features.names, answers[-1].features, strict=True))
 
 
 def test_a_missing_number_is_left_out_where_nothing_is_summed():

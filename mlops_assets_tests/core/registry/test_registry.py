@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -124,8 +125,10 @@ def test_processes_that_register_the_same_model_at_once_agree_on_one_version(
 ) -> None:
     run_id = finished_run(client, product)
     arguments = (registry.tracking_uri, product, registry.log_model(run_id, model), run_id, model.digest)
-    with multiprocessing.get_context("fork").Pool(3) as pool:
-        versions = pool.starmap(_register_in_a_process, [arguments] * 3)
+    # A fork of a process with threads may find a lock held for ever.
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        asked = [pool.submit(_register_in_a_process, *arguments) for _ in range(3)]
+        versions = [one.result() for one in asked]
     assert len(set(versions)) == 1
     assert [found.version for found in registry.versions(product)] == versions[:1]
 

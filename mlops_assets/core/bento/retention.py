@@ -44,7 +44,7 @@ def plan_bento_retention(
     """List the product's bentos beside those in use and the newest `keep` others, oldest first; deletes nothing.
 
     In use are `protected_tags`, the newest bento of each of `protected_versions` (its model), and BentoML's `latest`.
-    Folders that `packaging` did not name are left alone.
+    Folders that `bento/build.py` did not name are left alone.
 
     bentoml_home: the store of BentoML that holds them.
     """

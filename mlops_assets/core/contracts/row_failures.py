@@ -1,4 +1,4 @@
-"""Which rows break a contract's checks, and why, in words; the row-level half of `contracts`.
+"""Which rows break a contract's checks, and why, in words.
 
 Pandera judges the values; uniqueness and NaN are judged here, since Pandera rejects the first of equal rows
 too, and lets NaN pass where null is allowed.

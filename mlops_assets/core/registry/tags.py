@@ -59,7 +59,7 @@ class RegistryTags(Protocol):
 
         On SQLite it is one transaction. Behind a server MLflow offers none: versions' tags are written first, then
         those of the model in the order given, then the aliases, and another writer of the same instant is found by
-        reading again (see `registry_tags_mlflow`).
+        reading again (see `registry/tags_mlflow.py`).
         """
         ...
 

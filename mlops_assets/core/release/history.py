@@ -1,7 +1,7 @@
 """The append-only history of release plans: the table `release`, and what the registry holds that it lacks.
 
 Only the asset `release` writes the table. Plans that people and jobs made since are kept in the registry until then
-(`release_control`), so that no plan is ever missing.
+(`release/control.py`), so that no plan is ever missing.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What a bento knows of itself: product, version, model, threshold, view and library versions, as
 `product.json`.
 
-Written by `packaging`, read by `serving`
+Written by `bento/build.py`, read by `serving`.
 """
 
 import json

@@ -1,9 +1,9 @@
 """The online executor of feature views: one event and its entities' states in, its features out, as of its own time.
 
-It answers, to the last bit, what `feature_offline` computes for the same event later, over all events with the
-`known_at` that `answer` returned for them. That needs one rule beyond those of `feature_view`: an event that arrives
-is known from the newest event time at which one of its entities was already scored, or later. So a query that was
-answered before it came is one that does not see it, in whatever order events arrive.
+It answers, to the last bit, what `offline/executor.py` computes for the same event later, over all events with the
+`known_at` that `answer` returned for them. That needs one rule beyond those of `features/view.py`: an event that
+arrives is known from the newest event time at which one of its entities was already scored, or later. So a query that
+was answered before it came is one that does not see it, in whatever order events arrive.
 
 Cost of a request: reading, and writing back, a state of 32 to 100 bytes per row (a row is an event of the entity within
 the view's lookback and `ALLOWED_LATENESS`), and one pass over the rows of the longest window per minimum, maximum and

@@ -1,7 +1,7 @@
 """Window features of one request from a plain state, in generated straight-line code: one function per entity.
 
 A state is plain for an event that sees every row in its windows, when it has one version of each row and no missing
-values. What such a function gives is, to the last bit, what `online_windows` gives by looking at each row's times.
+values. What such a function gives is, to the last bit, what `online/windows.py` gives by looking at each row's times.
 
 For one group, windows of 1 and 7 days over events, with a count and a mean of one column, the function reads
 

@@ -2,8 +2,9 @@
 
 A group is what shares stream and delay: its windows end at the same row, so that they are nested slices of a column.
 Where the event sees every row in its windows and the state has one version of each and no missing values, which is
-nearly always, a generated function answers (`plain_windows`). All other states are answered here: a slice is read as it
-lies where the event sees all of it; otherwise the rows that it sees are picked first, by the rules of `feature_view`.
+nearly always, a generated function answers (`online/generated_windows.py`). All other states are answered here: a
+slice is read as it lies where the event sees all of it; otherwise the rows that it sees are picked first, by the rules
+of `features/view.py`.
 """
 
 from bisect import bisect_left, bisect_right

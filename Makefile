@@ -9,9 +9,9 @@ export DO_NOT_TRACK ?= 1
 
 LOCK := deploy/requirements.lock
 READY := .venv/.ready
-CHECKED := mlops_assets serving benchmarks mlops_assets_tests
+CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs
 
-.PHONY: help setup demo dev serve test check lint format types imports lock peers peers-feast peers-mlserver clean
+.PHONY: help setup demo dev serve test check lint format types imports docs lock peers peers-feast peers-mlserver clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ serve: setup ## The released bento of PRODUCT (fraud_detection) on 127.0.0.1:300
 test: setup ## All tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: lint types imports test ## Lint, types, import contracts, tests: the same in pre-commit and in CI
+check: lint types imports docs test ## Lint, types, import contracts, docs, tests: the same in pre-commit and in CI
 
 lint: setup ## ruff: format and rules
 	$(BIN)/ruff format --check --quiet $(CHECKED)
@@ -58,6 +58,9 @@ types: setup ## Static types
 
 imports: setup ## Import contracts
 	$(BIN)/lint-imports
+
+docs: setup ## The documentation's site, built strictly into site/
+	$(BIN)/python docs/build_site.py
 
 peers: peers-feast peers-mlserver ## Make the environments of all peers that do not fit into .venv
 

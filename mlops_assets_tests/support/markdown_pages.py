@@ -68,6 +68,6 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """README, everything below docs, and the products' READMEs."""
-    paths = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("mlops_assets/products/*/README.md")]
-    return [Page(path) for path in sorted(paths)]
+    """The pages of the root, everything below docs, and the READMEs of benchmarks and products."""
+    patterns = ("*.md", "docs/**/*.md", "benchmarks/README.md", "mlops_assets/products/*/README.md")
+    return [Page(path) for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern))]

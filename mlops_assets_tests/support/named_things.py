@@ -15,6 +15,7 @@ from mlops_assets_tests.support.markdown_pages import ROOT, pages
 _SPAN = re.compile(r"`([^`\n]+)`")
 _SOURCE_FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|lua|sql)|(?:[\w.-]+/)+[\w-]+\.(?:md|toml|lock|yaml)")
 _WORD = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")
+_PREFIX = re.compile(r"[a-z]+_(?:[a-z0-9]+_)+(?={)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ def module(text: str) -> str | None:
     return f"mlops_assets.{text}" if (ROOT / "mlops_assets" / first).is_dir() else None
 
 
+def is_in_code(word: str) -> bool:
+    """Whether code has the word, or builds words that begin like it: `f"ratio_vs_{name}"`."""
+    return word in words_of_code() or any(word.startswith(prefix) for prefix in prefixes_of_code())
+
+
 def word(text: str) -> str | None:
     """A name in snake case that a back-quoted text is: a function, a column; of a counter without its `_total`."""
     return text.removesuffix("_total") if _WORD.fullmatch(text) else None
@@ -95,6 +101,12 @@ def words_of_code() -> frozenset[str]:
         if path.suffix in (".yaml", ".toml", ".lock", ".lua", "") and path.parts[0] != "docs":
             words.update(_WORD.findall((ROOT / path).read_text(encoding="utf-8")))
     return frozenset(words)
+
+
+@cache
+def prefixes_of_code() -> frozenset[str]:
+    """How the words begin that formatted strings build; a prefix of one part would say too little."""
+    return frozenset(p for path in _python_files() for p in _PREFIX.findall(path.read_text(encoding="utf-8")))
 
 
 def _words_of_python(source: str) -> Iterator[str]:

@@ -199,6 +199,15 @@ def test_the_story_tells_of_every_asset(definitions: dg.Definitions) -> None:
     assert set(stages) == nouns
 
 
+def test_each_step_of_the_tour_names_the_files_that_it_goes_through() -> None:
+    walks = (
+        Page(ROOT / "docs/architecture.md").text.partition("## One row")[2].partition("## Where to change")[0]
+    )
+    steps = re.findall(r"^\d+\. (.*?)(?=^\d+\. |^## |\Z)", walks, re.MULTILINE | re.DOTALL)
+    assert len(steps) > 20
+    assert not [step for step in steps if not re.search(r"`[\w/]+\.py`", step)]
+
+
 def test_the_reference_has_every_check_and_every_metadata_key(definitions: dg.Definitions) -> None:
     text = Page(ROOT / "docs/reference/metadata-and-checks.md").text
     checks = {key.name for key in definitions.resolve_asset_graph().asset_check_keys}

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import dagster as dg
@@ -22,7 +23,7 @@ from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.settings import VARIABLES, load_settings
 from mlops_assets.definitions import platform_resources
-from mlops_assets_tests.support.markdown_pages import ROOT, Block, Page, pages
+from mlops_assets_tests.support.documents.markdown_pages import ROOT, Block, Page, pages
 
 PAGES = pages()
 MLOPS = re.compile(r"(?:^|.*[ /])mlops ([a-z].*)")
@@ -129,6 +130,13 @@ def test_every_page_is_in_the_sites_navigation_or_in_an_index() -> None:
 @every_page
 def test_no_unknown_environment_variable_is_named(page: Page) -> None:
     assert set(re.findall(r"\bMLOPS_[A-Z_]+[A-Z]", page.text)) <= set(VARIABLES)
+
+
+def test_the_decision_about_rooms_has_the_layers_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (core,) = (c for c in contracts["contracts"] if c.get("containers") == ["mlops_assets.core"])
+    rows = re.findall(r"^\| \d+ \| (.+) \|$", Page(ROOT / "docs/decisions/018-rooms.md").text, re.MULTILINE)
+    assert [row.replace("`", "").split(", ") for row in rows] == [c.split(" | ") for c in core["layers"]]
 
 
 def test_every_decision_is_in_the_index_under_its_title() -> None:

@@ -18,7 +18,7 @@ from mlops_assets.core.settings import load_settings
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.training_set import build_training_set
 from mlops_assets.definitions import platform_resources
-from mlops_assets_tests.support.markdown_pages import ROOT, Page
+from mlops_assets_tests.support.documents.markdown_pages import ROOT, Page
 
 PAGE = Page(ROOT / "docs/how-to/add-a-product.md")
 FILES = ("schemas.py", "dataset.py", "features.py", "defs.yaml")

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mlops_assets_tests.support import named_things
-from mlops_assets_tests.support.markdown_pages import pages
-from mlops_assets_tests.support.named_things import Named
+from mlops_assets_tests.support.documents import named_things
+from mlops_assets_tests.support.documents.markdown_pages import pages
+from mlops_assets_tests.support.documents.named_things import Named
 
 NOT_OURS = {
     "fraud_detection_retrain": "decision 008 says why jobs are not named like this",

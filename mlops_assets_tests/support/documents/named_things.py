@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlops_assets_tests.support.markdown_pages import ROOT, pages
+from mlops_assets_tests.support.documents.markdown_pages import ROOT, pages
 
 _SPAN = re.compile(r"`([^`\n]+)`")
 _SOURCE_FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|lua|sql)|(?:[\w.-]+/)+[\w-]+\.(?:md|toml|lock|yaml)")

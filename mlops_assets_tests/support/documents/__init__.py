@@ -1,0 +1,1 @@
+"""Pages and docstrings as tests read them."""

@@ -48,11 +48,11 @@ def build() -> int:
     return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}).returncode
 
 
-def loaded_from_elsewhere() -> Iterator[str]:
-    """Everything that a page or a style sheet of SITE would fetch from another host."""
-    for path in sorted([*SITE.rglob("*.html"), *SITE.rglob("*.css")]):
+def loaded_from_elsewhere(site: Path) -> Iterator[str]:
+    """Everything that a page or a style sheet of `site` would fetch from another host."""
+    for path in sorted([*site.rglob("*.html"), *site.rglob("*.css")]):
         for found in _LOADED.findall(path.read_text(encoding="utf-8")):
-            yield f"{path.relative_to(SITE)}: {found}"
+            yield f"{path.relative_to(site)}: {found}"
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     stage()
     if code := build():
         sys.exit(code)
-    if found := list(loaded_from_elsewhere()):
+    if found := list(loaded_from_elsewhere(SITE)):
         sys.exit("the site would load from elsewhere:\n" + "\n".join(found))
 
 

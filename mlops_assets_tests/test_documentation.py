@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -119,12 +120,29 @@ def test_every_benchmark_has_its_claim_command_peer_and_keys() -> None:
     assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in rows)
 
 
-def test_every_page_is_in_the_sites_navigation_or_in_an_index() -> None:
-    navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
-    decisions = {f"docs/decisions/{path.name}" for path in ROOT.glob("docs/decisions/*.md")}
-    assert not [
-        page.name for page in PAGES if f'"{page.name}"' not in navigation and page.name not in decisions
-    ]
+def test_the_sites_navigation_has_every_page_once_and_decisions_in_their_index() -> None:
+    listed = re.findall(r'"([^"]+\.md)"', (ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    decisions = {page.name for page in PAGES if re.match(r"docs/decisions/\d", page.name)}
+    assert sorted(listed) == sorted({page.name for page in PAGES} - decisions)
+
+
+def test_the_sites_build_finds_what_a_page_would_load_from_elsewhere(tmp_path: Path) -> None:
+    build_site = runpy.run_path(str(ROOT / "docs/build_site.py"))
+    found = {
+        '<script src="https://cdn.example/a.js"></script>': True,
+        '<img alt="" src=//cdn.example/a.png>': True,
+        '<link rel="stylesheet" href="https://fonts.example/css">': True,
+        '<link href="https://fonts.example" rel="preconnect">': True,
+        "<style>@import 'https://fonts.example/css'; </style>": True,
+        "<style>body { background: url(//cdn.example/a.png) }</style>": True,
+        '<a href="https://example.org">a page that a person may open</a>': False,
+        '<link rel="canonical" href="https://example.org">': False,
+        '<script src="assets/a.js"></script>': False,
+    }
+    for number, html in enumerate(found):
+        (tmp_path / f"{number}.html").write_text(html, encoding="utf-8")
+    told = "\n".join(build_site["loaded_from_elsewhere"](tmp_path))
+    assert [f"{number}.html: " in told for number in range(len(found))] == list(found.values())
 
 
 @every_page

@@ -1,7 +1,5 @@
 """Feature views: what a product's features are, declared once for every executor.
 
-What lives here: the declarations, their validation and their documentation.
-
 Time semantics
 --------------
 All times are UTC with microseconds. A *row* is an event, or a label of an event. A row may come in several

@@ -1,6 +1,6 @@
 """Window features of one block as numbers: what to sum or look at, and how totals become feature values.
 
-What lives here: fixed-point scaling, the event's own value, empty windows.
+That is fixed-point scaling, the event's own value, and empty windows.
 """
 
 from collections.abc import Iterator, Sequence

@@ -3,7 +3,6 @@
 Rows come in order of time, windows need them entity by entity, and a jump through memory per value would cost
 more than the windows do. So columns are moved twice: to the order of blocks, which writes to as many ascending
 places as there are blocks, and inside a block, in cache, to the order of entities.
-What lives here: the cut and both moves.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """All window features of one entity, computed block by block, in parallel.
 
-What lives here: which columns are summed or looked at, and which features share the work.
+Features that need the same columns or the same windows share the work.
 """
 
 from collections.abc import Mapping, Sequence

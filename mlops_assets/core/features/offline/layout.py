@@ -1,7 +1,6 @@
 """One entity's rows and queries, in blocks of entities.
 
-What lives here: the same cut for events, labels and asked events, so that a block has all that its windows
-need.
+Events, labels and asked events are cut alike, so that a block has all that its windows need.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The rows that feature windows aggregate: events and labels with the times between which each version holds.
 
-What lives here: checking the frames, ordering the versions of a row, joining labels with their events.
+The frames are checked, the versions of a row ordered, and labels joined with their events.
 """
 
 from dataclasses import dataclass

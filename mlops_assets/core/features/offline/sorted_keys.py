@@ -1,7 +1,4 @@
-"""Search in sorted integers, for many needles at once.
-
-What lives here: where needles stand among keys.
-"""
+"""Search in sorted integers: where many needles stand among the keys, at once."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The bytes of one entity's online state.
+"""The bytes of one entity's online state: how they are read, and how a row is added.
 
 A state is a header, room for the newest events, a block of 8-byte little-endian words and, where ids are text or
 values are looked at as they are, a msgpack tail. The block holds the columns of the event versions, one after the
@@ -6,8 +6,6 @@ other, then those of the label versions. Rows are sorted by (event time, id, kno
 Columns that are summed hold running totals, modulo 2**64, so that a sum is a difference whatever the window's length.
 An event that is newer than all others goes into the room, whose columns continue those of the block: only the first
 bytes of the state change then, and an embedded store writes one page of it instead of all.
-
-What lives here: reading, and adding one row.
 """
 
 import struct

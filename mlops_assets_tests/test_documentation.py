@@ -105,6 +105,10 @@ def test_the_readme_can_be_read_at_one_sitting() -> None:
     assert len(Page(ROOT / "README.md").text.split()) <= 900
 
 
+def test_the_recording_loads_soon() -> None:
+    assert (ROOT / "docs/images/recording.gif").stat().st_size < 1_500_000
+
+
 def test_every_benchmark_has_its_claim_command_peer_and_keys() -> None:
     rows = [
         line.split("|")[1:-1]

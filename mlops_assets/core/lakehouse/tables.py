@@ -40,7 +40,7 @@ _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
 class DeltaTables:
     """All tables under one root: a folder, or an s3://, gs:// or az:// URI.
 
-    Credentials come from the standard environment variables (AWS_*, GOOGLE_*, AZURE_*); `storage_options`
+    Credentials come from the standard environment variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`); `storage_options`
     adds to or overrides them, under the same names. Commits to S3 are conditional puts, deltalake's default:
     a store that cannot do them refuses the commit instead of losing one.
     """

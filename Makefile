@@ -83,5 +83,5 @@ lock: setup ## Resolve pyproject.toml again into deploy/requirements.lock, with 
 		--no-emit-index-url --no-annotate --no-header --python-version 3.11 - -o deploy/peers-mlserver.lock
 	grep -A100 '^uv==' $(LOCK) | awk 'NR==1 || /^ /{print; next} {exit}' > deploy/bootstrap.lock
 
-clean: ## Remove the environment and everything that was stored below $(MLOPS_HOME)
-	rm -rf .venv .venv-peers-feast .venv-peers-mlserver "$(MLOPS_HOME)"
+clean: ## Remove the environment, the built site and everything that was stored below $(MLOPS_HOME)
+	rm -rf .venv .venv-peers-feast .venv-peers-mlserver .site .cache site "$(MLOPS_HOME)"

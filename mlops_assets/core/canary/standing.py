@@ -49,7 +49,7 @@ def judge_standing(
 ) -> StandingCanary:
     """Judge the canary on what is known at `now`; nothing is written.
 
-    reference: `canary_evidence.read_reference`, the same at every look. Raises: OnlineStoreError when the store does
+    reference: `evidence.read_reference`, the same at every look. Raises: OnlineStoreError when the store does
     not answer.
 
     spec: the product's declaration, with the judge's policy. tables: the lakehouse. store: where records wait; None

@@ -47,12 +47,12 @@ class ModelRegistry:
     tracking_uri: str
 
     def log_model(self, run_id: str, model: TrainedModel, *, tags: Mapping[str, str] | None = None) -> str:
-        """Store a trained model with its run; see `model_artifacts.log_model`."""
+        """Store a trained model with its run; see `artifacts.log_model`."""
         return log_model(self.tracking_uri, run_id, model, tags=tags)
 
     def find_model_run(self, experiment: str, inputs: str) -> LoggedRun | None:
         """Return a finished run that made its model from the same inputs; see
-        `model_artifacts.find_model_run`.
+        `artifacts.find_model_run`.
         """
         return find_model_run(self.tracking_uri, experiment, inputs=inputs)
 

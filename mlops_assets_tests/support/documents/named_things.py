@@ -14,7 +14,8 @@ from mlops_assets_tests.support.documents.markdown_pages import ROOT, pages
 
 _SPAN = re.compile(r"`([^`\n]+)`")
 _SOURCE_FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|lua|sql)|(?:[\w.-]+/)+[\w-]+\.(?:md|toml|lock|yaml)")
-_WORD = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")
+_WORD = re.compile(r"[a-z]+(?:_[a-z0-9]+)+|[A-Z][a-z]+[A-Z]\w*")
+_DOTTED = re.compile(r"\w+(?:\.\w+)*(?:\(\))?")
 _PREFIX = re.compile(r"[a-z]+_(?:[a-z0-9]+_)+(?={)")
 
 
@@ -84,14 +85,15 @@ def is_in_code(word: str) -> bool:
     return word in words_of_code() or any(word.startswith(prefix) for prefix in prefixes_of_code())
 
 
-def word(text: str) -> str | None:
-    """A name in snake case that a back-quoted text is: a function, a column; of a counter without its `_total`."""
-    return text.removesuffix("_total") if _WORD.fullmatch(text) else None
+def words(text: str) -> list[str]:
+    """The names in snake_case or CamelCase that a back-quoted name consists of; of a counter without its `_total`."""
+    parts = text.removesuffix("()").split(".") if _DOTTED.fullmatch(text) else []
+    return [part.removesuffix("_total") for part in parts if _WORD.fullmatch(part)]
 
 
 @cache
 def words_of_code() -> frozenset[str]:
-    """Every snake-case word in code and declarations, outside comments and docstrings, and every file's name."""
+    """Every word of several parts in code and declarations, outside comments and docstrings, and every file's name."""
     words = {path.stem for path in repository_files()} | {
         p for path in repository_files() for p in path.parts
     }

@@ -36,7 +36,7 @@ _Row = tuple[int, ...]
 
 
 def merged_state(layout: EntityLayout, stored: bytes, loaded: bytes) -> bytes:
-    """Join two states; `online_state.merge_state` says how."""
+    """Join two states; `states.merge_state` says how."""
     old, new = EntityState(layout, stored), EntityState(layout, loaded)
     header = StateHeader(max(old.horizon, new.horizon), max(old.asked_until, new.asked_until))
     merged = _merged_plainly(header, old, new)

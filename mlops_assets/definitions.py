@@ -9,8 +9,6 @@ from mlops_assets.automation.abandoned_runs import close_abandoned_runs
 from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets.embedded.garbage import collect_garbage_rarely
-from mlops_assets.embedded.sqlite import spare_the_disk
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.platform import PlatformResource
@@ -44,8 +42,6 @@ def platform_resources(settings: Settings) -> dict[str, object]:
 def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
     let_waiting_threads_sleep()
-    collect_garbage_rarely()
-    spare_the_disk()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     products = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.

@@ -2,10 +2,16 @@
 
 Dagster hands over the events of a batch at once when DAGSTER_EVENT_BATCH_SIZE says so, and its SQLite storage then
 stores them one by one: six connections and two commits each. dagster.yaml of the embedded setup names this class.
+
+It leans on methods that Dagster does not promise (docs/upstream/dagster-event-batches.md). Where one of them is not as
+known, the log behaves as Dagster's own, and says so once.
 """
 
+import inspect
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +31,15 @@ _OF_ASSETS = frozenset(
     }
 )
 """The types that have a row in the index and a line about their asset, and nothing else."""
+_LEANS_ON = {
+    "prepare_insert_event": ["event"],
+    "run_connection": ["run_id"],
+    "index_transaction": [],
+    "store_asset_event_tags": ["events", "event_ids"],
+    "store_asset_event": ["event", "event_id"],
+}
+"""Dagster's methods that `_store_together` calls, with their parameters."""
+_log = logging.getLogger(__name__)
 
 
 class BatchedEventLog(SqliteEventLogStorage):
@@ -48,10 +63,24 @@ class BatchedEventLog(SqliteEventLogStorage):
 
         An asset's own row says what happened to it last, so it is written for the last event of each type only.
         """
+        if not self._is_as_known:
+            super().store_event_batch(events)
+            return
         of_assets = [event for event in events if event.dagster_event_type in _OF_ASSETS]
         if of_assets:
             self._store_together(of_assets)
         super().store_event_batch([event for event in events if event.dagster_event_type not in _OF_ASSETS])
+
+    @cached_property
+    def _is_as_known(self) -> bool:
+        strange = [name for name, parameters in _LEANS_ON.items() if _parameters(self, name) != parameters]
+        if strange:
+            _log.warning(
+                "Dagster's SQLite event log is not as this version of mlops-assets knows it (%s): events are stored "
+                "one by one, as Dagster does. Nothing is lost; backfills of many partitions take longer.",
+                ", ".join(strange),
+            )
+        return not strange
 
     def _store_together(self, events: Sequence[dg.EventLogEntry]) -> None:
         inserts = [self.prepare_insert_event(event) for event in events]
@@ -64,6 +93,11 @@ class BatchedEventLog(SqliteEventLogStorage):
         last = {_asset_and_type(event): (event, number) for event, number in zip(events, ids, strict=True)}
         for event, number in last.values():
             self.store_asset_event(event, number)
+
+
+def _parameters(log: SqliteEventLogStorage, name: str) -> list[str] | None:
+    method = getattr(log, name, None)
+    return None if method is None else list(inspect.signature(method).parameters)
 
 
 def _asset_and_type(event: dg.EventLogEntry) -> tuple[dg.AssetKey | None, str]:

@@ -7,8 +7,6 @@ import dagster as dg
 
 from mlops_assets.core.settings import Settings
 from mlops_assets.embedded.batched_event_log import BATCH_SIZE
-from mlops_assets.embedded.garbage import collect_garbage_rarely
-from mlops_assets.embedded.sqlite import spare_the_disk
 
 INSTANCE_YAML = """\
 # Made when this folder was empty; yours to change. `mlops doctor` checks it.
@@ -52,6 +50,4 @@ def ensure_dagster_home(settings: Settings) -> Path:
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the Dagster instance that the web UI shows too, in a process that then runs jobs or asks what they did."""
     ensure_dagster_home(settings)
-    spare_the_disk()
-    collect_garbage_rarely()
     return dg.DagsterInstance.get()

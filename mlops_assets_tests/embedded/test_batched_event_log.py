@@ -1,10 +1,12 @@
 """The batched event log answers as Dagster's own does, in the same files, with fewer commits."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log import SqlEventLogStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -112,3 +114,32 @@ def test_either_log_reads_what_the_other_wrote(tmp_path: Path, monkeypatch: pyte
     with dg.DagsterInstance.get() as instance:
         assert not isinstance(instance.event_log_storage, BatchedEventLog)
         assert answers(instance, run_id) == expected
+
+
+def without_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(SqlEventLogStorage, "store_asset_event_tags")
+
+
+def with_other_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def store_asset_event(self: object, conn: object, event: object, event_id: int) -> None:
+        raise AssertionError("a method that is not as known is not called")
+
+    monkeypatch.setattr(SqlEventLogStorage, "store_asset_event", store_asset_event)
+
+
+@pytest.mark.parametrize("break_dagster", [without_tags, with_other_parameters])
+def test_where_dagsters_methods_are_not_as_known_it_behaves_as_dagsters_own_and_says_so_once(
+    break_dagster: Callable[[pytest.MonkeyPatch], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with instance_at(tmp_path / "Dagster's", monkeypatch, log="Dagster's") as instance:
+        expected = answers(instance, materialize(instance))
+    break_dagster(monkeypatch)
+    with instance_at(tmp_path / "ours", monkeypatch, log="ours") as instance:
+        assert answers(instance, materialize(instance)) == expected
+        materialize(instance)
+    said = [r.message for r in caplog.records if r.name == "mlops_assets.embedded.batched_event_log"]
+    assert len(said) == 1
+    assert "events are stored one by one" in said[0]

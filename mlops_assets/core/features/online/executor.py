@@ -29,7 +29,6 @@ from mlops_assets.core.features.online.entity_state import (
     with_row,
 )
 from mlops_assets.core.features.online.event import Value
-from mlops_assets.core.features.online.generated_windows import OwnValues
 from mlops_assets.core.features.online.layout import (
     ALLOWED_LATENESS,
     EVENT_DIGEST,
@@ -44,7 +43,7 @@ from mlops_assets.core.features.online.layout import (
 )
 from mlops_assets.core.features.online.row_features import EventReader, compile_row_features, read_value
 from mlops_assets.core.features.online.window_plan import group_plans
-from mlops_assets.core.features.online.windows import EntityWindows
+from mlops_assets.core.features.online.windows import EntityWindows, OwnValues
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.times import KNOWN_AT, MICROSECOND
 

@@ -1,15 +1,14 @@
 """Window features of one request from one entity's state, compiled once per view.
 
 A group is what shares stream and delay: its windows end at the same row, so that they are nested slices of a column.
-Where the event sees every row in its windows and the state has one version of each and no missing values, which is
-nearly always, a generated function answers (`online/generated_windows.py`). All other states are answered here: a
-slice is read as it lies where the event sees all of it; otherwise the rows that it sees are picked first, by the rules
-of `features/view.py`.
+Where the event sees every row in its windows, which is nearly always, slices are read as they lie; otherwise the rows
+that it sees are picked first, by the rules of `core/features/view.py`.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from math import isnan
+from typing import NamedTuple
 
 from mlops_assets.core.features.online.entity_state import (
     HAS_LABEL_VERSIONS,
@@ -17,61 +16,74 @@ from mlops_assets.core.features.online.entity_state import (
     HAS_VERSIONS,
     EntityState,
 )
-from mlops_assets.core.features.online.generated_windows import OwnValues, plain_windows
 from mlops_assets.core.features.online.layout import EVENT_KNOWN, LABEL_KNOWN, NULL
 from mlops_assets.core.features.online.window_plan import ColumnCells, GroupPlan
 
 
+class OwnValues(NamedTuple):
+    """What the event itself would add to the windows of one entity; None is missing."""
+
+    numbers: Sequence[float | None]
+    scaled: Sequence[int | None]
+    objects: Sequence[object]
+    is_plain: bool
+    """Whether no number is missing, and no scaled value missing or too large for plain totals."""
+
+
 class Span:
-    """The rows of one stream that the longest window of a group sees, oldest first."""
+    """The rows of one stream that the windows of a group see, oldest first: a slice of it, or those in `seen`."""
 
-    __slots__ = (
-        "_base",
-        "_is_labels",
-        "_objects_from",
-        "_seen",
-        "_size",
-        "_start",
-        "_state",
-        "_stop",
-        "length",
-        "nullable",
-        "starts",
-    )
+    __slots__ = ("_base", "_plan", "_seen", "_size", "_state", "has_nulls", "starts", "stop")
 
-    def __init__(
-        self, state: EntityState, plan: GroupPlan, *, start: int, stop: int, seen: list[int] | None
-    ) -> None:
-        self._state, self._start, self._stop, self._seen = state, start, stop, seen
-        self._base, self._size = (
-            (state.label_base, state.label_count) if plan.is_labels else (0, state.event_count)
-        )
-        self._is_labels, self._objects_from = plan.is_labels, plan.objects_from
-        self.nullable = bool(state.flags & HAS_NULLS)
-        self.length = stop - start if seen is None else len(seen)
-        self.starts: list[int] = []
-        """Per window of the group, shortest first, the position of its oldest row in the span."""
+    def __init__(self, plan: GroupPlan, state: EntityState, starts: list[int], stop: int) -> None:
+        self._plan, self._state, self._seen = plan, state, None
+        if plan.is_labels:
+            self._base, self._size = state.label_base, state.label_count
+        else:
+            self._base, self._size = 0, state.event_count
+        self.has_nulls = state.flags & HAS_NULLS
+        self.starts, self.stop = starts, stop
+        """Per window of the group, shortest first, the position of its oldest row; then the one behind the newest."""
 
-    def integers(self, column: int) -> list[int]:
-        """The values of a column of totals."""
-        state = self._state
-        values = (state.label_column if self._is_labels else state.event_column)(column)
-        return values[self._start : self._stop] if self._seen is None else [values[i] for i in self._seen]
+    def look_at(self, seen: list[int]) -> None:
+        """See only these rows from now on; positions are those among them."""
+        self.starts = [bisect_left(seen, start) for start in self.starts]
+        self.stop, self._seen = len(seen), seen
 
-    def numbers(self, column: int) -> list[float]:
-        """A Float64 column's values."""
-        first, words = self._base + column * self._size, self._state.doubles
+    def counts_and_totals(self, word: int) -> tuple[list[int], list[int]]:
+        """Per window how many values of a column of totals there are, and their sum."""
+        state, stop = self._state, self.stop
+        if self._seen is None and not self.has_nulls:
+            words, before = state.words, self._base + word * self._size - 1
+            end = words[before + stop] if stop else 0
+            sums = [end - words[before + start] if start else end for start in self.starts]
+            return [stop - start for start in self.starts], sums
+        column = (state.label_column if self._plan.is_labels else state.event_column)(word)
+        values = column if self._seen is None else [column[row] for row in self._seen]
+        counts, totals, count, total = [], [], 0, 0
+        for start in self.starts:
+            part = [value for value in values[start:stop] if value != NULL]
+            count, total, stop = count + len(part), total + sum(part), start
+            counts.append(count)
+            totals.append(total)
+        return counts, totals
+
+    def numbers(self, word: int, start: int, stop: int) -> Sequence[float]:
+        """The values of a Float64 column between two positions that are not missing."""
+        first, doubles = self._base + word * self._size, self._state.doubles
         if self._seen is None:
-            return [*words[first + self._start : first + self._stop]]
-        return [words[first + i] for i in self._seen]
+            values = doubles[first + start : first + stop]
+        else:
+            values = [doubles[first + row] for row in self._seen[start:stop]]
+        return [value for value in values if not isnan(value)] if self.has_nulls else values
 
     def objects(self, column: int) -> list[object]:
         """A column of objects."""
-        values = self._state.tail()[self._objects_from + column]
-        return values[self._start : self._stop] if self._seen is None else [values[i] for i in self._seen]
+        values = self._state.tail()[self._plan.objects_from + column]
+        return values if self._seen is None else [values[row] for row in self._seen]
 
 
-_NOT_PLAIN = HAS_NULLS | HAS_VERSIONS | HAS_LABEL_VERSIONS
+_VERSIONS = HAS_VERSIONS | HAS_LABEL_VERSIONS
 Aggregate = Callable[[Span, OwnValues, list[float | None]], None]
 """Writes the values of the features that share one column into the list of all window features."""
 
@@ -79,65 +91,38 @@ Aggregate = Callable[[Span, OwnValues, list[float | None]], None]
 class EntityWindows:
     """All asked window features over one entity."""
 
-    __slots__ = ("_groups", "_plain", "_plans")
+    __slots__ = ("_groups",)
 
     def __init__(self, plans: Sequence[GroupPlan]) -> None:
-        self._plans = plans
-        self._plain = plain_windows(plans)
-        self._groups = tuple(_WindowGroup(plan) for plan in plans)
+        self._groups = [(plan, [_MAKERS[column.kind](column) for column in plan.columns]) for plan in plans]
 
     def answer(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
         """Write the features of an event at `time` into their places in `values`."""
-        if not state.flags & _NOT_PLAIN and (
-            (state.latest_known < time and state.latest_label_known < time)
-            or all(_sees_all(plan, state, time) for plan in self._plans)
-        ):
-            self._plain(state, time, own, values)
-        else:
-            self.answer_seen(state, time, own, values)
-
-    def answer_seen(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
-        """Do so in any state, by looking at what the event sees."""
-        for group in self._groups:
-            group.answer(state, time, own, values)
-
-
-class _WindowGroup:
-    """The asked window features over one entity that share stream and delay."""
-
-    __slots__ = ("_aggregates", "_plan")
-
-    def __init__(self, plan: GroupPlan) -> None:
-        self._plan = plan
-        self._aggregates = tuple(_MAKERS[column.kind](column) for column in plan.columns)
-
-    def answer(self, state: EntityState, time: int, own: OwnValues, values: list[float | None]) -> None:
-        """Write the features of an event at `time` into their places in `values`."""
-        plan, words = self._plan, state.words
-        end = time - plan.delay
-        base = state.label_base if plan.is_labels else 0
-        size = state.label_count if plan.is_labels else state.event_count
-        start = stop = bisect_left(words, end, base, base + size)
-        starts = []
-        for window in plan.windows:
-            start = bisect_right(words, end - window, base, start)
-            starts.append(start - base)
-        start, stop = start - base, stop - base
-        if _sees_all(plan, state, time):
-            span = Span(state, plan, start=start, stop=stop, seen=None)
-            span.starts = [at - start for at in starts]
-        else:
-            pick = _seen_labels if plan.is_labels else _seen_events
-            seen = pick(state, time, start, stop)
-            span = Span(state, plan, start=start, stop=stop, seen=seen)
-            span.starts = [bisect_left(seen, at) for at in starts]
-        for aggregate in self._aggregates:
-            aggregate(span, own, values)
+        words, sees_state = state.words, _sees_state(state, time)
+        for plan, aggregates in self._groups:
+            base, size = (state.label_base, state.label_count) if plan.is_labels else (0, state.event_count)
+            end = time - plan.delay
+            start = stop = bisect_left(words, end, base, base + size)
+            starts = []
+            for window in plan.windows:
+                start = bisect_right(words, end - window, base, start)
+                starts.append(start - base)
+            span = Span(plan, state, starts, stop - base)
+            if not sees_state and not _sees_windows(plan, state, time):
+                pick = _seen_labels if plan.is_labels else _seen_events
+                span.look_at(pick(state, time, start - base, stop - base))
+            for aggregate in aggregates:
+                aggregate(span, own, values)
 
 
-def _sees_all(plan: GroupPlan, state: EntityState, time: int) -> bool:
+def _sees_state(state: EntityState, time: int) -> bool:
+    """Whether an event at `time` sees every row of the state that lies before it."""
+    return state.latest_known < time and state.latest_label_known < time and not state.flags & _VERSIONS
+
+
+def _sees_windows(plan: GroupPlan, state: EntityState, time: int) -> bool:
     """Whether an event at `time` sees every row in the group's windows."""
-    if state.flags & (HAS_VERSIONS | HAS_LABEL_VERSIONS):
+    if state.flags & _VERSIONS:
         return False
     end = time - plan.delay
     start = end - plan.windows[-1]
@@ -188,47 +173,37 @@ def _seen_labels(state: EntityState, time: int, start: int, stop: int) -> list[i
 
 def _rows(column: ColumnCells) -> Aggregate:
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
+        starts, stop = span.starts, span.stop
         for cell in column.cells:
-            values[cell.place] = float(span.length - span.starts[cell.window] + cell.includes_current)
+            values[cell.place] = float(stop - starts[cell.window] + cell.includes_current)
 
     return aggregate
 
 
 def _count(column: ColumnCells) -> Aggregate:
-    position, takes_current = column.position, column.takes_current
+    position, word, takes_current = column.position, column.word, column.takes_current
 
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        numbers = span.numbers(column.word) if span.nullable else None
+        starts, stop = span.starts, span.stop
         current = 1 if takes_current and own.numbers[position] is not None else 0
         for cell in column.cells:
-            start = span.starts[cell.window]
-            count = span.length - start
-            if numbers is not None:
-                count -= sum(map(isnan, numbers[start:]))
+            start = starts[cell.window]
+            count = len(span.numbers(word, start, stop)) if span.has_nulls else stop - start
             values[cell.place] = float(count + (current if cell.includes_current else 0))
 
     return aggregate
 
 
 def _total(column: ColumnCells) -> Aggregate:
-    """Sums and means: one pass over the longest slice, the windows being nested in it."""
-    windows, takes_current = column.windows, column.takes_current
+    """Sums and means of scaled integers."""
+    position, word, takes_current = column.position, column.word, column.takes_current
 
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        scaled = span.integers(column.word)
-        of_window: dict[int, tuple[int, int]] = {}
-        count, total, stop = 0, 0, span.length
-        for window in windows:
-            start = span.starts[window]
-            part = scaled[start:stop]
-            if span.nullable:
-                part = [value for value in part if value != NULL]
-            count, total, stop = count + len(part), total + sum(part), start
-            of_window[window] = count, total
-        current = own.scaled[column.position] if takes_current else None
+        counts, totals = span.counts_and_totals(word)
+        current = own.scaled[position] if takes_current else None
         for cell in column.cells:
-            count, total = of_window[cell.window]
-            if cell.includes_current and current is not None:
+            count, total = counts[cell.window], totals[cell.window]
+            if current is not None and cell.includes_current:
                 count, total = count + 1, total + current
             if not count:
                 values[cell.place] = cell.when_empty
@@ -240,38 +215,56 @@ def _total(column: ColumnCells) -> Aggregate:
     return aggregate
 
 
-def _extreme(pick: Callable[[Sequence[float]], float]) -> Callable[[ColumnCells], Aggregate]:
+def _picked(pick: Callable[[float | None, Sequence[float]], float]) -> Callable[[ColumnCells], Aggregate]:
+    """One of the values: `pick` gets that of the next shorter window, and the older values, oldest first."""
+
     def make(column: ColumnCells) -> Aggregate:
-        takes_current = column.takes_current
+        position, word, takes_current = column.position, column.word, column.takes_current
+        of_window = [
+            (window, [cell for cell in column.cells if cell.window == window]) for window in column.windows
+        ]
 
         def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-            numbers = span.numbers(column.word)
-            current = own.numbers[column.position] if takes_current else None
-            for cell in column.cells:
-                part = numbers[span.starts[cell.window] :]
-                if span.nullable:
-                    part = [value for value in part if not isnan(value)]
-                if cell.includes_current and current is not None:
-                    part.append(current)
-                values[cell.place] = pick(part) if part else cell.when_empty
+            current = own.numbers[position] if takes_current else None
+            starts, before, top = span.starts, span.stop, None
+            for window, cells in of_window:
+                start = starts[window]
+                if start < before and (older := span.numbers(word, start, before)):
+                    top = pick(top, older)
+                before = start
+                for cell in cells:
+                    value = top
+                    if current is not None and cell.includes_current:
+                        value = current if top is None else pick(current, (top,))
+                    values[cell.place] = cell.when_empty if value is None else value
 
         return aggregate
 
     return make
 
 
-def _newest(values: Sequence[float]) -> float:
-    return values[-1]
+def _smallest(top: float | None, older: Sequence[float]) -> float:
+    found = min(older)
+    return found if top is None or found < top else top
+
+
+def _largest(top: float | None, older: Sequence[float]) -> float:
+    found = max(older)
+    return found if top is None or found > top else top
+
+
+def _newest(top: float | None, older: Sequence[float]) -> float:
+    return older[-1] if top is None else top
 
 
 def _distinct(column: ColumnCells) -> Aggregate:
-    takes_current = column.takes_current
+    position, takes_current = column.position, column.takes_current
 
     def aggregate(span: Span, own: OwnValues, values: list[float | None]) -> None:
-        objects = span.objects(column.position)
-        current = own.objects[column.position] if takes_current else None
+        objects = span.objects(position)
+        current = own.objects[position] if takes_current else None
         for cell in column.cells:
-            different = set(objects[span.starts[cell.window] :])
+            different = set(objects[span.starts[cell.window] : span.stop])
             if cell.includes_current:
                 different.add(current)
             different.discard(None)
@@ -284,8 +277,8 @@ _MAKERS: dict[str, Callable[[ColumnCells], Aggregate]] = {
     "rows": _rows,
     "count": _count,
     "total": _total,
-    "min": _extreme(min),
-    "max": _extreme(max),
-    "last": _extreme(_newest),
+    "min": _picked(_smallest),
+    "max": _picked(_largest),
+    "last": _picked(_newest),
     "distinct": _distinct,
 }

@@ -1,4 +1,4 @@
-"""Windows of plain states, by generated code, against the general way of answering and against the definition."""
+"""Windows as slices of a state, and as rows that were picked one by one, against the definition."""
 
 from dataclasses import replace
 from unittest.mock import patch
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.core.features.online.windows import EntityWindows
+from mlops_assets.core.features.online import windows
 from mlops_assets.core.features.view import FeatureView, WindowFeature
 from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
 from mlops_assets_tests.support.features.window_oracle import EventVersion, LabelVersion
@@ -51,7 +51,9 @@ def plain_histories(draw: st.DrawFn) -> tuple[list[EventVersion], list[LabelVers
     amount=amounts,
     names=st.none() | st.lists(st.sampled_from(VIEW.feature_names), min_size=1, unique=True),
 )
-def test_generated_windows_are_the_general_ones_and_the_offline_ones(history, hours, ticks, amount, names):
+def test_slices_give_what_picked_rows_give_and_what_the_offline_executor_gives(
+    history, hours, ticks, amount, names
+):
     events, labels = history
     at = EPOCH + hours * HOUR + ticks * TICK
     events = [each for each in events if each.event_timestamp < at]
@@ -60,12 +62,15 @@ def test_generated_windows_are_the_general_ones_and_the_offline_ones(history, ho
     asked = EventVersion(100, at, at, "a", 7, amount)
     world = OnlineWorld(VIEW, names)
     world.load(events, labels, as_of=at)
-    with patch.object(EntityWindows, "answer_seen", side_effect=AssertionError("the state is plain")):
-        plain = world.answer(asked).features
-    with patch.object(EntityWindows, "answer", EntityWindows.answer_seen):
-        general = world.answer(asked).features
+    with patch.object(windows.Span, "look_at", side_effect=AssertionError("every row is seen")):
+        sliced = world.answer(asked).features
+    with (
+        patch.object(windows, "_sees_state", return_value=False),
+        patch.object(windows, "_sees_windows", return_value=False),
+    ):
+        picked = world.answer(asked).features
     world.serve(asked)
-    assert bits(plain) == bits(general) == bits(world.offline(events, labels)[100])
+    assert bits(sliced) == bits(picked) == bits(world.offline(events, labels)[100])
 
 
 def test_different_values_of_labels_are_counted_in_their_own_window():
@@ -88,21 +93,20 @@ def test_different_values_of_labels_are_counted_in_their_own_window():
     assert vector(world, early)["outcomes_2h"] == 2.0
 
 
-@pytest.mark.parametrize(("hours", "is_plain"), [(2.9, True), (3.1, False)])
-def test_a_label_that_is_not_known_yet_matters_only_within_a_window(hours, is_plain):
+@pytest.mark.parametrize(("hours", "is_slice"), [(2.9, True), (3.1, False)])
+def test_a_label_that_is_not_known_yet_matters_only_within_a_window(hours, is_slice):
     delayed = window("fraud_share", "terminal", "mean", "is_fraud", delay=3 * HOUR, when_empty=0.0, **LABEL)
     world = OnlineWorld(FeatureView("view", "id", "event_timestamp", (delayed,)))
     labels = [LabelVersion(1, EPOCH + HOUR, 1), LabelVersion(2, EPOCH + 9 * HOUR, 0)]
     world.load([event(1, 0), event(2, 1)], labels, as_of=EPOCH + 10 * HOUR)
     asked = event(3, 1 + hours)
-    with patch.object(
-        EntityWindows, "answer_seen", autospec=True, side_effect=EntityWindows.answer_seen
-    ) as seen:
+    look_at = windows.Span.look_at
+    with patch.object(windows.Span, "look_at", autospec=True, side_effect=look_at) as picked:
         assert vector(world, asked)["fraud_share_5h"] == 1.0
-    assert seen.called != is_plain
+    assert picked.called != is_slice
 
 
-def test_states_that_are_not_plain_are_answered_by_looking_at_each_row():
+def test_missing_values_and_rows_that_are_not_known_yet_are_left_out():
     world = OnlineWorld(VIEW)
     world.serve(event(1, 0, amount=3.0))
     world.serve(event(2, 1, amount=None))

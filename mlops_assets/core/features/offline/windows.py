@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 
 from mlops_assets.core.features.offline.entity_blocks import BlockRows
-from mlops_assets.core.features.offline.sorted_keys import SortedKeys
 
 PAIRS = 2**21
 """Pairs of query and row that are looked at together where an aggregate needs each row in the window."""
@@ -74,13 +73,13 @@ class BlockTimes:
         self.rows, self.row_time, self.query_time, self.space = rows, row_time, query_time, space
         keys = space.keys(rows.code, row_time)
         self.needles = keys if queries is rows else space.keys(queries.code, query_time)
-        self._keys = SortedKeys(keys)
+        self._keys = keys
         self._counts: dict[int, np.ndarray] = {}
 
     def count_before(self, age: int) -> np.ndarray:
         """Per query, the rows of lower entities, and its own entity's rows of more than `age` before it."""
         if age not in self._counts:
-            self._counts[age] = self._keys.count_below(self.needles - min(age, self.space.longest))
+            self._counts[age] = np.searchsorted(self._keys, self.needles - min(age, self.space.longest))
         return self._counts[age]
 
 

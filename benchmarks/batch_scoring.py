@@ -28,6 +28,7 @@ import polars as pl
 from benchmarks.pipeline.with_dagster import run as run_jobs
 from benchmarks.pipeline.workload import covered, scaled_product
 from benchmarks.result import print_json, print_table, ratio_with_spread
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel, feature_matrix
@@ -40,7 +41,6 @@ from mlops_assets.definitions import platform_resources
 from mlops_assets.embedded.dagster_home import dagster_instance
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Home:
         first, end = covered(self.product)
         result = self.job.execute_in_process(
             instance=self.instance,
-            tags={_RANGE_START: first.isoformat(), _RANGE_END: (end - timedelta(days=1)).isoformat()},
+            tags=day_range_tags(first, end - timedelta(days=1)),
             run_config=QUIET,
             asset_selection=[dg.AssetKey([self.product.name, "predictions"])],
         )

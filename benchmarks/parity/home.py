@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 
 from benchmarks.parity.stream import Request, Stream, event_versions, label_versions
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.catalogue import load_product
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.errors import InvalidEventError
@@ -121,17 +122,13 @@ class ParityHome:
         config: Mapping[str, object] | None = None,
         raises: bool = True,
     ) -> dg.ExecuteInProcessResult:
-        tags: dict[str, str] = {}
-        if days is not None:
-            names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-            tags = dict(zip(names, (day.isoformat() for day in days), strict=True))
         with self._instance() as instance:
             return dg.materialize(
                 list(product_definitions(self.product).assets or ()),  # pyright: ignore[reportArgumentType]
                 selection=[dg.AssetKey([self.product.name, noun])],
                 instance=instance,
                 resources=platform_resources(self.settings),
-                tags=tags,
+                tags={} if days is None else day_range_tags(*days),
                 run_config={**(config or {}), **QUIET},
                 raise_on_error=raises,
             )

@@ -17,6 +17,7 @@ from benchmarks.features.stream import peak_rss_gib
 from benchmarks.pipeline.workload import Answer, answer_in_process, covered, digest
 from mlops_assets.assets.candidate import read_candidate
 from mlops_assets.automation.jobs import RETRAIN, retrain_config
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product import Product
@@ -31,7 +32,6 @@ WITHOUT_COUNTERPART = frozenset({"model"})
 """Tables that only say where MLflow keeps things."""
 ADDED_TO_VERDICTS = ("model_digest", "threshold")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def run(product: Product, path: Path) -> Answer:
@@ -45,7 +45,7 @@ def run(product: Product, path: Path) -> Answer:
         dg.Definitions(resources=platform_resources(settings), executor=dg.in_process_executor),
     )
     first, end = covered(product)
-    history = {_RANGE_START: first.isoformat(), _RANGE_END: (end - timedelta(days=1)).isoformat()}
+    history = day_range_tags(first, end - timedelta(days=1))
     ingest = _execute(definitions, instance, f"{product.name}__ingest", tags=history)
     retrain = _execute(
         definitions,

@@ -9,12 +9,9 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.version import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
-
-AS_OF_TAG = "mlops/as_of"
-EVALUATION_TAG = "mlops/evaluation_version"
 
 
 @dataclass(frozen=True)

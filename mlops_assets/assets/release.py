@@ -7,7 +7,6 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.candidate import read_candidate
-from mlops_assets.assets.champion import AS_OF_TAG, EVALUATION_TAG
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import table
 from mlops_assets.assets.support.reuse import earlier_result
@@ -23,7 +22,9 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.version import (
+    AS_OF_TAG,
     BENTO_TAG,
+    EVALUATION_TAG,
     LIBRARIES_TAG,
     THRESHOLD_TAG,
     TRAINING_SET_TAG,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import dagster as dg
 
-from mlops_assets.automation.run_tags import PRODUCT, TRIGGER
+from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, day_range_tags
 from mlops_assets.core.predictions.captured import SERVED_DAYS
 from mlops_assets.core.product_spec import ProductSpec, TimeAxis
 from mlops_assets.core.serving.prediction_record import decode_record
@@ -18,7 +18,6 @@ PEEKED_RECORDS = 10_000
 """How many of the waiting records are looked at for the days of their events."""
 LANDINGS = 50
 """How many of the newest landings are compared with `predictions`."""
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -149,8 +148,7 @@ def collect_served_sensor(spec: ProductSpec, job_name: str) -> dg.SensorDefiniti
         context.log.info("collecting: %s", decision.reason)
         tags = {PRODUCT: spec.name, TRIGGER: "captured"}
         if decision.days is not None:
-            first, last = (day.isoformat() for day in decision.days)
-            tags |= {_RANGE_START: first, _RANGE_END: last}
+            tags |= day_range_tags(*decision.days)
         return dg.RunRequest(run_key=decision.run_key, tags=tags)
 
     return collect_served

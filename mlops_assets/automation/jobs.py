@@ -10,6 +10,7 @@ from mlops_assets.automation.canary_judge import canary_judge_sensor
 from mlops_assets.automation.collect_served import collect_served_sensor
 from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.automation.retrain_on_drift import retrain_on_drift_sensor
+from mlops_assets.automation.run_tags import PRODUCT
 from mlops_assets.automation.schedules import daily_schedule, retrain_schedule
 from mlops_assets.core.product_spec import ProductSpec
 
@@ -82,5 +83,5 @@ def _job(
         f"{spec.name}__{verb}",
         selection=dg.AssetSelection.assets(*keys),
         description=description,
-        tags={"mlops/product": spec.name},
+        tags={PRODUCT: spec.name},
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.automation.run_tags import PRODUCT
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.control import ReleaseControl
@@ -88,7 +89,7 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
             {"plan": dg.MetadataValue.json(plan.to_json()), "sequence": plan.sequence}
         )
 
-    @dg.job(name=name, description=description, tags={"mlops/product": spec.name})
+    @dg.job(name=name, description=description, tags={PRODUCT: spec.name})
     def job() -> None:
         change()
 

@@ -1,4 +1,6 @@
-"""Tags that automation puts on the runs it asks for, so that a run's page says why it ran."""
+"""Tags of runs: those that automation sets, so that a run's page says why it ran, and Dagster's for a range of days."""
+
+from datetime import date
 
 PRODUCT = "mlops/product"
 TRIGGER = "mlops/trigger"
@@ -17,3 +19,10 @@ JUDGEMENT = "mlops/judgement"
 """The canary judge's sentence."""
 EVIDENCE = "mlops/evidence"
 """JSON list: per question of the canary judge its verdict, evidence and limit."""
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Dagster's own, which a backfill of a single run has; its documentation names them."""
+
+
+def day_range_tags(first: date | str, last: date | str) -> dict[str, str]:
+    """Return the tags of a run over the daily partitions from `first` to `last`, both included."""
+    return {_RANGE_START: str(first), _RANGE_END: str(last)}

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from mlops_assets.automation.jobs import retrain_config
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.product_spec import ProductSpec
@@ -30,7 +31,6 @@ from mlops_assets.embedded.dagster_home import dagster_instance
 MONITORED_DAYS = 28
 """Days of data after the training set's as-of time, which the demo scores and monitors as if they were served."""
 POLL_SECONDS = 0.3
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _execute(
 def _range_tags(run: DemoRun) -> dict[str, str]:
     if run.days is None:
         return {}
-    return {_RANGE_START: run.days[0].isoformat(), _RANGE_END: run.days[1].isoformat()}
+    return day_range_tags(*run.days)
 
 
 def _watch(  # noqa: PLR0917 (a thread's target takes its arguments by position)

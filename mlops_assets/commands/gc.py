@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from mlops_assets.assets.candidate import model_noun
-from mlops_assets.assets.champion import EVALUATION_TAG
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento.retention import apply_bento_retention, plan_bento_retention
 from mlops_assets.core.errors import RegistryError
@@ -17,7 +16,7 @@ from mlops_assets.core.monitoring.reports import plan_report_retention
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.run_retention import apply_run_retention, plan_run_retention
-from mlops_assets.core.registry.version import TRAINING_SET_TAG, ModelVersion
+from mlops_assets.core.registry.version import EVALUATION_TAG, TRAINING_SET_TAG, ModelVersion
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.settings import Settings
 

@@ -20,6 +20,7 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon
 from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version import AS_OF_TAG
 from mlops_assets.core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         released_version=champion.version if champion else None,
         released_at=_shown(plan.since) if plan else None,
         trained_at=_shown(champion.created_at) if champion else None,
-        model_as_of=champion.tags.get("mlops/as_of") if champion else None,
+        model_as_of=champion.tags.get(AS_OF_TAG) if champion else None,
         drift=_newest_verdict(tables, name, "drift_report"),
         performance=_newest_verdict(tables, name, "performance_report"),
         waiting_records=_waiting_records(settings, name),

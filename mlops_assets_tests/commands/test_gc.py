@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from mlops_assets.assets.candidate import Candidate
-from mlops_assets.assets.champion import EVALUATION_TAG
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
 from mlops_assets.commands.gc_table import print_removals, purge_hint, readable_size
@@ -21,7 +20,7 @@ from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import TRAINING_SET_TAG
+from mlops_assets.core.registry.version import EVALUATION_TAG, TRAINING_SET_TAG
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets_tests.support.small_model import small_model

@@ -10,6 +10,7 @@ from dagster._core.storage.event_log import SqlEventLogStorage
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.core.settings import load_settings
 from mlops_assets.embedded.batched_event_log import BatchedEventLog
 from mlops_assets.embedded.dagster_home import dagster_instance
@@ -46,10 +47,11 @@ def instance_at(
 
 
 def materialize(instance: dg.DagsterInstance) -> str:
-    tags = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
     job = dg.Definitions(assets=[noun]).resolve_implicit_global_asset_job_def()
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    return job.execute_in_process(instance=instance, tags=tags, run_config=quiet).run_id
+    return job.execute_in_process(
+        instance=instance, tags=day_range_tags(DAYS[0], DAYS[-1]), run_config=quiet
+    ).run_id
 
 
 def answers(instance: dg.DagsterInstance, run_id: str) -> list[object]:

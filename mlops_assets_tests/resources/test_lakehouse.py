@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -31,8 +32,8 @@ def events(context: dg.AssetExecutionContext, lakehouse: LakehouseResource) -> d
 
 
 def materialize(lakehouse: LakehouseResource, instance: dg.DagsterInstance, first: str, last: str):
-    tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-    return dg.materialize([events], instance=instance, resources={"lakehouse": lakehouse}, tags=tags)
+    resources = {"lakehouse": lakehouse}
+    return dg.materialize([events], instance=instance, resources=resources, tags=day_range_tags(first, last))
 
 
 def test_a_backfill_in_one_run_is_one_commit_that_names_the_run(tmp_path: Path) -> None:

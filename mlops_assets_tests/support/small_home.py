@@ -13,6 +13,7 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.automation.jobs import retrain_config
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.catalogue import load_product
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.lakehouse.tables import DeltaTables
@@ -120,12 +121,7 @@ class SmallHome:
         raises: bool = True,
     ) -> dg.ExecuteInProcessResult:
         """Materialize the assets in one run: of one partition, of a range of them, or unpartitioned."""
-        tags = {}
-        if isinstance(days, tuple):
-            tags = {
-                "dagster/asset_partition_range_start": days[0].isoformat(),
-                "dagster/asset_partition_range_end": days[1].isoformat(),
-            }
+        tags = day_range_tags(*days) if isinstance(days, tuple) else {}
         config = config or (retrain_config(self.product.spec, as_of) if as_of else {})
         with self.instance() as instance:
             return dg.materialize(

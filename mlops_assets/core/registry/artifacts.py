@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mlops_assets.core.errors import PackagingError, RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.registry.version import DIGEST_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,7 +49,7 @@ def log_model(
     run = client.get_run(run_id)
     if run.data.tags.get(MODEL_DIGEST_TAG) == model.digest and MODEL_URI_TAG in run.data.tags:
         return run.data.tags[MODEL_URI_TAG]
-    model_tags = {**(tags or {}), "mlops/digest": model.digest}
+    model_tags = {**(tags or {}), DIGEST_TAG: model.digest}
     logged = client.create_logged_model(
         run.info.experiment_id, "model", run_id, model_tags, run.data.params, "lightgbm"
     )

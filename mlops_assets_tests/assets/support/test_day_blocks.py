@@ -8,6 +8,7 @@ import pytest
 
 from mlops_assets.assets.support import day_blocks as module
 from mlops_assets.assets.support.day_blocks import BLOCK_DAYS, day_blocks
+from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.core.lakehouse.day_range import DayRange
 
 FIRST = date(2018, 4, 1)
@@ -25,11 +26,7 @@ def blocks_of(days: int, rows: Mapping[date, int] | None = None) -> list[DayRang
     def noun(context: dg.AssetExecutionContext) -> None:
         found.extend(day_blocks(context, "event_date", rows=rows))
 
-    last = (end - timedelta(days=1)).isoformat()
-    tags = {
-        "dagster/asset_partition_range_start": FIRST.isoformat(),
-        "dagster/asset_partition_range_end": last,
-    }
+    tags = day_range_tags(FIRST, end - timedelta(days=1))
     assert dg.materialize([noun], tags=tags).success
     return found
 

@@ -34,7 +34,9 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel, feature_matrix
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.release.plan import release
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import Order, release
+from mlops_assets.core.release.record import plan_entry
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.definitions import platform_resources
@@ -94,17 +96,10 @@ def released_home(product: Product, folder: Path) -> Home:
     """Ingest, train and register by the product's own jobs, and let the version answer."""
     run_jobs(product, folder)
     settings = load_settings({"MLOPS_HOME": str(folder)}, working_directory=folder)
-    plan = release(
-        None,
-        version=1,
-        since=datetime.now(UTC),
-        by="benchmark",
-        reason="to be measured; its bento is not built",
-        evidence={},
-    )
-    registry = ModelRegistry(settings.tracking_uri)
-    registry.write_release_plan(product.name, plan)
-    registry.set_alias(product.name, "champion", 1)
+    control = ReleaseControl.of(settings)
+    order = Order(datetime.now(UTC), "benchmark", "to be measured; its bento is not built")
+    plan = plan_entry(release(None, order, version=1), [control.version(product.name, 1)])
+    control.change(product.name, lambda _: (plan,))
     return Home(product, settings)
 
 

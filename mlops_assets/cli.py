@@ -17,7 +17,9 @@ from mlops_assets.core.settings import Settings, load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlops_assets.core.release.steps import ReleaseOrder, Strategy
+    from mlops_assets.core.release.decision import DecisionKind
+    from mlops_assets.core.release.plan import Order
+    from mlops_assets.core.release.steps import Strategy
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -223,19 +225,19 @@ def drill(
 @app.command()
 def approve(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""
-    _decide("approve", product, version, by=by, reason=reason)
+    _decide("approved", product, version, by=by, reason=reason)
 
 
 @app.command()
 def reject(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Reject a version: it is not released, whatever its verdicts, until a later decision."""
-    _decide("reject", product, version, by=by, reason=reason)
+    _decide("rejected", product, version, by=by, reason=reason)
 
 
 @app.command()
 def override(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Let a version pass in spite of gates that did not; who and why are shown forever."""
-    _decide("override", product, version, by=by, reason=reason)
+    _decide("overridden", product, version, by=by, reason=reason)
 
 
 @app.command()
@@ -318,19 +320,18 @@ def plan(product: Product, as_json: Json = False) -> None:
         print_history(history, console=_console())
 
 
-def _order(by: str, reason: str) -> "ReleaseOrder":
-    from mlops_assets.core.release.steps import ReleaseOrder
+def _order(by: str, reason: str) -> "Order":
+    from mlops_assets.core.release.plan import Order
 
-    return ReleaseOrder(by=by, at=datetime.now(UTC), reason=reason)
+    return Order(since=datetime.now(UTC), by=by, reason=reason)
 
 
-def _decide(verb: str, product: str, version: int, *, by: str, reason: str) -> None:
+def _decide(kind: "DecisionKind", product: str, version: int, *, by: str, reason: str) -> None:
     from mlops_assets.catalogue import chosen_products
-    from mlops_assets.core.registry.registry import ModelRegistry
+    from mlops_assets.commands.release import run_decision
 
     (name,) = chosen_products([product])
-    registry = ModelRegistry(_settings().tracking_uri)
-    decision = getattr(registry, verb)(name, version, by=by, reason=reason, at=datetime.now(UTC))
+    decision = run_decision(_settings(), name, version, kind, order=_order(by, reason))
     _console().print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
 
 

@@ -12,7 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mlops_assets import cli
-from mlops_assets.core.registry.version import release_readiness
+from mlops_assets.core.release.decision import release_readiness
 from mlops_assets_tests.support.small_home import (
     AS_OF,
     FAILING_GATE,
@@ -167,7 +167,7 @@ def test_a_person_decides_and_release_acts_on_it(ingested_home: SmallHome, tmp_p
         tmp_path / "home", release={"approval": "manual"}, gates=[PASSING_GATE, FAILING_GATE]
     )
     home.materialize(*RETRAIN, as_of=AS_OF)
-    assert home.registry.release_plan(FRAUD) is None
+    assert home.standing() is None
 
     def decided(verb: str, reason: str) -> str:
         code, text = run(home.root, verb, FRAUD, "1", "--by", "ada@example.org", "--reason", reason)
@@ -176,16 +176,16 @@ def test_a_person_decides_and_release_acts_on_it(ingested_home: SmallHome, tmp_p
         return text
 
     assert "version 1: approved by ada@example.org (looks good)" in decided("approve", "looks good")
-    assert home.registry.release_plan(FRAUD) is None, "an approval does not heal a failed gate"
+    assert home.standing() is None, "an approval does not heal a failed gate"
     decided("override", "the gate is a placeholder")
-    plan = home.registry.release_plan(FRAUD)
+    plan = home.standing()
     assert plan is not None
     assert plan.champion.version == 1
     assert plan.reason == "override by ada@example.org: the gate is a placeholder"
     decided("reject", "found a leak")
-    version = home.registry.version(FRAUD, 1)
-    assert [decision.kind for decision in version.decisions] == ["approved", "overridden", "rejected"]
-    readiness = release_readiness(version, approval="manual")
+    decisions = home.control.record(FRAUD).decisions(1)
+    assert [decision.kind for decision in decisions] == ["approved", "overridden", "rejected"]
+    readiness = release_readiness(home.registry.version(FRAUD, 1), decisions, approval="manual")
     assert "found a leak" in readiness.reasons[0]
 
 

@@ -1,8 +1,8 @@
 """Follows the release plan of one product for all services of a host: `python -m serving.plan_follower PRODUCT`.
 
-The only part of serving that knows the registry, in a process of its own and out of every request's way. It puts the
-models of the plan on disk and then, in one step, the snapshot that workers read. Whatever goes wrong, the last good
-snapshot stays.
+The only part of serving that reads the release record and fetches models from the registry, in a process of its own
+and out of every request's way. It puts the models of the plan on disk and then, in one step, the snapshot that workers
+read. Whatever goes wrong, the last good snapshot stays.
 """
 
 import argparse
@@ -18,19 +18,24 @@ from pathlib import Path
 from typing import TextIO
 
 from mlops_assets.core.errors import PlatformError, RegistryError, ServingError
+from mlops_assets.core.masking import masked
 from mlops_assets.core.model.libraries import libraries_from_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import give_up_soon
-from mlops_assets.core.registry.version import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG, ModelVersion
+from mlops_assets.core.registry.tag_names import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.models_on_disk import ServedModels
 from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
 from mlops_assets.core.settings import load_settings
 
 LOOK_SECONDS = 0.5
-"""Between looks at the registry; a look that finds nothing new takes some milliseconds of a core."""
+"""Between looks at a record in a folder; one that finds nothing new takes some microseconds of a core."""
+REMOTE_LOOK_SECONDS = 2.0
+"""Between looks at a record in an object store; each lists what is new in the table's log, one request."""
 KEPT_PLANS = 5
 """Models of so many plans stay on disk, so that a rollback fetches nothing."""
 LOCK_FILE = "follower.lock"
@@ -44,7 +49,7 @@ class PlanFollower:
     """The follower of one product; `look` is one turn of it."""
 
     product: str
-    tracking_uri: str
+    control: ReleaseControl
     serving_home: Path
     view_digest: str
     """Of the feature view that this host's services compute."""
@@ -59,10 +64,10 @@ class PlanFollower:
         self._models = ServedModels(self._folder / MODELS_FOLDER, self._fetch)
 
     def look(self, now: datetime) -> FollowerStatus:
-        """Follow the registry's plan if it is not the snapshot's; say how it went, also in the status file.
+        """Follow the plan that stands if it is not the snapshot's; say how it went, also in the status file.
 
-        An error of the registry or of a version is no error of the follower: the last good snapshot stays, and the
-        status says why. It is logged once.
+        An error of the lakehouse, the registry or a version is no error of the follower: the last good snapshot stays,
+        and the status says why. It is logged once.
         """
         before = self.status
         try:
@@ -85,16 +90,19 @@ class PlanFollower:
         return self.serving_home / self.product
 
     def _follow(self, now: datetime) -> ReleasePlan:
-        control = ReleaseControl.at(self.tracking_uri)
-        plan = control.standing(self.product)
+        record = self.control.record(self.product)
+        plan = record.standing
         if plan is None:
-            raise RegistryError(f"{self.product} has no release plan: materialize {self.product}/release")
+            raise RegistryError(
+                f"{self.product} has no release plan below {masked(self.control.tables_uri)}: materialize "
+                f"{self.product}/release, or set MLOPS_TABLES_URI to the lakehouse that holds it"
+            )
         if self._is_installed(plan):
             return plan
         if self._failed is not None and self._failed[0] == plan and now < self._failed[1]:
             raise ServingError(self.status.last_error or "")
         self._failed = (plan, now + RETRY_AFTER)
-        self._install(control, plan)
+        self._install(record, plan)
         return plan
 
     def _is_installed(self, plan: ReleasePlan) -> bool:
@@ -105,15 +113,15 @@ class PlanFollower:
         is_same = snapshot.plan == plan and _state(self._snapshot_file) == state
         return is_same and self._models.is_untouched(served.digest for served in snapshot.versions.values())
 
-    def _install(self, control: ReleaseControl, plan: ReleasePlan) -> None:
-        versions = {arm.version: control.version(self.product, arm.version) for arm in plan.arms}
+    def _install(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
+        versions = {arm.version: record.released_version(arm.version) for arm in plan.arms}
         served = {number: self._served(version) for number, version in versions.items()}
         snapshot = ServingSnapshot(plan, served)
         snapshot.write(self._snapshot_file)
         self._installed = (snapshot, _state(self._snapshot_file))
         arms = ", ".join(f"{arm.role} version {arm.version} ({arm.percent} %)" for arm in plan.arms)
         _logger.info("%s: plan %d is served: %s", self.product, plan.sequence, arms)
-        self._prepare_rollback(control, plan)
+        self._prepare_rollback(record, plan)
 
     def _served(self, version: ModelVersion) -> VersionOnDisk:
         missing = [tag for tag in (THRESHOLD_TAG, VIEW_TAG) if tag not in version.tags]
@@ -138,13 +146,13 @@ class PlanFollower:
             folder=self._models.folder / version.digest,
         )
 
-    def _prepare_rollback(self, control: ReleaseControl, plan: ReleasePlan) -> None:
+    def _prepare_rollback(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
         """Keep the models of the latest plans, fetch that of the version to return to, and remove all others."""
-        kept = control.plans(self.product)[-KEPT_PLANS:]
-        numbers = {arm.version for one in (*kept, plan) for arm in one.arms}
-        digests = {control.version(self.product, number).digest for number in numbers}
-        if plan.previous_champion is not None:
-            previous = control.version(self.product, plan.previous_champion)
+        numbers = {arm.version for one in record.plans[-KEPT_PLANS:] for arm in one.arms}
+        known = {number for number in numbers if record.has_released(number)}
+        digests = {record.released_version(number).digest for number in known}
+        if plan.previous_champion is not None and record.has_released(plan.previous_champion):
+            previous = record.released_version(plan.previous_champion)
             digests.add(previous.digest)
             try:
                 self._models.ensure(previous)
@@ -161,7 +169,7 @@ class PlanFollower:
     def _fetch(self, version: ModelVersion) -> TrainedModel:
         from mlops_assets.core.registry.artifacts import load_model
 
-        return load_model(self.tracking_uri, version.model_uri, digest=version.digest)
+        return load_model(self.control.tracking_uri, version.model_uri, digest=version.digest)
 
 
 def follow(
@@ -197,7 +205,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m serving.plan_follower", description=__doc__)
     parser.add_argument("product")
     parser.add_argument(
-        "--interval", type=float, default=LOOK_SECONDS, help="seconds between looks at the registry"
+        "--interval", type=float, default=None, help="seconds between looks at the release record"
     )
     parser.add_argument("--parent", type=int, help="process id of the parent, with which this process ends")
     options = parser.parse_args(arguments)
@@ -206,14 +214,15 @@ def main(arguments: list[str] | None = None) -> None:
     settings = load_settings(os.environ, working_directory=Path.cwd())
     follower = PlanFollower(
         options.product,
-        tracking_uri=settings.tracking_uri,
+        control=ReleaseControl.of(settings),
         serving_home=settings.serving_home,
         view_digest=installed_view_digest(options.product),
     )
     parent = options.parent
+    usual = REMOTE_LOOK_SECONDS if "://" in settings.tables_uri else LOOK_SECONDS
     follow(
         follower,
-        interval_seconds=options.interval,
+        interval_seconds=options.interval or usual,
         is_over=lambda: parent is not None and os.getppid() != parent,
     )
 

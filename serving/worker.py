@@ -28,7 +28,8 @@ from serving.shadow import ShadowLane
 from serving.store_breaker import StoreBreaker
 
 FOLLOWER_RESTART_SECONDS = 5.0
-TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+FOLLOWING_VARIABLES = ("MLOPS_TABLES_URI", "MLFLOW_TRACKING_URI")
+"""One of them says where a release plan is; without any a bento serves its own version."""
 _log = logging.getLogger(__name__)
 
 
@@ -74,8 +75,7 @@ class Worker:
             follower=self.follower_status,
             open_store=self.open_store,
         )
-        # Without an address nobody said that there is a registry: a bento by itself serves its own version.
-        self._follows = is_first and bool(os.environ.get(TRACKING_VARIABLE))
+        self._follows = is_first and _is_plan_known()
         self._follower: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -100,8 +100,8 @@ class Worker:
         return True
 
     def follower_status(self) -> FollowerStatus | None:
-        """Return how the registry was last read; None where none is followed, or the file is damaged."""
-        if not os.environ.get(TRACKING_VARIABLE):
+        """Return how the release record was last read; None where none is followed, or the file is damaged."""
+        if not _is_plan_known():
             return None
         try:
             return FollowerStatus.read(status_file(self.settings.serving_home, self.product.name))
@@ -152,3 +152,7 @@ class Worker:
 
     def _store_kind(self) -> str:
         return "redis" if "://" in self.settings.online_store else "sqlite"
+
+
+def _is_plan_known() -> bool:
+    return any(os.environ.get(name) for name in FOLLOWING_VARIABLES)

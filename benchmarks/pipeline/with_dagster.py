@@ -15,17 +15,16 @@ import polars as pl
 
 from benchmarks.features.stream import peak_rss_gib
 from benchmarks.pipeline.workload import Answer, answer_in_process, covered, digest
-from mlops_assets.assets.candidate import read_candidate
 from mlops_assets.automation.jobs import RETRAIN, retrain_config
 from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.candidate import read_candidate
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.definitions import platform_resources
 from mlops_assets.embedded.dagster_home import dagster_instance
-from mlops_assets.resources.lakehouse import LakehouseResource
 
 PACKAGING = frozenset({"bento", "release"})
 WITHOUT_COUNTERPART = frozenset({"model"})
@@ -85,7 +84,7 @@ def _execute(
 
 def _answer(product: Product, settings: Settings, step_seconds: Mapping[str, float]) -> Answer:
     tables = DeltaTables(settings.tables_uri)
-    candidate = read_candidate(LakehouseResource(tables_uri=settings.tables_uri), product)
+    candidate = read_candidate(tables, product.name)
     verdicts = tables.read(product.name, "gate_verdicts").drop(ADDED_TO_VERDICTS)
     return Answer(
         rows={

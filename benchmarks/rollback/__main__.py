@@ -146,7 +146,11 @@ def serving(options: argparse.Namespace) -> Iterator[tuple[str, SetUp, dict[str,
     with tempfile.TemporaryDirectory(prefix="rollback-") as folder:
         home = Path(folder) / "home"
         ready = set_up(home)
-        follows = {"MLFLOW_TRACKING_URI": ready.tracking_uri, "MLOPS_HOME": str(home)}
+        follows = {
+            "MLOPS_HOME": str(home),
+            "MLOPS_TABLES_URI": ready.control.tables_uri,
+            "MLFLOW_TRACKING_URI": ready.control.tracking_uri,
+        }
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLOPS_")}
         with served(
             ready.bento, home=home, timeout_seconds=180, workers=options.workers, environment=follows

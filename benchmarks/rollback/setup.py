@@ -14,9 +14,11 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG, RecordedVerdict
+from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.steps import ReleaseOrder, put_into_plan
+from mlops_assets.core.release.plan import Order
+from mlops_assets.core.release.steps import decide_on, put_into_plan
 from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.core.training.fit import fit
 from serving.event_types import example_event
@@ -29,14 +31,18 @@ THRESHOLD = 0.5
 class SetUp:
     """What is served and asked."""
 
-    tracking_uri: str
+    control: ReleaseControl
     bento: BuiltBento
     event: Mapping[str, object]
 
     def forgive(self) -> None:
         """Approve version 2 again, which the rollback rejected."""
-        registry = ModelRegistry(self.tracking_uri)
-        registry.approve(PRODUCT, 2, by="benchmark", reason="to be released again", at=datetime.now(UTC))
+        approve(self.control, 2, reason="to be released again")
+
+
+def approve(control: ReleaseControl, version: int, *, reason: str) -> None:
+    """Approve a version in the benchmark's name."""
+    decide_on(control, PRODUCT, version, "approved", by="benchmark", reason=reason, at=datetime.now(UTC))
 
 
 def set_up(home: Path) -> SetUp:
@@ -45,12 +51,12 @@ def set_up(home: Path) -> SetUp:
     tracking_uri = f"sqlite:///{home / 'mlflow.db'}"
     home.mkdir(parents=True)
     models = [_fitted(product, seed) for seed in (0, 1)]
+    control = ReleaseControl(str(home / "tables"), tracking_uri)
     for model in models:
-        _register(product, model, tracking_uri, home)
-    control = ReleaseControl.at(tracking_uri)
-    order = ReleaseOrder(by="benchmark", at=datetime.now(UTC), reason="to be served")
+        approve(control, _register(product, model, tracking_uri, home), reason="to measure it")
+    order = Order(since=datetime.now(UTC), by="benchmark", reason="to be served")
     put_into_plan(control, control.version(PRODUCT, 1), mode="blue_green", order=order, approval="automatic")
-    return SetUp(tracking_uri, _built(product, models[0], home / "bentoml"), example_event(product))
+    return SetUp(control, _built(product, models[0], home / "bentoml"), example_event(product))
 
 
 def _fitted(product: Product, seed: int) -> TrainedModel:
@@ -66,7 +72,7 @@ def _fitted(product: Product, seed: int) -> TrainedModel:
     )
 
 
-def _register(product: Product, model: TrainedModel, tracking_uri: str, home: Path) -> None:
+def _register(product: Product, model: TrainedModel, tracking_uri: str, home: Path) -> int:
     client, registry = mlflow_client(tracking_uri), ModelRegistry(tracking_uri)
     experiment = client.get_experiment_by_name(PRODUCT)
     experiment_id = (
@@ -86,7 +92,7 @@ def _register(product: Product, model: TrainedModel, tracking_uri: str, home: Pa
         RecordedVerdict(gate.name, "pass", "not judged by this benchmark") for gate in product.spec.gates
     ]
     registry.write_verdicts(PRODUCT, version, verdicts)
-    registry.approve(PRODUCT, version, by="benchmark", reason="to measure it", at=datetime.now(UTC))
+    return version
 
 
 def _built(product: Product, model: TrainedModel, bentoml_home: Path) -> BuiltBento:

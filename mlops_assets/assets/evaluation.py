@@ -7,7 +7,6 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.candidate import model_noun, read_candidate
 from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.support.day_blocks import event_days
 from mlops_assets.assets.support.pictures import picture, table
@@ -31,10 +30,13 @@ from mlops_assets.core.evaluation.result import EvaluationResult
 from mlops_assets.core.model.explanation import top_contributions
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.artifacts import load_model
+from mlops_assets.core.registry.candidate import model_noun, read_candidate
 from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.training.plots import contribution_summary
 from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 
 EVALUATION_CODE_VERSION = "1"
@@ -67,10 +69,11 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         the product's baselines, its variants and the champion; slices, fairness, calibration and the decision threshold
         of least cost. The gates' verdicts lie beside it in the table `gate_verdicts`. Used by `model_version`.
         """
-        candidate = read_candidate(lakehouse, product)
-        variants = {v.name: read_candidate(lakehouse, product, variant=v.name) for v in spec.variants}
-        registry = ModelRegistry(tracking.tracking_uri)
-        champion = _rival(registry, product, candidate.digest)
+        candidate = read_candidate(lakehouse.tables, product.name)
+        variants = {
+            v.name: read_candidate(lakehouse.tables, product.name, variant=v.name) for v in spec.variants
+        }
+        champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
         inputs = digest_of(
             EVALUATION_CODE_VERSION,
             candidate,
@@ -81,14 +84,18 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         )
         if earlier := earlier_result(context, lakehouse, product, "evaluation", inputs=inputs):
             return earlier
-        model = candidate.load(tracking)
+        model = candidate.load(tracking.tracking_uri)
         result, test_rows, scores = _evaluate(
             lakehouse,
             product,
             candidate=model,
             training_set_version=candidate.training_set_version,
-            variants={name: variant.load(tracking) for name, variant in variants.items()},
-            champion=registry.load(product.name, champion.version) if champion else None,
+            variants={name: variant.load(tracking.tracking_uri) for name, variant in variants.items()},
+            champion=(
+                load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
+                if champion
+                else None
+            ),
         )
         judged = judge(spec.gates, result)
         verdicts = verdict_table(judged)
@@ -119,17 +126,18 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
     return evaluation
 
 
-def _rival(registry: ModelRegistry, product: Product, digest: str) -> ModelVersion | None:
+def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
     """Return the champion that the candidate would replace, or has replaced: with itself it is not compared.
 
     So a release changes nothing about the evaluation that it rests on, and running it again keeps it.
     """
-    champion = registry.champion(product.name)
-    if champion is None or champion.digest != digest:
+    plan = record.standing
+    if plan is None:
+        return None
+    champion = record.released_version(plan.champion.version)
+    if champion.digest != digest:
         return champion
-    plan = registry.release_plan(product.name)
-    previous = plan.previous_champion if plan else None
-    return None if previous is None else registry.version(product.name, previous)
+    return record.released_version(plan.previous_champion) if plan.previous_champion is not None else None
 
 
 def _evaluate(

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.champion import Champion, load_champion, reference_rows
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks, event_days
 from mlops_assets.assets.support.pictures import picture, table
@@ -22,8 +21,10 @@ from mlops_assets.core.monitoring.performance import performance_report as measu
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
+from mlops_assets.core.release.champion import Champion, load_champion, reference_rows
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
+from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 WHOLE = "all"
@@ -98,8 +99,8 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
         champion's training set that it was not fitted on. Evidently's report is linked; the verdict is stable, drift or
         inconclusive. Read by the sensor `retrain_on_drift`.
         """
-        champion = load_champion(tracking, product)
-        reference = reference_rows(lakehouse, product, champion)
+        champion = load_champion(release_control(lakehouse, tracking), product.name)
+        reference = reference_rows(lakehouse.tables, product, champion)
         writes = TableWrites(
             context, lakehouse, product, "drift_report", inputs=f"model_version={champion.version}"
         )
@@ -169,7 +170,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         Made from `outcomes` that became known in the trailing window, of events that the champion was not made from.
         The verdict is stable, degraded or inconclusive. Read by the sensor `retrain_on_drift`.
         """
-        champion = load_champion(tracking, product)
+        champion = load_champion(release_control(lakehouse, tracking), product.name)
         reference = _reference_metrics(lakehouse, product, champion)
         writes = TableWrites(
             context, lakehouse, product, "performance_report", inputs=f"model_version={champion.version}"

@@ -10,7 +10,6 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.champion import Champion, load_champion, reference_rows, versions_as_of
 from mlops_assets.assets.served_predictions import landing_table, served_predictions_asset
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
@@ -23,8 +22,11 @@ from mlops_assets.core.predictions.batch import score_batch
 from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.predictions.served_rows import not_served, served_rows
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.release.champion import Champion, load_champion, reference_rows, versions_as_of
 from mlops_assets.core.runtime.prefetch import computed_ahead
 from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 PLOTTED_ROWS = 50_000
@@ -54,18 +56,20 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         that the released version did not score online, where it is batch; in a cohort only of those that it never
         saw. Every event has one row per version. Used by `outcomes` and `drift_report`.
         """
-        champion = load_champion(tracking, product)
+        champion = load_champion(release_control(lakehouse, tracking), product.name)
         writes = TableWrites(
             context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
         )
-        as_of = versions_as_of(tracking, product)
+        as_of = versions_as_of(ModelRegistry(tracking.tracking_uri), product.name)
         arms: Counter[str] = Counter()
         blocks = (
             _read_block(lakehouse, product, champion, days=days, as_of=as_of)
             for days in day_blocks(context, "event_date")
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
-            reference = beside.submit(reference_rows, lakehouse, product, champion, at_most=PLOTTED_ROWS)
+            reference = beside.submit(
+                reference_rows, lakehouse.tables, product, champion, at_most=PLOTTED_ROWS
+            )
             for days, rows in computed_ahead(blocks, partial(_united, product, champion)):
                 writes.write(rows, days)
                 arms.update(dict(rows.group_by("arm").len().iter_rows()))

@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.candidate import read_candidate
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import table
 from mlops_assets.assets.support.reuse import earlier_result
@@ -20,8 +19,9 @@ from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
+from mlops_assets.core.registry.candidate import read_candidate
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import (
+from mlops_assets.core.registry.tag_names import (
     AS_OF_TAG,
     BENTO_TAG,
     EVALUATION_TAG,
@@ -29,21 +29,19 @@ from mlops_assets.core.registry.version import (
     THRESHOLD_TAG,
     TRAINING_SET_TAG,
     VIEW_TAG,
-    ModelVersion,
-    RecordedVerdict,
 )
+from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.history import append_plans
-from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.release.steps import ReleaseOrder, obstacles, put_into_plan
+from mlops_assets.core.release.history import write_history
+from mlops_assets.core.release.plan import Order, ReleasePlan
+from mlops_assets.core.release.steps import obstacles, put_into_plan
 from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.pools import RELEASE_POOL
+from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
-PAST_PLANS_IN_REGISTRY = 20
-"""Plans before the one that stands which the registry keeps beside the table, for services and the command line."""
 SEVERITY = {"fail": dg.AssetCheckSeverity.ERROR, "inconclusive": dg.AssetCheckSeverity.WARN}
 
 
@@ -75,7 +73,7 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         Made from `evaluation`; registering the same model again keeps its version. Gates are checks: pass, fail or
         inconclusive. Used by `bento`.
         """
-        candidate = read_candidate(lakehouse, product)
+        candidate = read_candidate(lakehouse.tables, product.name)
         verdicts = lakehouse.tables.read(product.name, "gate_verdicts")
         if verdicts["model_digest"][0] != candidate.digest:
             raise RegistryError(
@@ -265,19 +263,22 @@ def _release(product: Product) -> dg.AssetsDefinition:
 
         Made from `bento` and the verdicts of `model_version`: only a version whose gates passed (or were overridden by
         a named person), that was approved where the policy asks for it, and whose bento answered right is released.
-        The table is append-only. Used by `predictions` and by serving.
+        Made from the table `decisions`, in which people, jobs and this asset write what they decide. Used by
+        `predictions` and by serving.
         """
-        registry = ModelRegistry(tracking.tracking_uri)
-        newest = _newest_version(registry, product)
-        control = ReleaseControl.at(tracking.tracking_uri)
-        reasons = obstacles(newest, approval=product.spec.release.approval)
+        newest = _newest_version(ModelRegistry(tracking.tracking_uri), product)
+        control = release_control(lakehouse, tracking)
+        control.take_over(product.name)
+        decisions = control.record(product.name).decisions(newest.version)
+        reasons = obstacles(newest, decisions, approval=product.spec.release.approval)
         if not reasons:
             _apply_strategy(control, product, newest, context=context)
-        plan = control.standing(product.name)
+        for refused in control.repair(product.name):
+            context.log.warning(refused)
+        record = control.record(product.name)
+        plan = record.standing
         commit = CommitInfo(run_id=context.run.run_id, code_version="1")
-        history = append_plans(lakehouse.tables, product.name, control.plans(product.name), commit=commit)
-        if plan is not None:
-            control.forget_past_plans(product.name, before=plan.sequence - PAST_PLANS_IN_REGISTRY)
+        history = write_history(lakehouse.tables, product.name, record.plans, commit=commit)
         return dg.MaterializeResult(
             metadata={
                 "released_version": plan.champion.version if plan else "none",
@@ -304,10 +305,9 @@ def _apply_strategy(
     """Give a new version the part that the product's strategy has for it; a part that it has already stays."""
     standing = control.standing(product.name)
     if standing is not None and version.version in {arm.version for arm in standing.arms}:
-        control.write(product.name, standing, standing=standing)  # repairs an alias
         return
     policy = product.spec.release
-    order = ReleaseOrder(by=f"dagster run {context.run.run_id}", at=datetime.now(UTC))
+    order = Order(since=datetime.now(UTC), by=f"dagster run {context.run.run_id}")
     mode = policy.strategy if standing is not None else "blue_green"
     plan = put_into_plan(control, version, mode=mode, order=order, approval=policy.approval, ramp=policy.ramp)
     context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")

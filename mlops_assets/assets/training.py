@@ -7,7 +7,6 @@ from datetime import UTC, datetime, time, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.candidate import Candidate, model_noun
 from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
 from mlops_assets.assets.support.pictures import picture, table
 from mlops_assets.assets.support.reuse import earlier_result
@@ -18,8 +17,9 @@ from mlops_assets.core.model.libraries import installed_libraries, libraries_to_
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Scalar
+from mlops_assets.core.registry.candidate import Candidate, model_noun
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import LIBRARIES_TAG
+from mlops_assets.core.registry.tag_names import LIBRARIES_TAG
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
 from mlops_assets.core.training.training_set import build_training_set, covered_days
@@ -239,7 +239,7 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         else:
             context.log.info(f"{noun}: run {known.run_id} made this model from the same inputs, and stays")
             candidate = Candidate(known.run_id, known.model_uri, known.digest, int(version or 0), as_of)
-            fitted = candidate.load(tracking)
+            fitted = candidate.load(tracking.tracking_uri)
         writes = TableWrites(context, lakehouse, product, noun, inputs=inputs)
         writes.write(candidate.to_frame(), None)
         return writes.result(_model_metadata(fitted, _sample(training_rows), tracking, candidate))

@@ -16,10 +16,9 @@ from mlops_assets.core.canary.questions import Reference
 from mlops_assets.core.canary.standing import find_canary, judge_standing
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
+from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 MINIMUM_INTERVAL_SECONDS = 30
@@ -86,7 +85,7 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
     `<product>__rollback` when the judge says so.
 
     Its runs carry the judgement, its evidence and the plan that it is about as tags. A tick without a canary costs one
-    look at the registry.
+    look at the release record.
 
     Raises: ConfigurationError when one of the two jobs is missing.
     """
@@ -115,16 +114,16 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
         tracking: TrackingResource,
         online_stores: dg.ResourceParam[OnlineStores],
     ) -> dg.RunRequest | dg.SkipReason:
-        registry = ModelRegistry(tracking.tracking_uri)
+        control = release_control(lakehouse, tracking)
         tables, now = lakehouse.tables, datetime.now(UTC)
-        canary = find_canary(spec.name, tables=tables, control=ReleaseControl.at(tracking.tracking_uri))
+        canary = find_canary(spec.name, control)
         if canary is None:
             return dg.SkipReason("no canary stands")
         with online_stores.opened(spec.name) as store:
             # What was known before the canary does not change, and takes two models and their test rows to read.
             key = (canary.challenger, canary.steps[0].sequence)
             if key not in references:
-                found = read_reference(spec, canary, tables=tables, registry=registry, store=store)
+                found = read_reference(spec, canary, tables=tables, control=control, store=store)
                 references.clear()
                 references[key] = found
             judged = judge_standing(

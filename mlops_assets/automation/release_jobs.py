@@ -11,12 +11,13 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.automation.run_tags import PRODUCT
-from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.release.steps import ReleaseOrder, Strategy, advance_trial, put_into_plan, roll_back
+from mlops_assets.core.release.plan import Order, ReleasePlan
+from mlops_assets.core.release.steps import Strategy, advance_trial, put_into_plan, roll_back
+from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.pools import RELEASE_POOL
+from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 
@@ -35,18 +36,26 @@ class StepConfig(dg.Config):
     )
 
 
-Step = Callable[[ReleaseControl, StepConfig, ReleaseOrder], ReleasePlan]
+Step = Callable[[ReleaseControl, StepConfig, Order], ReleasePlan]
 
 
 def release_jobs(spec: ProductSpec) -> list[dg.JobDefinition]:
     """Build the jobs that change the product's release plan."""
     approval = spec.release.approval
 
-    def advance(control: ReleaseControl, config: StepConfig, order: ReleaseOrder) -> ReleasePlan:
-        return advance_trial(control, spec.name, order=order, approval=approval)
+    def advance(control: ReleaseControl, config: StepConfig, order: Order) -> ReleasePlan:
+        return advance_trial(
+            control, spec.name, order=order, approval=approval, under_plan=config.plan_sequence
+        )
 
-    def rollback(control: ReleaseControl, config: StepConfig, order: ReleaseOrder) -> ReleasePlan:
-        return roll_back(control, spec.name, order=order, to_version=config.version).plan
+    def rollback(control: ReleaseControl, config: StepConfig, order: Order) -> ReleasePlan:
+        return roll_back(
+            control,
+            spec.name,
+            order=order,
+            to_version=config.version,
+            under_plan=config.plan_sequence,
+        ).plan
 
     return [
         _job(spec, "start_canary", _trial(spec, "canary"), "Try a version on the first share of the ramp."),
@@ -61,7 +70,7 @@ def release_jobs(spec: ProductSpec) -> list[dg.JobDefinition]:
 def _trial(spec: ProductSpec, mode: Strategy) -> Step:
     policy = spec.release
 
-    def start(control: ReleaseControl, config: StepConfig, order: ReleaseOrder) -> ReleasePlan:
+    def start(control: ReleaseControl, config: StepConfig, order: Order) -> ReleasePlan:
         number = config.version
         return put_into_plan(
             control,
@@ -70,6 +79,7 @@ def _trial(spec: ProductSpec, mode: Strategy) -> Step:
             order=order,
             approval=policy.approval,
             ramp=policy.ramp,
+            under_plan=config.plan_sequence,
         )
 
     return start
@@ -79,11 +89,14 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
     name = f"{spec.name}__{verb}"
 
     @dg.op(name=f"{name}_step", pool=RELEASE_POOL, description=description, out=dg.Out(dg.Nothing))
-    def change(context: dg.OpExecutionContext, config: StepConfig, tracking: TrackingResource) -> None:
-        order = ReleaseOrder(by=config.by, at=datetime.now(UTC), reason=config.reason)
-        control = ReleaseControl.at(tracking.tracking_uri)
-        _refuse_another_plan(control, spec.name, meant=config.plan_sequence)
-        plan = step(control, config, order)
+    def change(
+        context: dg.OpExecutionContext,
+        config: StepConfig,
+        lakehouse: LakehouseResource,
+        tracking: TrackingResource,
+    ) -> None:
+        order = Order(since=datetime.now(UTC), by=config.by, reason=config.reason)
+        plan = step(release_control(lakehouse, tracking), config, order)
         context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")
         context.add_output_metadata(
             {"plan": dg.MetadataValue.json(plan.to_json()), "sequence": plan.sequence}
@@ -94,12 +107,3 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
         change()
 
     return job
-
-
-def _refuse_another_plan(control: ReleaseControl, product: str, *, meant: int | None) -> None:
-    standing = control.standing(product)
-    if meant is not None and (standing is None or standing.sequence != meant):
-        raise RegistryError(
-            f"{product}: the step was asked for under plan {meant}, but "
-            f"{f'plan {standing.sequence}' if standing else 'none'} stands: decide again"
-        )

@@ -24,7 +24,7 @@ from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
 from mlops_assets.embedded.dagster_home import dagster_instance
 
@@ -77,14 +77,14 @@ def run_demo(settings: Settings, *, console: Console, products: Sequence[str] | 
     started = time.monotonic()
     instance = dagster_instance(settings)
     definitions = defs()
-    registry = ModelRegistry(settings.tracking_uri)
+    control = ReleaseControl.of(settings)
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console,
     ) as progress:  # fmt: skip
         for name in products or product_names():
             for run in demo_runs(load_product(name).spec):
-                if run.job == "monitor" and registry.champion(name) is None:
+                if run.job == "monitor" and control.standing(name) is None:
                     progress.console.print(
                         f"{name}: nothing is released, so that there is nothing to {run.title}"
                     )

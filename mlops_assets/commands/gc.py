@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from mlops_assets.assets.candidate import model_noun
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento.retention import apply_bento_retention, plan_bento_retention
 from mlops_assets.core.errors import RegistryError
@@ -14,10 +13,13 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.monitoring.reports import plan_report_retention
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.candidate import model_noun
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.run_retention import apply_run_retention, plan_run_retention
-from mlops_assets.core.registry.version import EVALUATION_TAG, TRAINING_SET_TAG, ModelVersion
-from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.registry.tag_names import EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.settings import Settings
 
 Kind = Literal["table files", "reports", "bentos", "runs"]
@@ -71,30 +73,31 @@ def plan_gc(settings: Settings, products: Sequence[str], *, now: datetime) -> li
 
 
 def things_in_use(
-    tables: DeltaTables, product: Product, *, versions: Sequence[ModelVersion], plan: ReleasePlan | None
+    tables: DeltaTables, product: Product, *, versions: Sequence[ModelVersion], record: ReleaseRecord
 ) -> InUse:
     """Collect what the product still points to.
 
     Raises: RegistryError when a version's tag does not name a table version.
     """
-    candidates = _candidates(tables, product)
+    candidates, plan = _candidates(tables, product), record.standing
+    released = {arm.version for arm in plan.arms} | {plan.previous_champion} if plan else set()
+    planned = [record.released_version(n) for n in released if n is not None and record.has_released(n)]
+    known = [*versions, *planned]
     table_versions = {
-        table: frozenset(_tagged_version(version, tag) for version in versions if tag in version.tags)
+        table: frozenset(_tagged_version(version, tag) for version in known if tag in version.tags)
         for table, tag in TABLE_TAGS.items()
     }
     table_versions["training_set"] |= {row["training_set_version"] for row in candidates}
-    released = {arm.version for arm in plan.arms} | {plan.previous_champion} if plan else set()
-    aliased = {version.version for version in versions if version.aliases}
     built = tables.read(product.name, "bento")["tag"] if tables.exists(product.name, "bento") else ()
     return InUse(
         table_versions=table_versions,
         runs_and_models=frozenset(
-            {v.run_id for v in versions}
-            | {v.model_uri for v in versions}
+            {v.run_id for v in known}
+            | {v.model_uri for v in known}
             | {row[column] for row in candidates for column in ("run_id", "model_uri")}
             | (set(plan.evidence.values()) if plan else set())
         ),
-        bento_versions=frozenset(version for version in released | aliased if version is not None),
+        bento_versions=frozenset(version for version in released if version is not None),
         bento_tags=frozenset({*built, *(plan.evidence.values() if plan else ())}),
     )
 
@@ -116,12 +119,11 @@ def _tagged_version(version: ModelVersion, tag: str) -> int:
 
 def _plan(settings: Settings, product: Product, *, now: datetime) -> Iterator[Removal]:
     tables = DeltaTables(settings.tables_uri)
-    registry = ModelRegistry(settings.tracking_uri)
     in_use = things_in_use(
         tables,
         product,
-        versions=registry.versions(product.name),
-        plan=registry.release_plan(product.name),
+        versions=ModelRegistry(settings.tracking_uri).versions(product.name),
+        record=ReleaseControl.of(settings).record(product.name),
     )
     yield _tables(tables, product, in_use, now=now)
     yield _reports(settings, product, now=now)

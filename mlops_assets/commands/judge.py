@@ -14,7 +14,6 @@ from mlops_assets.core.canary.judge import Answer
 from mlops_assets.core.canary.standing import StandingCanary, find_canary, judge_standing
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
 
@@ -65,13 +64,13 @@ def judge_product(settings: Settings, name: str, *, now: datetime) -> JudgedProd
     Raises: RegistryError when there is no registry yet. OnlineStoreError when the store does not answer.
     """
     spec = load_product(name).spec
-    tables, registry = DeltaTables(settings.tables_uri), ModelRegistry(settings.tracking_uri)
-    canary = find_canary(name, tables=tables, control=ReleaseControl.at(settings.tracking_uri))
+    tables, control = DeltaTables(settings.tables_uri), ReleaseControl.of(settings)
+    canary = find_canary(name, control)
     if canary is None:
         return JudgedProduct(name, None)
     store = open_online_store(settings.online_store, name)
     try:
-        reference = read_reference(spec, canary, tables=tables, registry=registry, store=store)
+        reference = read_reference(spec, canary, tables=tables, control=control, store=store)
         standing = judge_standing(spec, canary, reference=reference, tables=tables, store=store, now=now)
     finally:
         store.close()

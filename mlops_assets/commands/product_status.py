@@ -20,7 +20,9 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import AS_OF_TAG
+from mlops_assets.core.registry.tag_names import AS_OF_TAG
+from mlops_assets.core.release.champion import champion_version
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,8 @@ class ProductStatus:
     """Captured predictions that the online store holds; None when it was never used, or does not answer."""
     newest_served: str | None
     """UTC time of the newest request that was collected."""
+    mirror_problems: tuple[str, ...] = ()
+    """Why MLflow does not show what the release record says; empty when it does."""
     places: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -73,18 +77,19 @@ class ProductStatus:
 
 
 def product_status(settings: Settings, name: str, *, now: datetime) -> ProductStatus:
-    """Read the status of one product at `now`; nothing is written, and what was never materialized is None.
+    """Read the status of one product at `now`; what was never materialized is None. MLflow is brought up to the release
+    record, nothing else is written.
 
     Raises: RegistryError when the registry does not answer.
     """
     product = load_product(name)
     tables = DeltaTables(settings.tables_uri)
     give_up_soon()
-    registry = ModelRegistry(settings.tracking_uri)
+    control = ReleaseControl.of(settings)
     with answering_registry(settings.tracking_uri):
-        versions = registry.versions(name)
-        champion = registry.champion(name)
-        plan = registry.release_plan(name)
+        versions = ModelRegistry(settings.tracking_uri).versions(name)
+        champion, plan = champion_version(control, name), control.standing(name)
+        mirror_problems = control.repair(name)
     time = product.spec.time
     newest_event = _newest(tables, product, "events", "event_timestamp") if time else None
     newest_label = _newest(tables, product, "labels", "known_at") if time else None
@@ -107,6 +112,7 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         performance=_newest_verdict(tables, name, "performance_report"),
         waiting_records=_waiting_records(settings, name),
         newest_served=_shown(_newest(tables, product, SERVED, "received_at")),
+        mirror_problems=mirror_problems,
         places=_places(settings, tables, name),
     )
 

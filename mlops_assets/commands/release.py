@@ -6,15 +6,17 @@ Nothing is imported here that a rollback need not wait for.
 from dataclasses import dataclass
 
 from mlops_assets.catalogue import read_product_spec
+from mlops_assets.commands.mirror import mirror_in_background
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.registry.mlflow_client import give_up_soon
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.decision import Decision, DecisionKind
+from mlops_assets.core.release.plan import Order, ReleasePlan
 from mlops_assets.core.release.steps import (
-    ReleaseOrder,
     RolledBack,
     Strategy,
     advance_trial,
+    decide_on,
     put_into_plan,
     roll_back,
 )
@@ -32,7 +34,7 @@ class TrialOptions:
 
 
 def run_release(
-    settings: Settings, product: str, *, version: int | None, options: TrialOptions, order: ReleaseOrder
+    settings: Settings, product: str, *, version: int | None, options: TrialOptions, order: Order
 ) -> ReleasePlan:
     """Put the version, by default the newest, into the plan; return the plan that now stands.
 
@@ -59,15 +61,13 @@ def run_release(
     )
 
 
-def run_advance(settings: Settings, product: str, *, order: ReleaseOrder) -> ReleasePlan:
+def run_advance(settings: Settings, product: str, *, order: Order) -> ReleasePlan:
     """Take the next step of the trial; return the plan that now stands."""
     approval = read_product_spec(product).release.approval
     return advance_trial(_control(settings), product, order=order, approval=approval)
 
 
-def run_rollback(
-    settings: Settings, product: str, *, to_version: int | None, order: ReleaseOrder
-) -> RolledBack:
+def run_rollback(settings: Settings, product: str, *, to_version: int | None, order: Order) -> RolledBack:
     """Take one step back, or return to a version; what leaves the plan is rejected."""
     return roll_back(_control(settings), product, order=order, to_version=to_version)
 
@@ -84,9 +84,18 @@ def describe_plan(product: str, plan: ReleasePlan) -> str:
     return f"{product} plan {plan.sequence}: {mode}: {', '.join(arms)}; by {plan.by} ({plan.reason})"
 
 
+def run_decision(
+    settings: Settings, product: str, version: int, kind: DecisionKind, *, order: Order
+) -> Decision:
+    """Record what a person decides about a version."""
+    return decide_on(
+        _control(settings), product, version, kind, by=order.by, reason=order.reason, at=order.since
+    )
+
+
 def _control(settings: Settings) -> ReleaseControl:
     give_up_soon()
-    return ReleaseControl.at(settings.tracking_uri)
+    return ReleaseControl.of(settings, after_change=mirror_in_background)
 
 
 def _ramp(text: str) -> tuple[int, ...]:

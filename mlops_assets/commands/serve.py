@@ -11,7 +11,7 @@ from mlops_assets.commands.dev import require_free
 from mlops_assets.core.bento.build import BuiltBento, built_bento
 from mlops_assets.core.bento.server import LOOPBACK, served_environment, start_server, stop_server
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.version import BENTO_TAG
+from mlops_assets.core.registry.tag_names import BENTO_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
 
@@ -20,7 +20,7 @@ def run_serve(settings: Settings, product: str, *, port: int, workers: int, cons
     """Serve the champion's bento until it ends or the process is interrupted; then stop it with all its children.
 
     The service reads this process's online store, keeps its last good plan in this serving home, and follows the
-    registry's plan from then on.
+    release plan from then on.
 
     settings, product: whose champion is served. workers: processes that answer. console: where address and end are
     shown.
@@ -53,13 +53,13 @@ def released_bento(settings: Settings, product: str) -> BuiltBento:
 
     Raises: RegistryError when nothing is released, or the bento is not there any more.
     """
-    control = ReleaseControl.at(settings.tracking_uri)
-    plan = control.standing(product)
+    record = ReleaseControl.of(settings).record(product)
+    plan = record.standing
     if plan is None:
         raise RegistryError(
             f"{product} has no release plan: run `mlops demo {product}`, or materialize its release"
         )
-    version = control.version(product, plan.champion.version)
+    version = record.released_version(plan.champion.version)
     tag = version.tags.get(BENTO_TAG)
     bento = built_bento(tag, settings.bentos) if tag else None
     if bento is None or not (bento.path / "bento.yaml").is_file():
@@ -76,6 +76,7 @@ def service_variables(settings: Settings) -> dict[str, str]:
         "MLOPS_ONLINE_STORE": settings.online_store,
         "MLOPS_SERVING_HOME": str(settings.serving_home),
         "MLOPS_CAPTURE_POLICY": settings.capture_policy,
+        "MLOPS_TABLES_URI": settings.tables_uri,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
     }
 

@@ -32,6 +32,10 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
     table.add_row("performance", *(_verdict(s.performance) for s in statuses))
     console.print(table)
     for status in statuses:
+        for problem in status.mirror_problems:
+            console.print(
+                f"{status.product}: MLflow does not show what is released: {problem}", highlight=False
+            )
         for what, where in status.places.items():
             console.print(f"{status.product} {what}: {where}", soft_wrap=True, highlight=False)
 

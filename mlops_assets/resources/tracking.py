@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.artifacts import INPUTS_TAG
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.registry.tag_names import FAILED_STEP_TAG, INPUTS_TAG
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +28,6 @@ run.
 """
 ATTEMPT_TAG = "dagster/run_id"
 """Dagster run id of the latest attempt."""
-FAILED_STEP_TAG = "mlops/failed_step"
-"""Prefix; `mlops/failed_step/<op>` holds the exception's class until that op succeeds."""
 
 Context = dg.AssetExecutionContext | dg.OpExecutionContext
 _logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -13,7 +13,9 @@ from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets.core.release.plan import Order, release
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
+from mlops_assets_tests.support.plans import write_plan
 from mlops_assets_tests.support.small_home import CANDIDATE, INGEST, SmallHome
 
 RETRAIN = (*CANDIDATE[:2], "model", "model_with_physicians", "evaluation", "model_version")
@@ -89,7 +91,8 @@ def test_a_cohort_takes_no_as_of_day(home: SmallHome) -> None:
 
 
 def test_a_cohort_unites_what_was_served_with_the_batch_scores_of_unseen_members(home: SmallHome) -> None:
-    home.registry.set_alias("mortality_risk", "champion", 1)
+    plan = release(None, Order(datetime(1995, 1, 1, tzinfo=UTC), "ada", "to score"), version=1)
+    write_plan(home.control, "mortality_risk", plan)
     split = dict(home.read("training_set").select("patient_id", "split").iter_rows())
     test_members = [member for member, name in split.items() if name == "test"]
     train_member = next(member for member, name in split.items() if name == "train")

@@ -9,11 +9,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mlops_assets.assets.champion import load_champion, reference_rows
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product import Product, Reader, SourceContext
-from mlops_assets.resources.lakehouse import LakehouseResource
-from mlops_assets.resources.tracking import TrackingResource
+from mlops_assets.core.release.champion import load_champion, reference_rows
 from mlops_assets_tests.support.small_home import (
     AS_OF,
     CANDIDATE,
@@ -110,7 +108,7 @@ def test_a_backfill_equals_its_days_one_by_one(ingested_home: SmallHome, tmp_pat
 def test_running_everything_again_changes_nothing(released_home: SmallHome, tmp_path: Path) -> None:
     home = released_home.copy(tmp_path / "home")
     tables, runs = home.table_versions(), home.mlflow_runs()
-    plan, versions = home.registry.release_plan("fraud_detection"), home.registry.versions("fraud_detection")
+    plan, versions = home.standing(), home.registry.versions("fraud_detection")
     home.materialize(*INGEST, days=FIRST_MONTH)
     home.materialize(*RETRAIN, as_of=AS_OF)
     home.materialize(*SCORE, days=(AS_OF, LAST_DAY))
@@ -118,7 +116,7 @@ def test_running_everything_again_changes_nothing(released_home: SmallHome, tmp_
     assert home.table_versions() == tables
     assert home.mlflow_runs() == runs
     assert home.registry.versions("fraud_detection") == versions
-    assert home.registry.release_plan("fraud_detection") == plan
+    assert home.standing() == plan
     assert home.read("release").height == 1
 
 
@@ -201,15 +199,13 @@ def test_predictions_are_the_released_models_scores_of_the_features(released_hom
 
 
 def test_a_sample_of_the_reference_has_the_scores_of_the_whole(released_home: SmallHome) -> None:
-    settings, product = released_home.settings, released_home.product
-    lakehouse = LakehouseResource(tables_uri=settings.tables_uri)
-    tracking = TrackingResource(tracking_uri=settings.tracking_uri, artifacts_uri="", ui_url="")
-    champion = load_champion(tracking, product)
-    whole = reference_rows(lakehouse, product, champion)
-    sample = reference_rows(lakehouse, product, champion, at_most=10)
+    tables, product = released_home.tables, released_home.product
+    champion = load_champion(released_home.control, product.name)
+    whole = reference_rows(tables, product, champion)
+    sample = reference_rows(tables, product, champion, at_most=10)
     assert sample.height == 10
     assert sample.join(whole, on=["transaction_id", "score"], how="semi").height == 10
-    assert reference_rows(lakehouse, product, champion, at_most=whole.height).equals(whole)
+    assert reference_rows(tables, product, champion, at_most=whole.height).equals(whole)
 
 
 def test_an_outcome_appears_on_the_day_on_which_it_became_known(released_home: SmallHome) -> None:

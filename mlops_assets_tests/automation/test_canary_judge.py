@@ -18,7 +18,6 @@ from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.canary.judge import Judgement
 from mlops_assets.core.errors import ConfigurationError
-from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.tracking import TrackingResource
@@ -133,7 +132,7 @@ def test_the_sensor_holds_then_has_a_harmful_challenger_rolled_back(
         run_config=request.run_config, tags=request.tags, instance=instance, resources=resources_of(home)
     )
     assert result.success
-    plan = ReleaseControl.at(home.settings.tracking_uri).standing(PRODUCT)
+    plan = home.control.standing(PRODUCT)
     assert plan is not None
     assert (plan.mode, plan.champion.version, plan.other) == ("rollback", 1, None)
     assert plan.by == "fraud_detection__canary_judge"

@@ -9,6 +9,7 @@ from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.product_spec import Release
 from mlops_assets.core.release.plan import Arm
+from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 from mlops_assets_tests.support.small_registry import PRODUCT, SmallRegistry
 
@@ -28,7 +29,10 @@ def run(small: SmallRegistry, verb: str, *, version: int | None = None) -> dg.Ex
     config = {"by": "ann", "reason": f"to {verb}", "version": version}
     return job.execute_in_process(
         run_config={"ops": {f"{job.name}_step": {"config": config}}},
-        resources={"tracking": TrackingResource(tracking_uri=small.uri, artifacts_uri="", ui_url="")},
+        resources={
+            "lakehouse": LakehouseResource(tables_uri=small.tables_uri),
+            "tracking": TrackingResource(tracking_uri=small.uri, artifacts_uri="", ui_url=""),
+        },
     )
 
 
@@ -44,7 +48,7 @@ def test_a_trial_by_jobs_takes_the_declared_ramp_and_tells_who_and_why(small: Sm
     assert small.standing().champion.version == 2
     run(small, "rollback")
     assert (small.standing().mode, small.standing().champion.version) == ("rollback", 1)
-    assert small.control.version(PRODUCT, 2).decisions[-1].kind == "rejected"
+    assert small.control.record(PRODUCT).decisions(2)[-1].kind == "rejected"
 
 
 def test_a_canary_by_job_takes_the_version_that_is_named(small: SmallRegistry) -> None:

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from mlops_assets.assets.candidate import Candidate
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
 from mlops_assets.commands.gc_table import print_removals, purge_hint, readable_size
@@ -18,11 +17,15 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.registry.candidate import Candidate
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.tag_names import EVALUATION_TAG, TRAINING_SET_TAG
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Arm, ReleasePlan
+from mlops_assets.core.release.record import ReleaseRecord, plan_entry
 from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets_tests.support.plans import write_plan
 from mlops_assets_tests.support.small_model import small_model
 
 PRODUCT = "fraud_detection"
@@ -90,7 +93,8 @@ def grow(folder: Path, model: TrainedModel) -> GrownHome:
                 PRODUCT, registry.log_model(run_id, model), run_id, digest=model.digest, tags=tags
             )
     tables.write(PRODUCT, "training_set", pl.DataFrame({"candidate": [5]}), days=None, commit=COMMIT)
-    registry.write_release_plan(PRODUCT, plan_of(1, evidence={"bento": f"{PRODUCT}:{BENTO_TAG}"}))
+    plan = plan_of(1, evidence={"bento": f"{PRODUCT}:{BENTO_TAG}"})
+    write_plan(ReleaseControl.of(settings), PRODUCT, plan)
     for second, name in enumerate(
         (BENTO_TAG, "v1-bbbbbbbbbbbb", *(f"v{n}-cccccccccccc" for n in range(2, 8)))
     ):
@@ -186,15 +190,19 @@ def test_counts_bytes_and_ages_are_those_of_the_files(home: GrownHome) -> None:
 def test_the_version_to_which_a_rollback_would_return_keeps_its_bento(home: GrownHome) -> None:
     product = load_product(PRODUCT)
     versions = home.registry.versions(PRODUCT)
-    plan = plan_of(2, evidence={}, previous=1)
-    assert things_in_use(home.tables, product, versions=versions, plan=plan).bento_versions == {1, 2}
-    by_alias = things_in_use(home.tables, product, versions=versions, plan=None)
-    assert by_alias.bento_versions == {1}, "the plan that was written set the alias champion"
+    entry = plan_entry(plan_of(2, evidence={}, previous=1), versions)
+    planned = things_in_use(home.tables, product, versions=(), record=ReleaseRecord(PRODUCT, (entry,)))
+    assert planned.bento_versions == {1, 2}
+    assert {home.run_ids[1], home.run_ids[3]} <= planned.runs_and_models, "also when MLflow has lost them"
+    nothing = things_in_use(home.tables, product, versions=versions, record=ReleaseRecord(PRODUCT, ()))
+    assert nothing.bento_versions == frozenset()
 
 
 def test_a_version_keeps_its_run_even_when_its_model_is_elsewhere(home: GrownHome) -> None:
     versions = home.registry.versions(PRODUCT)
-    in_use = things_in_use(home.tables, load_product(PRODUCT), versions=versions, plan=None)
+    in_use = things_in_use(
+        home.tables, load_product(PRODUCT), versions=versions, record=ReleaseRecord(PRODUCT, ())
+    )
     assert {home.run_ids[1], home.run_ids[3], home.run_ids[4], "models:/m-4"} <= in_use.runs_and_models
 
 

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from mlops_assets import cli
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.release.plan import Arm, release
+from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import Arm
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
 from mlops_assets_tests.support.processes.mlflow_server import MlflowServer
 from mlops_assets_tests.support.small_registry import NOON, PRODUCT, VIEW, SmallRegistry, make_small_registry
@@ -33,7 +35,7 @@ def small(server: MlflowServer) -> SmallRegistry:
     """Version 1 is released, version 2 may be."""
     small = make_small_registry(server.folder, server=server.url, versions=2)
     small.release(1)
-    small.registry.approve(PRODUCT, 2, by="bob", reason="looked at it", at=NOON)
+    small.decide("approved", 2)
     return small
 
 
@@ -60,7 +62,7 @@ def followed(follower: PlanFollower, small: SmallRegistry) -> tuple[Arm, ...]:
 
 
 def test_a_release_and_its_rollback_over_http_are_followed(small: SmallRegistry, tmp_path: Path) -> None:
-    follower = PlanFollower(PRODUCT, small.uri, tmp_path, VIEW)
+    follower = PlanFollower(PRODUCT, small.control, tmp_path, VIEW)
     assert followed(follower, small) == (Arm(1, 100, "champion"),)
     told = run(small, "release", PRODUCT, "2", "--mode", "canary", "--percent", "20", *WHO)
     assert "plan 2: canary: version 1 answers 80 %, version 2 answers 20 %" in told
@@ -69,7 +71,7 @@ def test_a_release_and_its_rollback_over_http_are_followed(small: SmallRegistry,
     assert "plan 3: rollback: version 1 answers 100 %" in told
     assert "version 2: rejected" in told
     assert followed(follower, small) == (Arm(1, 100, "champion"),)
-    assert small.registry.champion(PRODUCT) == small.control.version(PRODUCT, 1)
+    assert MlflowRegistryTags(small.uri).model(PRODUCT).aliases == {"champion": 1}
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def away() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("command", [("rollback", PRODUCT, *WHO), ("plan", PRODUCT), ("status", PRODUCT)])
+@pytest.mark.parametrize("command", [("release", PRODUCT, "2", *WHO), ("status", PRODUCT)])
 def test_a_command_says_within_seconds_that_the_server_is_away(
     small: SmallRegistry, away: str, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,20 +95,19 @@ def test_a_command_says_within_seconds_that_the_server_is_away(
     assert time.monotonic() - began < 60, "MLflow's own patience is four minutes"
 
 
-def test_the_last_plan_goes_on_while_the_server_is_away(
+def test_a_rollback_needs_no_server_and_mlflow_is_brought_up_to_it_later(
     small: SmallRegistry, away: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arms = followed(PlanFollower(PRODUCT, small.uri, tmp_path, VIEW), small)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    status = PlanFollower(PRODUCT, away, tmp_path, VIEW).look(NOON)
-    assert "does not answer" in str(status.last_error)
-    assert ServingSnapshot.read(snapshot_file(tmp_path, PRODUCT)).plan.arms == arms
-
-
-def test_a_plan_that_was_made_from_one_that_no_longer_stands_is_refused(small: SmallRegistry) -> None:
-    before = small.standing()
     small.release(2)
-    late = release(before, version=2, since=NOON, by="bob", reason="too late", evidence={})
-    with pytest.raises(RegistryError, match="the release plan was changed meanwhile"):
-        small.control.write(PRODUCT, late, standing=before)
-    assert small.standing().arms == (Arm(2, 100, "champion"),)
+    follower = PlanFollower(PRODUCT, ReleaseControl(small.tables_uri, away), tmp_path, VIEW)
+    follower.control.tracking_uri = small.uri
+    followed(follower, small)
+    follower.control.tracking_uri = away
+    assert "version 1 answers 100 %" in run(small, "rollback", PRODUCT, *WHO, uri=away)
+    assert followed(follower, small) == (Arm(1, 100, "champion"),)
+    assert "MLflow does not show this" in run(small, "plan", PRODUCT, uri=away)
+    registry = MlflowRegistryTags(small.uri)
+    assert registry.model(PRODUCT).aliases == {"champion": 2}, "it was away"
+    run(small, "plan", PRODUCT)
+    assert registry.model(PRODUCT).aliases == {"champion": 1}

@@ -18,9 +18,11 @@ import pytest
 from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG, RecordedVerdict
+from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.plan import release
+from mlops_assets.core.release.plan import Order, release
+from mlops_assets_tests.support.plans import write_plan
 from mlops_assets_tests.support.product_bento import SampledProduct, product_bento, sampled_product
 
 PRODUCT = "mortality_risk"
@@ -37,14 +39,12 @@ class Home:
 
     @property
     def control(self) -> ReleaseControl:
-        return ReleaseControl.at(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return ReleaseControl(str(self.folder / "tables"), f"sqlite:///{self.folder / 'mlflow.db'}")
 
     def release(self, version: int) -> int:
-        before = self.control.standing(PRODUCT)
-        plan = release(
-            before, version=version, since=datetime.now(UTC), by="ann", reason="because", evidence={}
-        )
-        self.control.write(PRODUCT, plan, standing=before)
+        order = Order(datetime.now(UTC), "ann", "because")
+        plan = release(self.control.standing(PRODUCT), order, version=version)
+        write_plan(self.control, PRODUCT, plan)
         return plan.sequence
 
 

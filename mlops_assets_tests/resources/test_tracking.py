@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.artifacts import INPUTS_TAG
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.registry.tag_names import INPUTS_TAG
 from mlops_assets.resources.tracking import ROOT_RUN_TAG, TrackingResource
 from mlops_assets_tests.support.processes import tracking_location as location
 

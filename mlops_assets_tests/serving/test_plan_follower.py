@@ -1,6 +1,7 @@
 """The follower: it puts what the plan needs on disk, and whatever goes wrong, the last good snapshot stays."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,19 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.release.plan import ReleasePlan, rollback, start_canary
+from mlops_assets.core.release.plan import Order, ReleasePlan, rollback, start_canary
+from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
-from mlops_assets_tests.support.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, VIEW, SmallRegistry
+from mlops_assets_tests.support.plans import write_plan
+from mlops_assets_tests.support.small_registry import (
+    NOON,
+    ORDER,
+    OTHER_VIEW_VERSION,
+    PRODUCT,
+    VIEW,
+    SmallRegistry,
+)
 from serving.plan_follower import RETRY_AFTER, PlanFollower, installed_view_digest
 
 LATER = NOON + RETRY_AFTER
@@ -35,7 +45,7 @@ def serving_home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def follower(small: SmallRegistry, serving_home: Path) -> PlanFollower:
-    return PlanFollower(PRODUCT, small.uri, serving_home, VIEW)
+    return PlanFollower(PRODUCT, small.control, serving_home, VIEW)
 
 
 def snapshot(serving_home: Path) -> ServingSnapshot:
@@ -44,15 +54,15 @@ def snapshot(serving_home: Path) -> ServingSnapshot:
 
 def trial(small: SmallRegistry, version: int) -> ReleasePlan:
     before = small.standing()
-    plan = start_canary(before, version=version, since=NOON, by="ann", reason="because", evidence={})
-    small.control.write(PRODUCT, plan, standing=before)
+    plan = start_canary(before, ORDER, version=version)
+    write_plan(small.control, PRODUCT, plan)
     return plan
 
 
 def roll_back(small: SmallRegistry) -> ReleasePlan:
     before = small.standing()
-    plan = rollback(before, since=NOON, by="ann", reason="errors", evidence={})
-    small.control.write(PRODUCT, plan, standing=before)
+    plan = rollback(before, Order(NOON, "ann", "errors"))
+    write_plan(small.control, PRODUCT, plan)
     return plan
 
 
@@ -114,28 +124,45 @@ def test_a_version_of_another_feature_view_is_refused_and_the_last_good_plan_sta
     assert snapshot(serving_home).plan.champion.version == 2
 
 
-@pytest.mark.parametrize("harm", ["missing", "folder", "garbage"])
-def test_a_registry_that_is_away_leaves_the_last_good_plan_also_for_a_new_follower(
+@pytest.mark.parametrize("harm", ["missing", "file", "garbage"])
+def test_a_record_that_is_away_leaves_the_last_good_plan_also_for_a_new_follower(
     small: SmallRegistry, follower: PlanFollower, serving_home: Path, harm: str
 ) -> None:
     good = small.standing()
     follower.look(NOON)
-    away = small.file.rename(small.file.with_name("away.db"))
-    if harm == "folder":
-        small.file.mkdir()
+    table = Path(small.tables_uri) / PRODUCT / TABLE
+    away = table.rename(table.with_name("away"))
+    if harm == "file":
+        table.write_text("no table")
     if harm == "garbage":
-        small.file.write_bytes(b"no database" * 1000)
-    for one in (follower, PlanFollower(PRODUCT, small.uri, serving_home, VIEW)):
+        (table / "_delta_log").mkdir(parents=True)
+        (table / "_delta_log" / f"{0:020d}.json").write_text("no commit")
+    for one in (follower, PlanFollower(PRODUCT, small.control, serving_home, VIEW)):
         status = one.look(NOON + timedelta(seconds=1))
         assert status.last_error
         assert status.plan_sequence == good.sequence
         assert snapshot(serving_home).plan == good
-    if harm == "folder":
-        small.file.rmdir()
-    away.replace(small.file)
+    if harm == "file":
+        table.unlink()
+    if harm == "garbage":
+        shutil.rmtree(table)
+    away.rename(table)
     small.release(2)
     assert follower.look(LATER).last_error is None
     assert snapshot(serving_home).plan.champion.version == 2
+
+
+def test_a_plan_is_followed_while_the_registry_is_away(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path
+) -> None:
+    """The record holds all that a service must know of a version; only a model that is new to the host is fetched."""
+    small.release(2)
+    follower.look(NOON)
+    away = small.file.rename(small.file.with_name("away.db"))
+    roll_back(small)
+    assert follower.look(NOON).last_error is None
+    assert snapshot(serving_home).plan.champion.version == 1
+    away.rename(small.file)
 
 
 def damage_model(serving_home: Path, small: SmallRegistry) -> Path:
@@ -203,14 +230,18 @@ def test_models_out_of_use_are_removed(
 def test_a_product_without_a_plan_says_what_to_do(
     original_registry: SmallRegistry, serving_home: Path
 ) -> None:
-    status = PlanFollower(PRODUCT, original_registry.uri, serving_home, VIEW).look(NOON)
-    assert status == FollowerStatus(
-        None, None, f"{PRODUCT} has no release plan: materialize {PRODUCT}/release"
-    )
+    status = PlanFollower(PRODUCT, original_registry.control, serving_home, VIEW).look(NOON)
+    assert (status.plan_sequence, status.last_success_at) == (None, None)
+    assert f"{PRODUCT} has no release plan below {original_registry.tables_uri}" in str(status.last_error)
 
 
 def start(small: SmallRegistry, serving_home: Path, *options: str) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": small.uri, "MLOPS_SERVING_HOME": str(serving_home)}
+    environment = {
+        **os.environ,
+        "MLOPS_TABLES_URI": small.tables_uri,
+        "MLFLOW_TRACKING_URI": small.uri,
+        "MLOPS_SERVING_HOME": str(serving_home),
+    }
     command = [sys.executable, "-m", "serving.plan_follower", PRODUCT, "--interval", "0.05", *options]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 

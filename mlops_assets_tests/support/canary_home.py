@@ -15,12 +15,13 @@ from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import THRESHOLD_TAG, TRAINING_SET_TAG
-from mlops_assets.core.release.history import append_plans
+from mlops_assets.core.registry.tag_names import THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.release.routing import Router
 from mlops_assets.core.serving.prediction_record import PredictionRecord, ServedRole, encode_record
 from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets_tests.support.plans import write_plan
 from mlops_assets_tests.support.small_model import small_model, small_rows
 
 PRODUCT = "fraud_detection"
@@ -43,8 +44,8 @@ class CanaryHome:
         return DeltaTables(self.settings.tables_uri)
 
     @property
-    def registry(self) -> ModelRegistry:
-        return ModelRegistry(self.settings.tracking_uri)
+    def control(self) -> ReleaseControl:
+        return ReleaseControl.of(self.settings)
 
     def store(self) -> OnlineStore:
         return open_online_store(self.settings.online_store, PRODUCT)
@@ -81,10 +82,9 @@ def make_canary_home(folder: Path) -> CanaryHome:
             None,
         ),
     )
-    for plan in plans:
-        registry.write_release_plan(PRODUCT, plan)
     home = CanaryHome(folder, settings, plans)
-    append_plans(tables, PRODUCT, plans, commit=COMMIT)
+    for plan in plans:
+        write_plan(home.control, PRODUCT, plan)
     return home
 
 

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.decision import DecisionKind
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.steps import decide_on
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.definitions import platform_resources
 from mlops_assets.products.fraud_detection.features import PUBLISHED_FEATURES
@@ -98,6 +102,17 @@ class SmallHome:
     @property
     def registry(self) -> ModelRegistry:
         return ModelRegistry(self.settings.tracking_uri)
+
+    @property
+    def control(self) -> ReleaseControl:
+        return ReleaseControl.of(self.settings)
+
+    def standing(self) -> ReleasePlan | None:
+        return self.control.standing(self.product.name)
+
+    def decide(self, kind: DecisionKind, version: int, *, by: str, reason: str, at: datetime) -> None:
+        """Record a person's decision."""
+        decide_on(self.control, self.product.name, version, kind, by=by, reason=reason, at=at)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:

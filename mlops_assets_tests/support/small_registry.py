@@ -8,15 +8,13 @@ from pathlib import Path
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import (
-    BENTO_TAG,
-    LIBRARIES_TAG,
-    THRESHOLD_TAG,
-    VIEW_TAG,
-    RecordedVerdict,
-)
+from mlops_assets.core.registry.tag_names import BENTO_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.plan import ReleasePlan, release
+from mlops_assets.core.release.decision import DecisionKind
+from mlops_assets.core.release.plan import Order, ReleasePlan, release
+from mlops_assets.core.release.steps import decide_on
+from mlops_assets_tests.support.plans import write_plan
 from mlops_assets_tests.support.small_model import small_model
 
 PRODUCT = "fraud_detection"
@@ -24,11 +22,12 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW = "ab" * 32
 LIBRARIES = '{"lightgbm":"4.6.0","polars":"1.44.2"}'
 OTHER_VIEW_VERSION = 4
+ORDER = Order(NOON, "ann", "because")
 
 
 @dataclass(frozen=True)
 class SmallRegistry:
-    """The registry in one folder; a copy of it may be changed, its artifacts stay with the original."""
+    """A registry and a lakehouse in one folder; a copy may be changed, the artifacts stay with the original."""
 
     root: Path
     models: tuple[TrainedModel, ...]
@@ -50,7 +49,11 @@ class SmallRegistry:
 
     @property
     def control(self) -> ReleaseControl:
-        return ReleaseControl.at(self.uri)
+        return ReleaseControl(self.tables_uri, self.uri)
+
+    @property
+    def tables_uri(self) -> str:
+        return str(self.root / "tables")
 
     def standing(self) -> ReleasePlan:
         plan = self.control.standing(PRODUCT)
@@ -59,14 +62,19 @@ class SmallRegistry:
 
     def release(self, version: int) -> ReleasePlan:
         """Let the version answer everybody."""
-        before = self.control.standing(PRODUCT)
-        plan = release(before, version=version, since=NOON, by="ann", reason="because", evidence={})
-        self.control.write(PRODUCT, plan, standing=before)
+        plan = release(self.control.standing(PRODUCT), ORDER, version=version)
+        write_plan(self.control, PRODUCT, plan)
         return plan
+
+    def decide(self, kind: DecisionKind, version: int, *, by: str = "bob", reason: str = "looked") -> None:
+        """Record a person's decision."""
+        decide_on(self.control, PRODUCT, version, kind, by=by, reason=reason, at=NOON)
 
     def copy(self, root: Path) -> "SmallRegistry":
         root.mkdir(parents=True, exist_ok=True)
         shutil.copy(self.file, root / "mlflow.db")
+        if Path(self.tables_uri).is_dir():
+            shutil.copytree(self.tables_uri, root / "tables")
         return SmallRegistry(root, self.models)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -36,9 +37,9 @@ FULL_BYTES = 4096
 
 
 def registry_down(stage: Stage) -> Seen:
-    """Take the registry away under load, then start the service anew without it."""
+    """Take registry and release record away under load, then start the service anew without them."""
     stage.settle(2)
-    with _without(stage.home.registry_file):
+    with _without(stage.home.registry_file), _without(stage.home.record_folder):
         with stage.load() as load:
             load.wait_for(lambda answers: len(answers) >= 2 * ANSWERS, seconds=WAIT_SECONDS)
             told = str(_follower_error(stage))
@@ -47,7 +48,7 @@ def registry_down(stage: Stage) -> Seen:
     stage.settle(1)
     answers = [*load.answers, *again.answers]
     words = (
-        f"{by_version(load.answers)} while it was away, {by_version(again.answers)} after a restart without it; "
+        f"{by_version(load.answers)} while they were away, {by_version(again.answers)} after a restart without them; "
         f"{len(failed(answers))} failed; GET /model says: {told[:90]}"
     )
     is_last_plan = {answer.version for answer in answers} == {2}
@@ -55,7 +56,7 @@ def registry_down(stage: Stage) -> Seen:
 
 
 def _follower_error(stage: Stage) -> object:
-    """What GET /model says of the registry, once it says something."""
+    """What GET /model says of the release plan, once it says something."""
     deadline = time.monotonic() + TOLD_SECONDS
     while time.monotonic() < deadline:
         follower = stage.model()["follower"]
@@ -66,15 +67,17 @@ def _follower_error(stage: Stage) -> object:
 
 
 @contextlib.contextmanager
-def _without(file: Path) -> Iterator[None]:
-    """Take a file away while the block runs."""
-    away = file.with_name(f"{file.name}.away")
-    file.rename(away)
+def _without(path: Path) -> Iterator[None]:
+    """Take a file or folder away while the block runs."""
+    away = path.with_name(f"{path.name}.away")
+    path.rename(away)
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
-        away.rename(file)
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        away.rename(path)
 
 
 def store_down(stage: Stage) -> Seen:
@@ -226,7 +229,7 @@ def _is_of(file: Path, stage: Stage, *, version: int) -> bool:
 FAILURE_DRILLS = (
     Drill(
         "registry-down",
-        "the registry was taken away, and the service started anew without it",
+        "registry and release record were taken away, and the service started anew without them",
         "the last good plan goes on, also after the restart; no request fails",
         registry_down,
     ),

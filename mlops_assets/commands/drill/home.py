@@ -17,6 +17,7 @@ from mlops_assets.core.bento.build import BuiltBento, build_bento
 from mlops_assets.core.contracts.contract import event_columns
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.lakehouse.location import table_uri
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.opening import open_online_store
@@ -24,14 +25,10 @@ from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateCh
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import (
-    BENTO_TAG,
-    LIBRARIES_TAG,
-    THRESHOLD_TAG,
-    VIEW_TAG,
-    RecordedVerdict,
-)
+from mlops_assets.core.registry.tag_names import BENTO_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.settings import Settings, load_settings
@@ -75,14 +72,19 @@ class DrillHome:
         return self.root / "mlflow.db"
 
     @property
+    def record_folder(self) -> Path:
+        """The table of the release record."""
+        return Path(table_uri(self.settings.tables_uri, PRODUCT, TABLE))
+
+    @property
     def store_file(self) -> Path:
         """The online store's database."""
         return Path(self.settings.online_store) / f"{PRODUCT}.sqlite"
 
     @property
     def control(self) -> ReleaseControl:
-        """The release plan."""
-        return ReleaseControl.at(self.settings.tracking_uri)
+        """What says and changes what is released."""
+        return ReleaseControl.of(self.settings)
 
     @property
     def as_of(self) -> datetime:

@@ -97,7 +97,8 @@ def _on_redis(stage: Stage) -> Iterator[tuple[RedisServer, Stage]]:
         try:
             on_redis = Stage(dataclasses.replace(stage.home, online_store=redis.url))
             on_redis.home.load_states()
-            with on_redis.serving(MLFLOW_TRACKING_URI=""):  # no plan changes here, so none is followed
+            # No plan changes here, so none is followed.
+            with on_redis.serving(MLOPS_TABLES_URI="", MLFLOW_TRACKING_URI=""):
                 yield redis, on_redis
         finally:
             redis.stop()

@@ -18,9 +18,8 @@ from mlops_assets.core.bento.server import served
 from mlops_assets.core.parity.compare import ParityReport, compare
 from mlops_assets.core.parity.replay import captured_events, replay_of
 from mlops_assets.core.predictions.captured import LandingTable
-from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.release.steps import ReleaseOrder, Strategy, put_into_plan
+from mlops_assets.core.release.plan import Order, ReleasePlan
+from mlops_assets.core.release.steps import Strategy, decide_on, put_into_plan
 from mlops_assets.core.serving.prediction_record import PredictionRecord
 
 WORKERS = 2
@@ -83,10 +82,11 @@ class Stage:
 
     @contextmanager
     def serving(self, **environment: str) -> Iterator[None]:
-        """Serve the home's bento, following its registry, while the block runs."""
+        """Serve the home's bento, following its release plan, while the block runs."""
         before = self._url
         settings = self.home.settings
         own = {
+            "MLOPS_TABLES_URI": settings.tables_uri,
             "MLFLOW_TRACKING_URI": settings.tracking_uri,
             "MLOPS_ONLINE_STORE": settings.online_store,
             **environment,
@@ -122,8 +122,15 @@ class Stage:
     def allow_again(self, version: int) -> None:
         """Approve a version that a rollback rejected, so that later drills may release it."""
         order = order_of("drilled")
-        registry = ModelRegistry(self.home.settings.tracking_uri)
-        registry.approve(PRODUCT, version, by=order.by, reason=str(order.reason), at=order.at)
+        decide_on(
+            self.home.control,
+            PRODUCT,
+            version,
+            "approved",
+            by=order.by,
+            reason=order.reason,
+            at=order.since,
+        )
 
     def wait_until_followed(self, sequence: int, *, seconds: float = FOLLOWED_SECONDS) -> bool:
         """Wait until many answers in a row name the plan: then every worker follows it."""
@@ -161,9 +168,9 @@ def _is_worker(process: psutil.Process) -> bool:
     return any("_bentoml_impl.worker" in part for part in process.cmdline())
 
 
-def order_of(reason: str) -> ReleaseOrder:
+def order_of(reason: str) -> Order:
     """An order of the drill, now."""
-    return ReleaseOrder(by="mlops drill", at=datetime.now(UTC), reason=reason)
+    return Order(since=datetime.now(UTC), by="mlops drill", reason=reason)
 
 
 def answered_since(load: DrillLoad, moment: float) -> int:

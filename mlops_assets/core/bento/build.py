@@ -26,6 +26,7 @@ from mlops_assets.core.serving.manifest import MANIFEST_FILE, BentoManifest, Ser
 
 REQUIREMENTS = (
     "bentoml",
+    "deltalake",
     "hiredis",
     "httptools",
     "lightgbm",
@@ -51,7 +52,7 @@ _SOURCES = (
     "mlops_assets/products",
     "serving",
 )
-_SUFFIXES = (".py", ".sql", ".yaml")
+_SUFFIXES = (".py", ".yaml")
 _ENTRY = '''"""The bento's service; `bentoml serve` starts here."""
 
 from pathlib import Path

@@ -15,8 +15,9 @@ from mlops_assets.core.canary.score_reference import ScoreEvent, score_events
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.artifacts import load_model
+from mlops_assets.core.registry.tag_names import THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.times import UTC_TIME
 
@@ -58,7 +59,7 @@ def read_reference(
     canary: Canary,
     *,
     tables: DeltaTables,
-    registry: ModelRegistry,
+    control: ReleaseControl,
     store: OnlineStore | None,
 ) -> Reference:
     """Return what is known of both versions before the canary: the champion's latency, and their evaluation scores.
@@ -72,7 +73,7 @@ def read_reference(
     if limit is None:
         before = _captured(spec, 0, canary.steps[0].sequence - 1, tables=tables, store=store)
         limit = _latency_limit(before, canary)
-    return Reference(limit, _score_events(spec, canary, tables, registry))
+    return Reference(limit, _score_events(spec, canary, tables, control))
 
 
 _CAPTURED: dict[str, pl.DataType] = {
@@ -201,14 +202,15 @@ def _latency_limit(before: pl.DataFrame, canary: Canary) -> float | None:
 
 
 def _score_events(
-    spec: ProductSpec, canary: Canary, tables: DeltaTables, registry: ModelRegistry
+    spec: ProductSpec, canary: Canary, tables: DeltaTables, control: ReleaseControl
 ) -> tuple[ScoreEvent, ...]:
     """Score the challenger's own test rows by both versions; nothing when either version lacks what that takes."""
-    versions = [registry.version(spec.name, number) for number in (canary.champion, canary.challenger)]
+    record = control.record(spec.name)
+    versions = [record.released_version(number) for number in (canary.champion, canary.challenger)]
     training_set = versions[1].tags.get(TRAINING_SET_TAG)
     if training_set is None or any(THRESHOLD_TAG not in version.tags for version in versions):
         return ()
-    models = [registry.load(spec.name, version.version) for version in versions]
+    models = [load_model(control.tracking_uri, v.model_uri, digest=v.digest) for v in versions]
     rows = tables.scan(spec.name, "training_set", version=int(training_set)).filter(pl.col("split") == "test")
     columns = rows.collect_schema().names()
     if any(name not in columns for model in models for name in model.feature_names):

@@ -1,4 +1,4 @@
-"""The judgement on the canary that stands, from the registry, the lakehouse and the online store as they are."""
+"""The judgement on the canary that stands, from the release record, the lakehouse and the online store as they are."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,6 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.history import all_plans
 
 NOT_ASKED = {
     "latency": "the champion answered too few requests before this canary; release.judge.latency_limit_seconds sets a "
@@ -30,12 +29,13 @@ class StandingCanary:
     """Topic to why nothing is asked about it."""
 
 
-def find_canary(product: str, *, tables: DeltaTables, control: ReleaseControl) -> Canary | None:
-    """Return the canary of the plan that stands, or None; reads the registry and the plans of the table `release`."""
-    standing = control.standing(product)
+def find_canary(product: str, control: ReleaseControl) -> Canary | None:
+    """Return the canary of the plan that stands, or None."""
+    record = control.record(product)
+    standing = record.standing
     if standing is None or standing.other is None or standing.other.role != "challenger":
         return None
-    return standing_canary(product, all_plans(tables, product, control.plans(product)))
+    return standing_canary(product, record.plans)
 
 
 def judge_standing(

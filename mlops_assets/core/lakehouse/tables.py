@@ -4,7 +4,6 @@ whole.
 Every write is one atomic commit that replaces exactly its own days and is skipped when nothing would change.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from mlops_assets.core.errors import TableError, TableNotFoundError
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
+from mlops_assets.core.lakehouse.location import KEPT_LOG, TABLE_NAME, table_uri
 from mlops_assets.core.lakehouse.storable_types import to_storable
 from mlops_assets.core.lakehouse.write import (
     CommitInfo,
@@ -30,10 +30,6 @@ from mlops_assets.core.lakehouse.write import (
     stored_schema,
     with_retries,
 )
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Registered models point at table versions: the log that makes old versions readable is never cleaned up.
-_CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,7 @@ class DeltaTables:
 
     def uri(self, product: str, table: str) -> str:
         """Where the table lies."""
-        for name in (product, table):
-            if not _NAME.fullmatch(name):
-                raise TableError(
-                    f"{name!r} cannot name a table: it takes lower-case letters, digits and _ only"
-                )
-        return f"{self.root.rstrip('/')}/{product}/{table}"
+        return table_uri(self.root, product, table)
 
     def names(self, product: str) -> tuple[str, ...]:
         """The product's tables, sorted; none when nothing was ever written for it."""
@@ -68,7 +59,9 @@ class DeltaTables:
         except DeltaTableNotFoundError:
             return ()
         paths = [entry.path for entry in store.get_file_info_selector(FileSelector("", allow_not_found=True))]
-        return tuple(sorted(path for path in paths if _NAME.fullmatch(path) and self.exists(product, path)))
+        return tuple(
+            sorted(path for path in paths if TABLE_NAME.fullmatch(path) and self.exists(product, path))
+        )
 
     def exists(self, product: str, table: str) -> bool:
         """Whether the table was ever written."""
@@ -296,7 +289,7 @@ class DeltaTables:
                 rows,
                 partition_by=list(partition_by),
                 mode="error",
-                configuration=_CONFIGURATION,
+                configuration=KEPT_LOG,
                 storage_options=dict(self.storage_options or {}),
                 writer_properties=file_format(rows.schema),
                 commit_properties=properties,

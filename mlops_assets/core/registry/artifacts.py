@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING
 from mlops_assets.core.errors import PackagingError, RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.core.registry.version import DIGEST_TAG
+from mlops_assets.core.registry.tag_names import DIGEST_TAG, INPUTS_TAG, MODEL_DIGEST_TAG, MODEL_URI_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL_URI_TAG = "mlops/model_uri"
-MODEL_DIGEST_TAG = "mlops/model_digest"
-INPUTS_TAG = "mlops/inputs"
-"""Digest of everything that a run's model depends on."""
 _FOLDER = "extra_files"  # where MLflow puts a flavour's extra files
 _SCHEME = "models:/"
 _REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.masking import masked
-from mlops_assets.core.registry.mlflow_database import create_mlflow_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,9 +48,8 @@ def give_up_soon() -> None:
 
 
 def mlflow_client(tracking_uri: str) -> "MlflowClient":
-    """Return a client of the tracking server and registry at `tracking_uri`; a new SQLite database is set up."""
+    """Return a client of the tracking server and registry at `tracking_uri`; MLflow sets up a new SQLite database."""
     quiet_mlflow()
-    create_mlflow_database(tracking_uri)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)

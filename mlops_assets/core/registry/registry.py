@@ -1,12 +1,11 @@
-"""The model registry: versions, aliases, verdicts, decisions and the release plan of each product, in MLflow.
+"""The model registry: the versions of each product with their models and verdicts, in MLflow.
 
 One registered model per product, named like it. Every write here may be repeated: it then changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
@@ -18,26 +17,19 @@ from mlops_assets.core.registry.artifacts import (
     logged_model_id,
 )
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.registry.tag_names import DIGEST_TAG, VERDICTS_TAG
+from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.registry.version import (
-    DIGEST_TAG,
-    VERDICTS_TAG,
-    Decision,
-    DecisionKind,
     ModelVersion,
     RecordedVerdict,
-    decision_to_tag,
-    decisions_from_tags,
-    verdicts_from_tags,
+    find_version,
+    model_version,
     verdicts_to_json,
 )
-from mlops_assets.core.release.control import PLAN_TAG, ReleaseControl
-from mlops_assets.core.release.plan import ReleasePlan
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion as MlflowModelVersion
-
-Alias = Literal["champion", "challenger"]
 
 
 @dataclass(frozen=True)
@@ -90,53 +82,16 @@ class ModelRegistry:
 
     def versions(self, product: str) -> tuple[ModelVersion, ...]:
         """Return all versions, oldest first; empty when the product has none yet."""
-        client = self._client()
-        found = sorted(self._search(product), key=lambda entry: int(entry.version))
-        return tuple(_read_version(client.get_model_version(product, entry.version)) for entry in found)
+        tags = MlflowRegistryTags(self.tracking_uri)
+        found = [tags.version(product, number) for number in tags.versions(product)]
+        return tuple(model_version(product, entry) for entry in found if entry is not None)
 
     def version(self, product: str, version: int) -> ModelVersion:
         """Return one version.
 
         Raises: RegistryError when there is none of that number.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return _read_version(self._client().get_model_version(product, str(version)))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            numbers = sorted(int(entry.version) for entry in self._search(product))
-            there_are = f"it has {', '.join(map(str, numbers))}" if numbers else "it has none yet"
-            raise RegistryError(f"{product} has no version {version}; {there_are}") from error
-
-    def champion(self, product: str) -> ModelVersion | None:
-        """Return the version that the alias champion points to; None before the first release."""
-        return self.alias(product, "champion")
-
-    def challenger(self, product: str) -> ModelVersion | None:
-        """Return the version that the alias challenger points to, if any."""
-        return self.alias(product, "challenger")
-
-    def alias(self, product: str, alias: Alias) -> ModelVersion | None:
-        """Return the version that `alias` points to; None when it points nowhere."""
-        for entry in self._client().search_registered_models(f"name = '{product}'"):
-            if alias in entry.aliases:
-                return self.version(product, int(entry.aliases[alias]))
-        return None
-
-    def set_alias(self, product: str, alias: Alias, version: int) -> None:
-        """Point `alias` to `version`, in one step.
-
-        Raises: RegistryError when the version does not exist.
-        """
-        self.version(product, version)
-        self._client().set_registered_model_alias(product, alias, str(version))
-
-    def remove_alias(self, product: str, alias: Alias) -> None:
-        """Let `alias` point nowhere."""
-        if self.alias(product, alias) is not None:
-            self._client().delete_registered_model_alias(product, alias)
+        return find_version(MlflowRegistryTags(self.tracking_uri), product, version)
 
     def write_verdicts(self, product: str, version: int, verdicts: Sequence[RecordedVerdict]) -> None:
         """Store the gates' verdicts whole, in one tag: a reader sees all of them or none.
@@ -148,20 +103,6 @@ class ModelRegistry:
             raise RegistryError(f"{product} version {version}: a gate has two verdicts: {sorted(names)}")
         self.version(product, version)
         self._client().set_model_version_tag(product, str(version), VERDICTS_TAG, verdicts_to_json(verdicts))
-
-    def approve(self, product: str, version: int, *, by: str, reason: str, at: datetime) -> Decision:
-        """Record that `by` approves the version on the verdicts as they are; gates that did not pass still
-        block it.
-        """
-        return self._decide(product, version, "approved", by=by, reason=reason, at=at)
-
-    def reject(self, product: str, version: int, *, by: str, reason: str, at: datetime) -> Decision:
-        """Record that `by` rejects the version, until a later decision."""
-        return self._decide(product, version, "rejected", by=by, reason=reason, at=at)
-
-    def override(self, product: str, version: int, *, by: str, reason: str, at: datetime) -> Decision:
-        """Record that `by` lets the version pass in spite of its verdicts; this is shown forever."""
-        return self._decide(product, version, "overridden", by=by, reason=reason, at=at)
 
     def run_tags(self, run_id: str) -> dict[str, str]:
         """Return the tags of a run."""
@@ -175,22 +116,6 @@ class ModelRegistry:
         self.version(product, version)
         for name, value in tags.items():
             self._client().set_model_version_tag(product, str(version), name, value)
-
-    def release_plan(self, product: str) -> ReleasePlan | None:
-        """Return the release plan as it stands; None before the first release.
-
-        Raises: RegistryError when the stored plan cannot be read.
-        """
-        for entry in self._client().search_registered_models(f"name = '{product}'"):
-            if PLAN_TAG in entry.tags:
-                return ReleasePlan.from_json(entry.tags[PLAN_TAG])
-        return None
-
-    def write_release_plan(self, product: str, plan: ReleasePlan) -> None:
-        """Put `plan` in the place of the one before it, with its aliases; see `ReleaseControl.write`."""
-        control = ReleaseControl.at(self.tracking_uri)
-        standing = control.standing(product)
-        control.write(product, plan, standing=standing)
 
     def _client(self) -> "MlflowClient":
         return mlflow_client(self.tracking_uri)
@@ -229,27 +154,3 @@ class ModelRegistry:
         first = self._find(product, run_id=run_id, digest=tags[DIGEST_TAG])
         if first is not None and first < int(created.version):
             self._client().delete_model_version(product, created.version)
-
-    def _decide(
-        self, product: str, version: int, kind: DecisionKind, *, by: str, reason: str, at: datetime
-    ) -> Decision:
-        evidence = self.version(product, version).evidence
-        decision = Decision(kind=kind, by=by, reason=reason, at=at, evidence=evidence)
-        name, value = decision_to_tag(decision)
-        self._client().set_model_version_tag(product, str(version), name, value)
-        return decision
-
-
-def _read_version(entry: "MlflowModelVersion") -> ModelVersion:
-    return ModelVersion(
-        product=entry.name,
-        version=int(entry.version),
-        run_id=entry.run_id or "",
-        model_uri=entry.source or "",
-        digest=entry.tags.get(DIGEST_TAG, ""),
-        created_at=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC),
-        aliases=tuple(sorted(entry.aliases)),
-        verdicts=verdicts_from_tags(entry.tags),
-        decisions=decisions_from_tags(entry.tags),
-        tags=dict(entry.tags),
-    )

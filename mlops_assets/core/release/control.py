@@ -1,158 +1,188 @@
-"""Where release plans stand: the control plane's one fact per product, changed by compare-and-set.
+"""The one place that says what is released, and changes it: the record in the lakehouse, by compare-and-set.
 
 Loads no MLflow where the registry is a SQLite file, so that a rollback takes a fraction of a second.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.tags import (
-    RegistryChange,
-    RegistryEntry,
-    RegistryTags,
-    open_registry_tags,
-)
-from mlops_assets.core.registry.version import (
-    DIGEST_TAG,
-    Decision,
-    ModelVersion,
-    decision_to_tag,
-    decisions_from_tags,
-    verdicts_from_tags,
-)
+from mlops_assets.core.lakehouse.ledger import Ledger, stored_column
+from mlops_assets.core.lakehouse.location import table_uri
+from mlops_assets.core.registry.open_tags import open_registry_tags
+from mlops_assets.core.registry.tags import RegistryTags
+from mlops_assets.core.registry.tracking_location import sqlite_file
+from mlops_assets.core.registry.version import ModelVersion, find_version
+from mlops_assets.core.release.mirror import Mirror, foreign_record, write_mirror
 from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.record import COLUMNS, TABLE, Entry, ReleaseRecord
+from mlops_assets.core.release.takeover import entries_of_registry
+from mlops_assets.core.settings import Settings
 
-PLAN_TAG = "mlops/release_plan"
-PAST_PLAN_TAG = "mlops/past_plan"
-"""Prefix; `mlops/past_plan/<sequence>` holds a plan that stood before, until the table `release` has it."""
+MAXIMUM_ATTEMPTS = 20
+"""How often a change that lost a race is decided again before it gives up."""
+_MIRROR_ATTEMPTS = 10
+_HISTORY_TABLE = "release"
+_logger = logging.getLogger(__name__)
+
+Decide = Callable[[ReleaseRecord], Sequence[Entry]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReleaseControl:
-    """The release plans of all products in one registry."""
+    """The releases of all products of one lakehouse, whose models lie in one registry; used by one thread."""
 
-    tags: RegistryTags
+    tables_uri: str
+    tracking_uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    after_change: "Callable[[ReleaseControl, str], object] | None" = None
+    """What brings MLflow up to a change of the product; None: `repair` does, before the change returns."""
+    _ledgers: dict[str, Ledger] = field(default_factory=dict, init=False, repr=False)
+    _records: dict[str, ReleaseRecord] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def at(cls, tracking_uri: str) -> "ReleaseControl":
-        """Open the registry at `tracking_uri`.
+    def of(
+        cls, settings: Settings, *, after_change: "Callable[[ReleaseControl, str], object] | None" = None
+    ) -> "ReleaseControl":
+        """Return the control of the platform's own lakehouse and registry."""
+        return cls(settings.tables_uri, settings.tracking_uri, after_change=after_change)
 
-        Raises: RegistryError when it does not exist or does not answer.
+    def record(self, product: str) -> ReleaseRecord:
+        """Return everything that was decided about the product's releases; one row of work where nothing changed.
+
+        A home of before the table `decisions` shows what its registry's tags hold; the first change writes it down.
+
+        Raises: TableError when the lakehouse does not answer. RegistryError when a row cannot be read, or the table is
+        not where the registry says that there was one.
         """
-        return cls(open_registry_tags(tracking_uri))
+        state = self._ledger(product).read()
+        if state.version is None:
+            return ReleaseRecord(product, self._entries_before(product))
+        known = self._records.get(product)
+        if known is None or known.state is not state:
+            known = self._records[product] = ReleaseRecord.of_state(product, state)
+        return known
 
     def standing(self, product: str) -> ReleasePlan | None:
-        """Return the plan as it stands; None before the first release.
-
-        Raises: RegistryError when the stored plan cannot be read.
-        """
-        text = self.tags.model_tags(product).get(PLAN_TAG)
-        return ReleasePlan.from_json(text) if text is not None else None
-
-    def plans(self, product: str) -> tuple[ReleasePlan, ...]:
-        """Return the standing plan and those before it that the registry still holds, oldest first."""
-        tags = self.tags.model_tags(product)
-        texts = [
-            text for name, text in tags.items() if name == PLAN_TAG or name.startswith(f"{PAST_PLAN_TAG}/")
-        ]
-        by_sequence = {plan.sequence: plan for plan in map(ReleasePlan.from_json, texts)}
-        return tuple(plan for _, plan in sorted(by_sequence.items()))
+        """Return the plan as it stands; None before the first release. Raises as `record` does."""
+        return self.record(product).standing
 
     def version(self, product: str, version: int) -> ModelVersion:
-        """Return one version with its verdicts and decisions.
+        """Return one version as the registry has it now.
 
-        Raises: RegistryError when there is none of that number.
+        Raises: RegistryError when there is none of that number, or the registry does not answer.
         """
-        found = self.tags.version(product, version)
-        if found is None:
-            raise RegistryError(
-                f"{product} has no version {version}; `mlops status {product}` names the newest"
-            )
-        return model_version(product, found)
+        return find_version(self._tags(), product, version)
 
     def newest(self, product: str) -> ModelVersion:
         """Return the newest version.
 
         Raises: RegistryError when the product has none yet.
         """
-        number = self.tags.newest_version(product)
-        if number is None:
+        numbers = self._tags().versions(product)
+        if not numbers:
             raise RegistryError(
                 f"{product} has no registered version: materialize {product}/model_version first"
             )
-        return self.version(product, number)
+        return self.version(product, numbers[-1])
 
-    def write(
-        self,
-        product: str,
-        plan: ReleasePlan,
-        *,
-        standing: ReleasePlan | None,
-        decisions: Mapping[int, Decision] | None = None,
-    ) -> None:
-        """Put `plan` in the place of `standing`, with the aliases and people's decisions that belong to it.
+    def change(self, product: str, decide: Decide, *, follows_plan: bool = True) -> ReleaseRecord:
+        """Add the entries that `decide` makes from the record as it stands, in one commit; return the record with them.
 
-        The plan before is kept as a past plan in the same step, so that no plan is ever lost, whoever made it and
-        wherever a process dies. The same plan again changes nothing but an alias that a killed process left behind.
+        When another commit came between, nothing was written and `decide` is asked again, so that it sees a rejection
+        that was made meanwhile. What follows from the standing plan is not decided again under another one. No entries:
+        nothing is written. MLflow is brought up to the change afterwards; it may lag behind, the record never does.
 
-        Raises: RegistryError when `standing` no longer stands, `plan` does not follow it, or names a version that
-        is unknown.
+        Raises: RegistryError when another plan stands meanwhile, and what `decide` raises. TableError when the
+        lakehouse does not answer.
         """
-        expected = standing.sequence + 1 if standing is not None else 1
-        if plan != standing and plan.sequence != expected:
-            raise RegistryError(_changed_meanwhile(product, plan))
-        for arm in plan.arms:
-            self.version(product, arm.version)
-        change = RegistryChange(
-            guard=(PLAN_TAG, standing.to_json() if standing is not None else None),
-            model_tags=_plan_tags(plan, standing),
-            aliases=_aliases(plan),
-            version_tags={
-                version: dict([decision_to_tag(decision)]) for version, decision in (decisions or {}).items()
-            },
+        first = record = self.record(product)
+        for _ in range(MAXIMUM_ATTEMPTS):
+            if follows_plan and record.standing != first.standing:
+                raise RegistryError(_changed_meanwhile(product, record))
+            entries = tuple(decide(record))
+            if not entries:
+                return record
+            changed = record.followed_by(entries)
+            if self._write(changed, by=entries[0].by):
+                self._bring_up(product)
+                return changed
+            record = self.record(product)
+        raise RegistryError(
+            f"{product}: {MAXIMUM_ATTEMPTS} changes in a row lost against other writers; let one work at a time"
         )
-        if not self.tags.change(product, change):
-            raise RegistryError(_changed_meanwhile(product, plan))
 
-    def forget_past_plans(self, product: str, *, before: int) -> None:
-        """Remove past plans of smaller sequence numbers, which the table `release` holds."""
-        tags = self.tags.model_tags(product)
-        names = [name for name in tags if name.startswith(f"{PAST_PLAN_TAG}/")]
-        old = {name: None for name in names if int(name.rsplit("/", 1)[1]) < before}
-        if old:
-            self.tags.change(product, RegistryChange(guard=(PLAN_TAG, tags.get(PLAN_TAG)), model_tags=old))
+    def take_over(self, product: str) -> None:
+        """Write down what only the tags of a home of before the table `decisions` hold; a home with the table stays."""
+        record = self.record(product)
+        if record.state.version is None and record.entries:
+            self._write(record, by="taken over from the registry's tags")
+
+    def repair(self, product: str) -> tuple[str, ...]:
+        """Let MLflow show what the record says; return what it refuses to show, in words.
+
+        The record is read again after MLflow was written: of writers at the same time the last one to look finds what
+        an earlier one has overwritten.
+
+        Raises: RegistryError when the registry does not answer.
+        """
+        refused: tuple[str, ...] = ()
+        for _ in range(_MIRROR_ATTEMPTS):
+            record = self.record(product)
+            if record.state.version is None:
+                return ()
+            found = self._tags().model(product)
+            foreign = foreign_record(record, found)
+            if foreign is not None:
+                return (f"MLflow shows the releases of another lakehouse (its record is {foreign})",)
+            if refused or Mirror.of(record).is_shown(found):
+                return refused
+            refused = write_mirror(self.tracking_uri, record, found)
+        return ("MLflow was changed by others again and again",)
+
+    def _bring_up(self, product: str) -> None:
+        try:
+            if self.after_change is not None:
+                self.after_change(self, product)
+                return
+            for words in self.repair(product):
+                _logger.warning("%s: %s", product, words)
+        except RegistryError as error:
+            _logger.warning("%s: the change is made, but MLflow does not show it yet: %s", product, error)
+
+    def _write(self, record: ReleaseRecord, *, by: str) -> bool:
+        rows = record.rows()
+        notes = {"run_id": by, "code_version": "1"}
+        return self._ledger(record.product).extend(record.state, rows[len(record.state.rows) :], notes=notes)
+
+    def _tags(self) -> RegistryTags:
+        return open_registry_tags(self.tracking_uri)
+
+    def _ledger(self, product: str) -> Ledger:
+        if product not in self._ledgers:
+            uri = table_uri(self.tables_uri, product, TABLE)
+            self._ledgers[product] = Ledger(uri, COLUMNS, dict(self.storage_options))
+        return self._ledgers[product]
+
+    def _entries_before(self, product: str) -> tuple[Entry, ...]:
+        file = sqlite_file(self.tracking_uri)
+        if file is not None and not file.is_file():
+            return ()
+        history = table_uri(self.tables_uri, product, _HISTORY_TABLE)
+        return entries_of_registry(
+            self._tags(),
+            product,
+            stored_plans=stored_column(history, "plan", storage_options=self.storage_options),
+            decisions_uri=table_uri(self.tables_uri, product, TABLE),
+        )
 
 
-def model_version(product: str, entry: RegistryEntry) -> ModelVersion:
-    """Return what the registry's entry says, read by the platform's own tags."""
-    return ModelVersion(
-        product=product,
-        version=entry.version,
-        run_id=entry.run_id,
-        model_uri=entry.model_uri,
-        digest=entry.tags.get(DIGEST_TAG, ""),
-        created_at=entry.created_at,
-        aliases=entry.aliases,
-        verdicts=verdicts_from_tags(entry.tags),
-        decisions=decisions_from_tags(entry.tags),
-        tags=dict(entry.tags),
+def _changed_meanwhile(product: str, record: ReleaseRecord) -> str:
+    plan = record.standing
+    told = (
+        f"plan {plan.sequence} by {plan.by} ({plan.reason}) stands now"
+        if plan is not None
+        else "none stands now"
     )
-
-
-def _plan_tags(plan: ReleasePlan, standing: ReleasePlan | None) -> dict[str, str]:
-    if standing is None or plan == standing:
-        return {PLAN_TAG: plan.to_json()}
-    return {f"{PAST_PLAN_TAG}/{standing.sequence:06d}": standing.to_json(), PLAN_TAG: plan.to_json()}
-
-
-def _aliases(plan: ReleasePlan) -> dict[str, int | None]:
-    other = plan.other
-    return {"champion": plan.champion.version, "challenger": other.version if other else None}
-
-
-def _changed_meanwhile(product: str, plan: ReleasePlan) -> str:
-    return (
-        f"{product}: the release plan was changed meanwhile, so that plan {plan.sequence} was not written: read the "
-        "plan and decide again"
-    )
+    return f"{product}: the release plan was changed meanwhile, {told}: look at it and decide again"

@@ -5,7 +5,7 @@ A plan is a value: it is never changed, only followed by the next one.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal
@@ -102,40 +102,32 @@ class ReleasePlan:
             raise RegistryError(f"stored release plan cannot be read: {error!r} in {text[:200]!r}") from error
 
 
-def release(
-    standing: ReleasePlan | None,
-    *,
-    version: int,
-    since: datetime,
-    by: str,
-    reason: str,
-    evidence: Mapping[str, str],
-) -> ReleasePlan:
-    """Return the plan in which `version` answers everybody from `since` on; the standing plan if it says so
-    already.
-    """
-    if standing is not None and standing.arms == (Arm(version, 100, "champion"),):
+@dataclass(frozen=True)
+class Order:
+    """Who asks for a plan, from when on, why, and on what evidence."""
+
+    since: datetime
+    by: str
+    """A person or a job."""
+    reason: str = ""
+    """Empty: the reason is that the version is ready."""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """Names to links, run ids or digests."""
+
+
+def release(standing: ReleasePlan | None, order: Order, *, version: int) -> ReleasePlan:
+    """Return the plan in which `version` answers everybody; the standing plan if it says so already."""
+    arms = (Arm(version, 100, "champion"),)
+    if standing is not None and standing.arms == arms:
         return standing
-    return ReleasePlan(
-        mode="blue_green",
-        arms=(Arm(version, 100, "champion"),),
-        since=since,
-        by=by,
-        reason=reason,
-        evidence=dict(evidence),
-        sequence=_next_sequence(standing),
-        previous_champion=_champion_before(standing, version),
-    )
+    return _next(standing, order, "blue_green", arms, previous_champion=_champion_before(standing, version))
 
 
 def start_canary(
     standing: ReleasePlan | None,
+    order: Order,
     *,
     version: int,
-    since: datetime,
-    by: str,
-    reason: str,
-    evidence: Mapping[str, str],
     percent: int | None = None,
     ramp: tuple[int, ...] = DEFAULT_RAMP,
 ) -> ReleasePlan:
@@ -153,52 +145,22 @@ def start_canary(
             f"a canary answers 1 to 99 per cent, not {share}: for all of them release {version}"
         )
     arms = (Arm(champion.version, 100 - share, "champion"), Arm(version, share, "challenger"))
-    trial = ReleasePlan(
-        mode="canary",
-        arms=arms,
-        since=since,
-        by=by,
-        reason=reason,
-        evidence=dict(evidence),
-        sequence=_next_sequence(standing),
-        previous_champion=standing.previous_champion if standing is not None else None,
-        ramp=ramp,
-    )
-    return _unless_standing(trial, standing)
+    return _trial(standing, order, "canary", arms, ramp=ramp)
 
 
 def start_shadow(
-    standing: ReleasePlan | None,
-    *,
-    version: int,
-    since: datetime,
-    by: str,
-    reason: str,
-    evidence: Mapping[str, str],
-    ramp: tuple[int, ...] = DEFAULT_RAMP,
+    standing: ReleasePlan | None, order: Order, *, version: int, ramp: tuple[int, ...] = DEFAULT_RAMP
 ) -> ReleasePlan:
     """Return the plan in which `version` scores silently beside the champion; the standing plan if it says so already.
 
     Raises: RegistryError when there is no champion yet, or it is `version` itself.
     """
     champion = _champion_of(standing, version)
-    trial = ReleasePlan(
-        mode="shadow",
-        arms=(Arm(champion.version, 100, "champion"), Arm(version, 0, "shadow")),
-        since=since,
-        by=by,
-        reason=reason,
-        evidence=dict(evidence),
-        sequence=_next_sequence(standing),
-        previous_champion=standing.previous_champion if standing is not None else None,
-        ramp=ramp,
-    )
-    return _unless_standing(trial, standing)
+    arms = (Arm(champion.version, 100, "champion"), Arm(version, 0, "shadow"))
+    return _trial(standing, order, "shadow", arms, ramp=ramp)
 
 
-def advance(
-    standing: ReleasePlan | None, *, since: datetime, by: str, reason: str, evidence: Mapping[str, str]
-) -> ReleasePlan:
+def advance(standing: ReleasePlan | None, order: Order) -> ReleasePlan:
     """Return the next step of the trial: a shadow begins its ramp, a canary takes the ramp's next percentage, and at
     100 the challenger is the champion.
 
@@ -209,28 +171,11 @@ def advance(
     trial = standing.other
     following = next(step for step in standing.ramp if step > trial.percent)
     if following == 100:
-        return release(standing, version=trial.version, since=since, by=by, reason=reason, evidence=evidence)
-    return start_canary(
-        standing,
-        version=trial.version,
-        percent=following,
-        ramp=standing.ramp,
-        since=since,
-        by=by,
-        reason=reason,
-        evidence=evidence,
-    )
+        return release(standing, order, version=trial.version)
+    return start_canary(standing, order, version=trial.version, percent=following, ramp=standing.ramp)
 
 
-def rollback(
-    standing: ReleasePlan | None,
-    *,
-    since: datetime,
-    by: str,
-    reason: str,
-    evidence: Mapping[str, str],
-    to_version: int | None = None,
-) -> ReleasePlan:
+def rollback(standing: ReleasePlan | None, order: Order, *, to_version: int | None = None) -> ReleasePlan:
     """Return the plan that takes one step back: drops a challenger or shadow, else the champion returns to
     the one before.
 
@@ -249,16 +194,10 @@ def rollback(
             f"release plan {standing.sequence} ({standing.mode} of version {standing.champion.version}) "
             "has no champion before it; name the version to return to"
         )
-    return ReleasePlan(
-        mode="rollback",
-        arms=(Arm(target, 100, "champion"),),
-        since=since,
-        by=by,
-        reason=reason,
-        evidence=dict(evidence),
-        sequence=_next_sequence(standing),
-        previous_champion=standing.previous_champion if standing.other is not None else None,
-    )
+    previous = standing.previous_champion if standing.other is not None else None
+    if previous == target:
+        previous = None
+    return _next(standing, order, "rollback", (Arm(target, 100, "champion"),), previous_champion=previous)
 
 
 def plan_row(product: str, plan: ReleasePlan) -> dict[str, object]:
@@ -279,8 +218,35 @@ def plan_row(product: str, plan: ReleasePlan) -> dict[str, object]:
     }
 
 
-def _next_sequence(standing: ReleasePlan | None) -> int:
-    return standing.sequence + 1 if standing is not None else 1
+def _next(
+    standing: ReleasePlan | None,
+    order: Order,
+    mode: Mode,
+    arms: tuple[Arm, ...],
+    *,
+    previous_champion: int | None,
+    ramp: tuple[int, ...] = DEFAULT_RAMP,
+) -> ReleasePlan:
+    return ReleasePlan(
+        mode=mode,
+        arms=arms,
+        since=order.since,
+        by=order.by,
+        reason=order.reason,
+        evidence=dict(order.evidence),
+        sequence=standing.sequence + 1 if standing is not None else 1,
+        previous_champion=previous_champion,
+        ramp=ramp,
+    )
+
+
+def _trial(
+    standing: ReleasePlan | None, order: Order, mode: Mode, arms: tuple[Arm, ...], *, ramp: tuple[int, ...]
+) -> ReleasePlan:
+    if standing is not None and (standing.arms, standing.ramp) == (arms, ramp):
+        return standing
+    previous = standing.previous_champion if standing is not None else None
+    return _next(standing, order, mode, arms, previous_champion=previous, ramp=ramp)
 
 
 def _champion_of(standing: ReleasePlan | None, version: int) -> Arm:
@@ -291,11 +257,6 @@ def _champion_of(standing: ReleasePlan | None, version: int) -> Arm:
     if standing.champion.version == version:
         raise RegistryError(f"version {version} is the champion already: there is nothing to try")
     return standing.champion
-
-
-def _unless_standing(trial: ReleasePlan, standing: ReleasePlan | None) -> ReleasePlan:
-    is_same = standing is not None and (standing.arms, standing.ramp) == (trial.arms, trial.ramp)
-    return standing if standing is not None and is_same else trial
 
 
 def _champion_before(standing: ReleasePlan | None, version: int) -> int | None:

@@ -1,39 +1,33 @@
-"""What a person, a job or a judge may ask of a release: put a version into the plan, advance its trial, roll back.
+"""What a person, a job or a judge may ask of a release: decide on a version, put it into the plan, advance its trial,
+roll back.
 
-Each step reads the plan that stands, holds the asked version to the rules of readiness, and writes the plan that
-follows in one change.
+Each step is decided on the record as it stands, holds the asked version to the rules of readiness, and is one commit.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from mlops_assets.core.errors import RegistryError, ReleaseRefusedError
-from mlops_assets.core.registry.version import (
-    BENTO_TAG,
-    THRESHOLD_TAG,
-    VIEW_TAG,
-    Decision,
-    ModelVersion,
-    release_readiness,
-)
-from mlops_assets.core.release import plan as release_plan
+from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.plan import DEFAULT_RAMP, ReleasePlan
+from mlops_assets.core.release.decision import Decision, DecisionKind, release_readiness
+from mlops_assets.core.release.plan import (
+    DEFAULT_RAMP,
+    Order,
+    ReleasePlan,
+    advance,
+    release,
+    rollback,
+    start_canary,
+    start_shadow,
+)
+from mlops_assets.core.release.record import Entry, ReleaseRecord, decision_entry, plan_entry
 
 Strategy = Literal["blue_green", "canary", "shadow"]
 Approval = Literal["automatic", "manual"]
-
-
-@dataclass(frozen=True)
-class ReleaseOrder:
-    """Who asks, why and when."""
-
-    by: str
-    """A person or a job."""
-    at: datetime
-    reason: str | None = None
-    """None: the reason is that the version is ready."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +41,34 @@ class RolledBack:
     """Why services may not be able to follow."""
 
 
-def obstacles(version: ModelVersion, *, approval: Approval) -> tuple[str, ...]:
+def decide_on(
+    control: ReleaseControl,
+    product: str,
+    version: int,
+    kind: DecisionKind,
+    *,
+    by: str,
+    reason: str,
+    at: datetime,
+) -> Decision:
+    """Record what a person decides about a version, on its verdicts as they are; the same decision twice is one.
+
+    An approval does not help a gate that did not pass; an override does. A rejection holds until a later decision.
+
+    Raises: RegistryError when there is no such version, or who or why is missing.
+    """
+    decision = Decision(kind, by, reason, at, control.version(product, version).evidence)
+
+    def decided(record: ReleaseRecord) -> Sequence[Entry]:
+        return () if decision in record.decisions(version) else (decision_entry(version, decision),)
+
+    control.change(product, decided, follows_plan=False)
+    return decision
+
+
+def obstacles(version: ModelVersion, decisions: Sequence[Decision], *, approval: Approval) -> tuple[str, ...]:
     """Return what stands between the version and any part in a plan; empty when nothing does."""
-    reasons = list(release_readiness(version, approval=approval).reasons)
+    reasons = list(release_readiness(version, decisions, approval=approval).reasons)
     name = version.product
     if BENTO_TAG not in version.tags:
         reasons.append(f"no bento of version {version.version} answered right yet: materialize {name}/bento")
@@ -63,113 +82,155 @@ def put_into_plan(
     version: ModelVersion,
     *,
     mode: Strategy,
-    order: ReleaseOrder,
+    order: Order,
     approval: Approval,
     percent: int | None = None,
     ramp: tuple[int, ...] = DEFAULT_RAMP,
+    under_plan: int | None = None,
 ) -> ReleasePlan:
     """Release the version, or start or change its trial beside the champion; return the plan that now stands.
 
-    A plan that says so already stays. `percent` is the share of a canary, by default the ramp's first step.
+    A plan that says so already stays. `percent` is the share of a canary, by default the ramp's first step;
+    `under_plan` the sequence of the plan that the step is meant for, None: any.
 
     Raises: ReleaseRefusedError when the version is not ready. RegistryError when there is no champion to try it
     beside, or the plan was changed meanwhile.
     """
-    _refuse_unready(version, approval=approval)
-    standing = control.standing(version.product)
-    common = {
-        "version": version.version,
-        "since": order.at,
-        "by": order.by,
-        "reason": _reason(order, version),
-        "evidence": _evidence(version),
-    }
-    if mode == "canary":
-        plan = release_plan.start_canary(standing, percent=percent, ramp=ramp, **common)
-    elif mode == "shadow":
-        plan = release_plan.start_shadow(standing, ramp=ramp, **common)
-    else:
-        plan = release_plan.release(standing, **common)
-    control.write(version.product, plan, standing=standing)
-    return plan
+
+    def decided(record: ReleaseRecord) -> ReleasePlan:
+        asked = _order(order, version, record, approval=approval)
+        if mode == "canary":
+            return start_canary(record.standing, asked, version=version.version, percent=percent, ramp=ramp)
+        if mode == "shadow":
+            return start_shadow(record.standing, asked, version=version.version, ramp=ramp)
+        return release(record.standing, asked, version=version.version)
+
+    def entries(record: ReleaseRecord) -> Sequence[Entry]:
+        _require_plan(record, under_plan)
+        plan = decided(record)
+        return () if plan == record.standing else (plan_entry(plan, [version]),)
+
+    return control.change(version.product, entries).plans[-1]
 
 
 def advance_trial(
-    control: ReleaseControl, product: str, *, order: ReleaseOrder, approval: Approval
+    control: ReleaseControl,
+    product: str,
+    *,
+    order: Order,
+    approval: Approval,
+    under_plan: int | None = None,
 ) -> ReleasePlan:
-    """Take the trial's next step: see `release_plan.advance`.
+    """Take the trial's next step: see `plan.advance`; `under_plan` as for `put_into_plan`.
 
     Raises: RegistryError when no version is on trial. ReleaseRefusedError when it is ready no more.
     """
-    standing = control.standing(product)
-    if standing is None or standing.other is None:
-        raise RegistryError(f"{product}: no version is on trial; `mlops release` starts a canary or a shadow")
-    version = control.version(product, standing.other.version)
-    _refuse_unready(version, approval=approval)
-    plan = release_plan.advance(
-        standing, since=order.at, by=order.by, reason=_reason(order, version), evidence=_evidence(version)
-    )
-    control.write(product, plan, standing=standing)
-    return plan
+
+    def entries(record: ReleaseRecord) -> Sequence[Entry]:
+        _require_plan(record, under_plan)
+        standing = record.standing
+        if standing is None or standing.other is None:
+            raise RegistryError(
+                f"{product}: no version is on trial; `mlops release` starts a canary or a shadow"
+            )
+        version = control.version(product, standing.other.version)
+        plan = advance(standing, _order(order, version, record, approval=approval))
+        return (plan_entry(plan, [version]),)
+
+    return control.change(product, entries).plans[-1]
 
 
 def roll_back(
-    control: ReleaseControl, product: str, *, order: ReleaseOrder, to_version: int | None = None
+    control: ReleaseControl,
+    product: str,
+    *,
+    order: Order,
+    to_version: int | None = None,
+    under_plan: int | None = None,
 ) -> RolledBack:
-    """Take one step back, or return to `to_version`: see `release_plan.rollback`.
+    """Take one step back, or return to `to_version`: see `plan.rollback`; `under_plan` as for `put_into_plan`.
 
     Every version that leaves the plan is rejected in the same change. The version that is returned to is not judged
-    anew, since it answered before; but one that was rejected does not return.
+    anew, since it answered before; but one that was rejected does not return. A version that answered before is taken
+    from the record, so that a rollback waits for no registry.
 
     Raises: RegistryError when there is nothing to return to. ReleaseRefusedError when that version is rejected.
     """
-    standing = control.standing(product)
-    reason = order.reason or "rolled back"
-    plan = release_plan.rollback(
-        standing, since=order.at, by=order.by, reason=reason, evidence={}, to_version=to_version
-    )
-    target = control.version(product, plan.champion.version)
-    if target.decisions and target.decisions[-1].kind == "rejected":
+    asked = replace(order, reason=order.reason or "rolled back")
+
+    def entries(record: ReleaseRecord) -> Sequence[Entry]:
+        _require_plan(record, under_plan)
+        plan = rollback(record.standing, asked, to_version=to_version)
+        number = plan.champion.version
+        is_known = record.has_released(number)
+        target = record.released_version(number) if is_known else control.version(product, number)
+        _refuse_rejected(target, record.decisions(number))
+        return (plan_entry(plan, [] if is_known else [target]), *_rejections(record, plan))
+
+    record = control.change(product, entries)
+    plan, before = record.plans[-1], record.plans[-2]
+    leaving = _leaving(before, plan)
+    return RolledBack(plan, tuple(leaving), _another_view(record, plan.champion.version, leaving))
+
+
+def _leaving(before: ReleasePlan, plan: ReleasePlan) -> list[int]:
+    return sorted({arm.version for arm in before.arms} - {arm.version for arm in plan.arms})
+
+
+def _rejections(record: ReleaseRecord, plan: ReleasePlan) -> list[Entry]:
+    """Of the versions that leave the plan that stands."""
+    leaving = _leaving(record.plans[-1], plan)
+    evidence = {n: record.released_version(n).evidence for n in leaving if record.has_released(n)}
+    reason = f"rolled back: {plan.reason}"
+    return [
+        decision_entry(n, Decision("rejected", plan.by, reason, plan.since, evidence.get(n, "")))
+        for n in leaving
+    ]
+
+
+def _refuse_rejected(target: ModelVersion, decisions: Sequence[Decision]) -> None:
+    if decisions and decisions[-1].kind == "rejected":
         raise ReleaseRefusedError(
-            f"{product} version {target.version} was rejected by {target.decisions[-1].by} "
-            f"({target.decisions[-1].reason}): approve it again, or name another version to return to"
+            f"{target.product} version {target.version} was rejected by {decisions[-1].by} "
+            f"({decisions[-1].reason}): approve it again, or name another version to return to"
         )
-    before = {arm.version: arm for arm in standing.arms} if standing is not None else {}
-    leaving = sorted(set(before) - {target.version})
-    left = {number: control.version(product, number) for number in leaving}
-    rejections = {
-        number: Decision("rejected", order.by, f"rolled back: {reason}", order.at, version.evidence)
-        for number, version in left.items()
-    }
-    control.write(product, plan, standing=standing, decisions=rejections)
-    return RolledBack(plan, tuple(leaving), _another_view(target, left))
 
 
-def _refuse_unready(version: ModelVersion, *, approval: Approval) -> None:
-    reasons = obstacles(version, approval=approval)
+def _require_plan(record: ReleaseRecord, sequence: int | None) -> None:
+    standing = record.standing
+    if sequence is not None and (standing is None or standing.sequence != sequence):
+        raise RegistryError(
+            f"{record.product}: the step was asked for under plan {sequence}, but "
+            f"{f'plan {standing.sequence}' if standing else 'none'} stands: decide again"
+        )
+
+
+def _order(order: Order, version: ModelVersion, record: ReleaseRecord, *, approval: Approval) -> Order:
+    """Return the order with the reason and evidence of a version that is ready.
+
+    Raises: ReleaseRefusedError when it is not.
+    """
+    decisions = record.decisions(version.version)
+    reasons = obstacles(version, decisions, approval=approval)
     if reasons:
         raise ReleaseRefusedError(
             f"{version.product} version {version.version} is not ready: {'; '.join(reasons)}"
         )
-
-
-def _reason(order: ReleaseOrder, version: ModelVersion) -> str:
-    override = release_readiness(version, approval="automatic").override
-    if override is None:
-        return order.reason or "every gate passed"
-    shown = f"override by {override.by}: {override.reason}"
-    return f"{order.reason} ({shown})" if order.reason else shown
-
-
-def _evidence(version: ModelVersion) -> dict[str, str]:
-    return {
+    evidence = {
         "verdicts": version.evidence,
         "bento": version.tags[BENTO_TAG],
         "mlflow_run": version.run_id,
     }
+    override = release_readiness(version, decisions, approval="automatic").override
+    if override is None:
+        return replace(order, reason=order.reason or "every gate passed", evidence=evidence)
+    shown = f"override by {override.by}: {override.reason}"
+    return replace(order, reason=f"{order.reason} ({shown})" if order.reason else shown, evidence=evidence)
 
 
-def _another_view(target: ModelVersion, left: dict[int, ModelVersion]) -> str | None:
+def _another_view(record: ReleaseRecord, number: int, leaving: Sequence[int]) -> str | None:
+    target = record.released_version(number)
+    left = {n: record.released_version(n) for n in leaving if record.has_released(n)}
     differing = [n for n, version in left.items() if version.tags.get(VIEW_TAG) != target.tags.get(VIEW_TAG)]
     if not differing:
         return None

@@ -12,7 +12,6 @@ from mlops_assets.core.canary.evidence import read_observations, read_reference
 from mlops_assets.core.canary.plots import evidence_plot
 from mlops_assets.core.canary.standing import find_canary, judge_standing
 from mlops_assets.core.plots.style import to_png
-from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets_tests.support.canary_home import (
     BEGAN_AT,
     COMMIT,
@@ -124,7 +123,7 @@ def test_the_latency_limit_is_the_champions_percentile_before_the_canary(
 ) -> None:
     def limit() -> float | None:
         store = home.store()
-        found = read_reference(SPEC, canary, tables=home.tables, registry=home.registry, store=store)
+        found = read_reference(SPEC, canary, tables=home.tables, control=home.control, store=store)
         store.close()
         return found.latency_limit_seconds
 
@@ -141,24 +140,24 @@ def test_the_latency_limit_is_the_champions_percentile_before_the_canary(
 def test_a_limit_of_the_policy_is_taken_as_it_is(home: CanaryHome, canary: Canary) -> None:
     judge = SPEC.release.judge.model_copy(update={"latency_limit_seconds": 0.25})
     spec = SPEC.model_copy(update={"release": SPEC.release.model_copy(update={"judge": judge})})
-    found = read_reference(spec, canary, tables=home.tables, registry=home.registry, store=None)
+    found = read_reference(spec, canary, tables=home.tables, control=home.control, store=None)
     assert found.latency_limit_seconds == 0.25
 
 
 def test_the_evaluation_predicts_scores_from_the_challengers_test_rows(
     home: CanaryHome, canary: Canary
 ) -> None:
-    events = read_reference(SPEC, canary, tables=home.tables, registry=home.registry, store=None).scores
+    events = read_reference(SPEC, canary, tables=home.tables, control=home.control, store=None).scores
     assert [event.name for event in events] == ["decision", "high_score", "low_score"]
     assert all(event.low < event.expected < event.high for event in events)
     assert events[0].champion_cut == events[0].challenger_cut == 0.5
 
 
 def judged(home: CanaryHome):
-    canary = find_canary(PRODUCT, tables=home.tables, control=ReleaseControl.at(home.settings.tracking_uri))
+    canary = find_canary(PRODUCT, home.control)
     assert canary is not None
     store = home.store()
-    reference = read_reference(SPEC, canary, tables=home.tables, registry=home.registry, store=store)
+    reference = read_reference(SPEC, canary, tables=home.tables, control=home.control, store=store)
     found = judge_standing(SPEC, canary, reference=reference, tables=home.tables, store=store, now=NOW)
     store.close()
     return found

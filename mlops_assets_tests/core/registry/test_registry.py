@@ -3,7 +3,6 @@
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +11,10 @@ from mlflow import MlflowClient
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.registry.artifacts import INPUTS_TAG
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import RecordedVerdict
-from mlops_assets.core.release.plan import release, rollback
+from mlops_assets.core.registry.tag_names import INPUTS_TAG
 from mlops_assets_tests.support.small_model import FEATURES, small_model, small_rows
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PASS = RecordedVerdict("auc_floor", "pass", "0.86 [0.84, 0.88] is above 0.70")
-FAIL = RecordedVerdict("calibration", "fail", "0.12 [0.10, 0.14] is above 0.05")
 
 
 @pytest.fixture(scope="module")
@@ -168,23 +161,6 @@ def test_a_whole_other_model_in_the_place_of_the_registered_one_is_not_loaded(
         registry.load(product, version)
 
 
-def test_aliases_move_and_a_missing_one_is_none(
-    registry: ModelRegistry, client: MlflowClient, product: str, model: TrainedModel
-) -> None:
-    assert registry.champion(product) is None
-    assert registry.versions(product) == ()
-    first = registered(registry, client, product, model)
-    second = registered(registry, client, product, small_model(seed=1))
-    registry.set_alias(product, "champion", first)
-    registry.set_alias(product, "challenger", second)
-    registry.set_alias(product, "champion", second)
-    champion = registry.champion(product)
-    assert champion is not None
-    assert (champion.version, champion.aliases) == (second, ("challenger", "champion"))
-    registry.remove_alias(product, "challenger")
-    assert registry.challenger(product) is None
-
-
 def test_a_missing_version_names_those_that_exist(
     registry: ModelRegistry, client: MlflowClient, product: str, model: TrainedModel
 ) -> None:
@@ -192,61 +168,4 @@ def test_a_missing_version_names_those_that_exist(
         registry.version(product, 7)
     registered(registry, client, product, model)
     with pytest.raises(RegistryError, match="it has 1"):
-        registry.set_alias(product, "champion", 7)
-
-
-def test_decisions_are_all_kept_in_the_order_of_their_times(
-    registry: ModelRegistry, client: MlflowClient, product: str, model: TrainedModel
-) -> None:
-    version = registered(registry, client, product, model)
-    registry.write_verdicts(product, version, [PASS, FAIL])
-    registry.reject(product, version, by="ann@example.org", reason="calibration", at=NOON)
-    for _ in range(2):  # the same decision twice is one decision
-        registry.override(
-            product, version, by="bob@example.org", reason="recall matters more", at=NOON + timedelta(hours=1)
-        )
-    registry.approve(product, version, by="cy@example.org", reason="checked", at=NOON + timedelta(hours=2))
-    found = registry.version(product, version)
-    assert [(d.kind, d.by) for d in found.decisions] == [
-        ("rejected", "ann@example.org"),
-        ("overridden", "bob@example.org"),
-        ("approved", "cy@example.org"),
-    ]
-    assert {d.evidence for d in found.decisions} == {found.evidence}
-    assert found.verdicts == (PASS, FAIL)
-
-
-@pytest.mark.parametrize(("by", "reason"), [("", "why"), ("ann", " ")])
-def test_a_decision_without_who_or_why_is_refused(
-    registry: ModelRegistry, client: MlflowClient, product: str, model: TrainedModel, by: str, reason: str
-) -> None:
-    version = registered(registry, client, product, model)
-    with pytest.raises(RegistryError, match="by someone and for a reason"):
-        registry.approve(product, version, by=by, reason=reason, at=NOON)
-
-
-def test_the_release_plan_is_stored_whole_and_a_writer_with_an_old_plan_is_refused(
-    registry: ModelRegistry, client: MlflowClient, product: str, model: TrainedModel
-) -> None:
-    first = registered(registry, client, product, model)
-    second = registered(registry, client, product, small_model(seed=1))
-    assert registry.release_plan(product) is None
-    plan = release(None, version=first, since=NOON, by="job", reason="first", evidence={"run": "r1"})
-    registry.write_release_plan(product, plan)
-    registry.write_release_plan(product, plan)
-    assert registry.release_plan(product) == plan
-    ours = release(plan, version=second, since=NOON, by="job", reason="ours", evidence={})
-    theirs = release(plan, version=second, since=NOON, by="job", reason="theirs", evidence={})
-    registry.write_release_plan(product, theirs)
-    with pytest.raises(RegistryError, match="changed meanwhile"):
-        registry.write_release_plan(product, ours)
-    back = rollback(registry.release_plan(product), since=NOON, by="ann", reason="errors", evidence={})
-    registry.write_release_plan(product, back)
-    assert registry.release_plan(product) == back
-    assert back.champion.version == first
-
-
-def test_a_plan_for_an_unknown_version_is_refused(registry: ModelRegistry, product: str) -> None:
-    plan = release(None, version=3, since=NOON, by="job", reason="first", evidence={})
-    with pytest.raises(RegistryError, match="has no version 3"):
-        registry.write_release_plan(product, plan)
+        registry.set_version_tags(product, 7, {})

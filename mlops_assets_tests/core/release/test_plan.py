@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.release.plan import Arm, Mode, ReleasePlan, plan_row, release, rollback
+from mlops_assets.core.release.plan import Arm, Mode, Order, ReleasePlan, plan_row, release, rollback
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ SHADOW = plan("shadow", Arm(2, 100, "champion"), Arm(3, 0, "shadow"))
 
 
 def following(kind: Callable[..., ReleasePlan], standing: ReleasePlan | None, **extra: int) -> ReleasePlan:
-    return kind(standing, since=NOON, by="ann", reason="because", evidence={}, **extra)
+    return kind(standing, Order(NOON, "ann", "because"), **extra)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_release_then_rollback_returns_to_the_version_before() -> None:
 
 def test_releasing_what_is_released_already_changes_nothing() -> None:
     first = following(release, None, version=1)
-    assert release(first, version=1, since=NOON + timedelta(days=1), by="x", reason="y", evidence={}) is first
+    assert release(first, Order(NOON + timedelta(days=1), "x", "y"), version=1) is first
 
 
 @pytest.mark.parametrize("standing", [CANARY, SHADOW])
@@ -71,6 +71,11 @@ def test_rollback_of_a_trial_keeps_the_champion_and_its_way_back(standing: Relea
     back = following(rollback, standing)
     assert back.arms == (Arm(2, 100, "champion"),)
     assert back.previous_champion == 1
+
+
+def test_a_rollback_during_a_canary_to_the_champion_before_leaves_no_way_back() -> None:
+    back = following(rollback, CANARY, to_version=1)
+    assert (back.champion.version, back.previous_champion) == (1, None), "no version is its own predecessor"
 
 
 def test_a_canary_that_wins_becomes_champion() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.errors import RegistryError, ReleaseRefusedError
-from mlops_assets.core.registry.version import BENTO_TAG, RecordedVerdict
-from mlops_assets.core.release.plan import Arm, ReleasePlan
+from mlops_assets.core.registry.mlflow_client import mlflow_client
+from mlops_assets.core.registry.tag_names import BENTO_TAG, PLAN_TAG
+from mlops_assets.core.registry.version import RecordedVerdict
+from mlops_assets.core.release.plan import Arm, Order, ReleasePlan
 from mlops_assets.core.release.steps import (
-    ReleaseOrder,
     RolledBack,
     Strategy,
     advance_trial,
@@ -19,7 +20,7 @@ from mlops_assets.core.release.steps import (
 )
 from mlops_assets_tests.support.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, SmallRegistry
 
-ORDER = ReleaseOrder(by="ann", at=NOON + timedelta(hours=1), reason="because")
+ORDER = Order(NOON + timedelta(hours=1), "ann", "because")
 
 
 @pytest.fixture
@@ -54,18 +55,24 @@ def test_a_shadow_becomes_a_canary_and_goes_up_the_ramp_until_it_is_champion(sma
     assert (plan.mode, plan.champion.version, plan.previous_champion) == ("blue_green", 2, 1)
     with pytest.raises(RegistryError, match="no version is on trial"):
         advance(small)
-    assert [one.sequence for one in small.control.plans(PRODUCT)] == list(range(1, 8)), "no plan is lost"
+    assert [one.sequence for one in small.control.record(PRODUCT).plans] == list(range(1, 8)), (
+        "no plan is lost"
+    )
 
 
-def test_the_aliases_follow_the_plan_and_mlflow_sees_them(small: SmallRegistry) -> None:
+def test_mlflow_shows_the_plan(small: SmallRegistry) -> None:
     put(small, 2, "canary", 10)
-    champion, challenger = small.registry.champion(PRODUCT), small.registry.challenger(PRODUCT)
-    assert champion is not None
-    assert challenger is not None
-    assert (champion.version, challenger.version) == (1, 2)
-    assert small.registry.release_plan(PRODUCT) == small.standing()
+    client = mlflow_client(small.uri)
+    shown = client.get_registered_model(PRODUCT)
+    assert {alias: int(version) for alias, version in shown.aliases.items()} == {
+        "champion": 1,
+        "challenger": 2,
+    }
+    assert shown.tags[PLAN_TAG] == small.standing().to_json()
     back(small)
-    assert small.registry.challenger(PRODUCT) is None
+    assert client.get_registered_model(PRODUCT).aliases == {"champion": 1}
+    rejections = client.get_model_version(PRODUCT, "2").tags
+    assert [name.split("/")[1] for name in rejections if name.startswith("mlops/decision/")] == ["decision"]
 
 
 def test_a_plan_carries_what_it_rests_on(small: SmallRegistry) -> None:
@@ -82,7 +89,7 @@ def test_a_plan_carries_what_it_rests_on(small: SmallRegistry) -> None:
 def test_a_version_that_is_not_ready_enters_no_plan(small: SmallRegistry, mode: Strategy) -> None:
     failed = RecordedVerdict("auc_floor", "fail", "0.5 < 0.7")
     small.registry.write_verdicts(PRODUCT, 2, [failed])
-    small.registry.reject(PRODUCT, 3, by="bob", reason="wrong season", at=NOON)
+    small.decide("rejected", 3, by="bob", reason="wrong season")
     before = small.standing()
     for version, told in ((2, "gate auc_floor: fail"), (3, "rejected by bob")):
         with pytest.raises(ReleaseRefusedError, match=told):
@@ -94,8 +101,8 @@ def test_a_version_whose_bento_did_not_answer_is_not_ready(small: SmallRegistry)
     version = small.control.version(PRODUCT, 2)
     tags = {name: value for name, value in version.tags.items() if name != BENTO_TAG}
     without = type(version)(**{**version.__dict__, "tags": tags})
-    assert obstacles(version, approval="automatic") == ()
-    assert obstacles(without, approval="automatic") == (
+    assert obstacles(version, (), approval="automatic") == ()
+    assert obstacles(without, (), approval="automatic") == (
         f"no bento of version 2 answered right yet: materialize {PRODUCT}/bento",
     )
 
@@ -105,14 +112,14 @@ def test_manual_approval_is_asked_for_and_an_override_is_shown(small: SmallRegis
     with pytest.raises(ReleaseRefusedError, match="no approval"):
         put_into_plan(control, control.version(PRODUCT, 2), mode="canary", order=ORDER, approval="manual")
     small.registry.write_verdicts(PRODUCT, 2, [failed])
-    small.registry.override(PRODUCT, 2, by="bob", reason="a quiet week", at=NOON)
+    small.decide("overridden", 2, by="bob", reason="a quiet week")
     plan = put_into_plan(control, control.version(PRODUCT, 2), mode="canary", order=ORDER, approval="manual")
     assert plan.reason == "because (override by bob: a quiet week)"
 
 
 def test_a_challenger_that_was_rejected_meanwhile_does_not_advance(small: SmallRegistry) -> None:
     put(small, 2, "canary")
-    small.registry.reject(PRODUCT, 2, by="bob", reason="found a leak", at=NOON)
+    small.decide("rejected", 2, by="bob", reason="found a leak")
     with pytest.raises(ReleaseRefusedError, match="found a leak"):
         advance(small)
 

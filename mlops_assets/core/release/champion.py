@@ -6,12 +6,14 @@ from datetime import datetime
 import polars as pl
 
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.version import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG
-from mlops_assets.resources.lakehouse import LakehouseResource
-from mlops_assets.resources.tracking import TrackingResource
+from mlops_assets.core.registry.tag_names import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.release.control import ReleaseControl
 
 
 @dataclass(frozen=True)
@@ -26,42 +28,51 @@ class Champion:
     as_of: datetime | None
 
 
-def load_champion(tracking: TrackingResource, product: Product) -> Champion:
-    """Load the released version from the registry.
+def champion_version(control: ReleaseControl, product: str) -> ModelVersion | None:
+    """Return the version that answers, as it was when it entered the plan; None before the first release."""
+    record = control.record(product)
+    plan = record.standing
+    return record.released_version(plan.champion.version) if plan is not None else None
 
-    Raises: RegistryError when nothing was released yet, or the version was not registered by this platform.
+
+def load_champion(control: ReleaseControl, product: str) -> Champion:
+    """Load the released version's model, with the facts that the release record holds of it.
+
+    Raises: RegistryError when nothing was released yet, the version was not registered by this platform, or its model
+    cannot be fetched.
     """
-    registry = ModelRegistry(tracking.tracking_uri)
-    version = registry.champion(product.name)
+    version = champion_version(control, product)
     if version is None:
         raise RegistryError(
-            f"{product.name} has no released version: materialize {product.name}/release, and see in its page what "
-            "stands in the way"
+            f"{product} has no released version: materialize {product}/release, and see in its page what stands in the "
+            "way"
         )
     missing = [tag for tag in (THRESHOLD_TAG, TRAINING_SET_TAG, EVALUATION_TAG) if tag not in version.tags]
     if missing:
-        raise RegistryError(f"{product.name} version {version.version} lacks the tags {', '.join(missing)}")
-    as_of = version.tags.get(AS_OF_TAG)
+        raise RegistryError(f"{product} version {version.version} lacks the tags {', '.join(missing)}")
     return Champion(
         version=version.version,
-        model=registry.load(product.name, version.version),
+        model=load_model(control.tracking_uri, version.model_uri, digest=version.digest),
         threshold=float(version.tags[THRESHOLD_TAG]),
         training_set_version=int(version.tags[TRAINING_SET_TAG]),
         evaluation_version=int(version.tags[EVALUATION_TAG]),
-        as_of=datetime.fromisoformat(as_of) if as_of else None,
+        as_of=as_of(version),
     )
 
 
-def versions_as_of(tracking: TrackingResource, product: Product) -> dict[int, datetime | None]:
+def as_of(version: ModelVersion) -> datetime | None:
+    """Return the time by which what the version was made from was known; None for a cohort."""
+    text = version.tags.get(AS_OF_TAG)
+    return datetime.fromisoformat(text) if text else None
+
+
+def versions_as_of(registry: ModelRegistry, product: str) -> dict[int, datetime | None]:
     """Return for every registered version the time by which what it was made from was known; None for a cohort."""
-    tags = {
-        v.version: v.tags.get(AS_OF_TAG) for v in ModelRegistry(tracking.tracking_uri).versions(product.name)
-    }
-    return {version: datetime.fromisoformat(as_of) if as_of else None for version, as_of in tags.items()}
+    return {version.version: as_of(version) for version in registry.versions(product)}
 
 
 def reference_rows(
-    lakehouse: LakehouseResource, product: Product, champion: Champion, *, at_most: int | None = None
+    tables: DeltaTables, product: Product, champion: Champion, *, at_most: int | None = None
 ) -> pl.DataFrame:
     """Rows of the champion's training set that its trees were not fitted on, with its `score`; a sample of `at_most`.
 
@@ -70,7 +81,7 @@ def reference_rows(
     """
     split = "test" if product.spec.time else "validation"
     rows = (
-        lakehouse.tables.scan(product.name, "training_set", version=champion.training_set_version)
+        tables.scan(product.name, "training_set", version=champion.training_set_version)
         .filter(pl.col("split") == split)
         .select(product.spec.id_column, *champion.model.feature_names)
         .collect()

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.core.registry.version import (
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict, Verdict
+from mlops_assets.core.release.decision import (
     Decision,
     DecisionKind,
-    ModelVersion,
-    RecordedVerdict,
-    Verdict,
     decision_to_tag,
     decisions_from_tags,
     release_readiness,
@@ -27,9 +26,7 @@ UNJUDGED = ModelVersion(
     model_uri="models:/m-1",
     digest="d" * 64,
     created_at=NOON,
-    aliases=(),
     verdicts=(),
-    decisions=(),
     tags={},
 )
 
@@ -40,21 +37,20 @@ def judged(*verdicts: Verdict) -> ModelVersion:
     )
 
 
-def decided(version: ModelVersion, *kinds: DecisionKind) -> ModelVersion:
-    decisions = tuple(
+def decided(version: ModelVersion, *kinds: DecisionKind) -> tuple[Decision, ...]:
+    return tuple(
         Decision(kind, f"person {i}", f"reason {i}", NOON + timedelta(hours=i), version.evidence)
         for i, kind in enumerate(kinds)
     )
-    return replace(version, decisions=decisions)
 
 
 def test_passed_gates_are_ready_by_themselves_only_where_approval_is_automatic() -> None:
     version = judged("pass", "pass")
-    assert release_readiness(version, approval="automatic").ok
-    manual = release_readiness(version, approval="manual")
+    assert release_readiness(version, (), approval="automatic").ok
+    manual = release_readiness(version, (), approval="manual")
     assert not manual.ok
     assert manual.reasons == ("no approval: run `mlops approve fraud_detection 3`",)
-    assert release_readiness(decided(version, "approved"), approval="manual").ok
+    assert release_readiness(version, decided(version, "approved"), approval="manual").ok
 
 
 @pytest.mark.parametrize("approval", ["automatic", "manual"])
@@ -62,47 +58,60 @@ def test_passed_gates_are_ready_by_themselves_only_where_approval_is_automatic()
 def test_anything_but_a_pass_blocks_even_when_approved(
     verdict: Verdict, approval: Literal["automatic", "manual"]
 ) -> None:
-    readiness = release_readiness(decided(judged("pass", verdict), "approved"), approval=approval)
+    version = judged("pass", verdict)
+    readiness = release_readiness(version, decided(version, "approved"), approval=approval)
     assert readiness.reasons == (f"gate gate_1: {verdict} (why 1)",)
 
 
 @pytest.mark.parametrize("approval", ["automatic", "manual"])
 def test_a_version_that_no_gate_judged_is_not_ready(approval: Literal["automatic", "manual"]) -> None:
-    readiness = release_readiness(decided(UNJUDGED, "approved"), approval=approval)
+    readiness = release_readiness(UNJUDGED, decided(UNJUDGED, "approved"), approval=approval)
     assert "no gate was judged" in readiness.reasons[0]
 
 
 def test_an_override_releases_a_failed_version_and_is_named() -> None:
-    readiness = release_readiness(decided(judged("fail"), "overridden"), approval="manual")
+    version = judged("fail")
+    readiness = release_readiness(version, decided(version, "overridden"), approval="manual")
     assert readiness.ok
     assert readiness.override is not None
     assert readiness.override.by == "person 0"
 
 
 def test_an_override_that_was_not_needed_is_not_what_the_release_rests_on() -> None:
-    assert release_readiness(decided(judged("pass"), "overridden"), approval="manual").override is None
+    version = judged("pass")
+    assert release_readiness(version, decided(version, "overridden"), approval="manual").override is None
 
 
 @pytest.mark.parametrize("approval", ["automatic", "manual"])
 def test_the_latest_decision_counts(approval: Literal["automatic", "manual"]) -> None:
     version = judged("pass")
-    rejected = release_readiness(decided(version, "approved", "rejected"), approval=approval)
+    rejected = release_readiness(version, decided(version, "approved", "rejected"), approval=approval)
     assert rejected.reasons == ("rejected by person 1 at 2026-03-01 13:00 UTC: reason 1",)
-    assert release_readiness(decided(version, "rejected", "approved"), approval=approval).ok
+    assert release_readiness(version, decided(version, "rejected", "approved"), approval=approval).ok
 
 
 def test_an_approval_does_not_count_for_verdicts_that_came_later() -> None:
     approved = decided(judged("pass"), "approved")
-    judged_again = replace(approved, verdicts=judged("pass", "pass").verdicts)
-    readiness = release_readiness(judged_again, approval="manual")
+    readiness = release_readiness(judged("pass", "pass"), approved, approval="manual")
     assert "for other verdicts than those recorded now" in readiness.reasons[0]
-    overridden = replace(decided(judged("fail"), "overridden"), verdicts=judged("fail", "fail").verdicts)
-    assert not release_readiness(overridden, approval="automatic").ok
+    overridden = decided(judged("fail"), "overridden")
+    assert not release_readiness(judged("fail", "fail"), overridden, approval="automatic").ok
 
 
 def test_a_rejection_counts_whatever_the_verdicts_became() -> None:
-    rejected = replace(decided(judged("fail"), "rejected"), verdicts=judged("pass").verdicts)
-    assert not release_readiness(rejected, approval="automatic").ok
+    rejected = decided(judged("fail"), "rejected")
+    assert not release_readiness(judged("pass"), rejected, approval="automatic").ok
+
+
+@pytest.mark.parametrize(("by", "reason"), [("", "why"), ("ann", " ")])
+def test_a_decision_without_who_or_why_is_refused(by: str, reason: str) -> None:
+    with pytest.raises(RegistryError, match="by someone and for a reason"):
+        Decision("approved", by, reason, NOON, "e")
+
+
+def test_a_decision_has_a_time_zone() -> None:
+    with pytest.raises(RegistryError, match="no time zone"):
+        Decision("approved", "ann", "why", NOON.replace(tzinfo=None), "e")
 
 
 @given(

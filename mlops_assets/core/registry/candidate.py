@@ -5,12 +5,10 @@ from datetime import datetime
 
 import polars as pl
 
+from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.times import UTC_TIME
-from mlops_assets.resources.lakehouse import LakehouseResource
-from mlops_assets.resources.tracking import TrackingResource
 
 _SCHEMA = {
     "run_id": pl.String,
@@ -36,9 +34,9 @@ class Candidate:
         """One row, for the table."""
         return pl.DataFrame([asdict(self)], schema=_SCHEMA)
 
-    def load(self, tracking: TrackingResource) -> TrainedModel:
+    def load(self, tracking_uri: str) -> TrainedModel:
         """Fetch the model from MLflow and verify it."""
-        return load_model(tracking.tracking_uri, self.model_uri, digest=self.digest)
+        return load_model(tracking_uri, self.model_uri, digest=self.digest)
 
 
 def model_noun(variant: str | None = None) -> str:
@@ -46,12 +44,10 @@ def model_noun(variant: str | None = None) -> str:
     return f"model_{variant}" if variant else "model"
 
 
-def read_candidate(
-    lakehouse: LakehouseResource, product: Product, *, variant: str | None = None
-) -> Candidate:
+def read_candidate(tables: DeltaTables, product: str, *, variant: str | None = None) -> Candidate:
     """Read the newest candidate.
 
     Raises: TableNotFoundError when no model was fitted yet.
     """
-    row = lakehouse.tables.read(product.name, model_noun(variant)).row(0, named=True)
+    row = tables.read(product, model_noun(variant)).row(0, named=True)
     return Candidate(**{field.name: row[field.name] for field in fields(Candidate)})

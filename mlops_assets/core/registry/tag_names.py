@@ -1,0 +1,36 @@
+"""Names of the tags under which the platform keeps its facts in MLflow."""
+
+# Of runs and logged models.
+INPUTS_TAG = "mlops/inputs"
+"""Digest of everything that a run's model depends on."""
+MODEL_URI_TAG = "mlops/model_uri"
+MODEL_DIGEST_TAG = "mlops/model_digest"
+FAILED_STEP_TAG = "mlops/failed_step"
+"""Prefix; `mlops/failed_step/<op>` holds the exception's class until that op succeeds."""
+
+# Of versions.
+DIGEST_TAG = "mlops/digest"
+"""SHA-256 of the stored model; of the logged model too."""
+VERDICTS_TAG = "mlops/verdicts"
+THRESHOLD_TAG = "mlops/threshold"
+VIEW_TAG = "mlops/feature_view"
+"""Digest of the feature view that the version was trained with."""
+TRAINING_SET_TAG = "mlops/training_set_version"
+"""Version of the table `training_set` that the version was made from."""
+EVALUATION_TAG = "mlops/evaluation_version"
+"""Version of the table `evaluation` that the version was judged on."""
+AS_OF_TAG = "mlops/as_of"
+"""Time by which what the version was made from was known; absent for a cohort."""
+LIBRARIES_TAG = "mlops/libraries"
+"""JSON object: name to version of the libraries at training time; of the run, and from there of the version."""
+BENTO_TAG = "mlops/bento"
+"""Tag of the bento of this version that answered its golden requests right."""
+DECISION_TAG = "mlops/decision"
+"""Prefix; one tag per decision of a person. A mirror of the table `decisions`."""
+
+# Of the registered model; all mirror the table `decisions`.
+PLAN_TAG = "mlops/release_plan"
+RECORD_TAG = "mlops/release_record"
+"""Which table `decisions` is mirrored here, and up to which row."""
+PAST_PLAN_TAG = "mlops/past_plan"
+"""Prefix, in homes of before that table: `mlops/past_plan/<sequence>` holds a plan that stood before."""

@@ -1,0 +1,11 @@
+"""Release plans as a test wants them, written by the control as production writes them."""
+
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.record import plan_entry
+
+
+def write_plan(control: ReleaseControl, product: str, plan: ReleasePlan) -> None:
+    """Put the plan after the one that stands, without asking whether its versions are ready."""
+    versions = [control.version(product, arm.version) for arm in plan.arms]
+    control.change(product, lambda _: (plan_entry(plan, versions),))

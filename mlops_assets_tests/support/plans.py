@@ -7,5 +7,8 @@ from mlops_assets.core.release.record import plan_entry
 
 def write_plan(control: ReleaseControl, product: str, plan: ReleasePlan) -> None:
     """Put the plan after the one that stands, without asking whether its versions are ready."""
-    versions = [control.version(product, arm.version) for arm in plan.arms]
-    control.change(product, lambda _: (plan_entry(plan, versions),))
+    known = control.record(product)
+    entering = [
+        control.version(product, arm.version) for arm in plan.arms if not known.has_released(arm.version)
+    ]
+    control.change(product, lambda _: (plan_entry(plan, entering),))

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.release_races`: two writers of a release at the same instant, killed between writes."""

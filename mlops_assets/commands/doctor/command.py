@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from mlops_assets.catalogue import product_names
 from mlops_assets.commands.doctor.check import Check, Checkup
 from mlops_assets.commands.doctor.configuration import readable_settings, variable_checks
 from mlops_assets.commands.doctor.connections import home_checks, table_checks, tracking_checks
@@ -21,6 +22,7 @@ from mlops_assets.commands.doctor.orchestration import (
     product_checkups,
     serving_checks,
 )
+from mlops_assets.commands.doctor.releases import release_checkups
 from mlops_assets.core.settings import Settings
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -106,6 +108,7 @@ def _checkups(settings: Settings, environ: Mapping[str, str]) -> list[Checkup]:
             lambda: online_store_checks(settings),
             "correct MLOPS_ONLINE_STORE, or start Redis there; unset it for files below MLOPS_HOME",
         ),
+        *release_checkups(settings, product_names()),
         Checkup(
             "orchestration",
             "DAGSTER_HOME",

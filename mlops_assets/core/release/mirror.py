@@ -83,11 +83,22 @@ class _Writer:
         from mlflow.exceptions import MlflowException
 
         try:
-            getattr(self.client, method)(self.product, *arguments)
+            self._repeated(method, *arguments)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             self.refused.append(f"{method} {' '.join(arguments[:2])}: {error.message}")
+
+    def _repeated(self, method: str, *arguments: str) -> None:
+        """Of two that set the same new tag at once MLflow fails one, whose second call finds the tag."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            getattr(self.client, method)(self.product, *arguments)
+        except MlflowException as error:
+            if error.error_code != "BAD_REQUEST":
+                raise
+            getattr(self.client, method)(self.product, *arguments)
 
 
 def _mirrored_rows(found: RegisteredEntry) -> int:

@@ -1,16 +1,20 @@
 """Bentos of the real products: a small model of the product's sample, and the package that serves it."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 
 import polars as pl
+import psutil
 
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento.build import BuiltBento, build_bento
+from mlops_assets.core.bento.server import HOME_VARIABLE
 from mlops_assets.core.contracts.contract import event_columns
 from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.serving.manifest import ServedFeature
@@ -68,3 +72,17 @@ def product_bento(sampled: SampledProduct, bentoml_home: Path, *, version: int =
         view_digest=product.view.digest,
         bentoml_home=bentoml_home,
     )
+
+
+def other_model(model: TrainedModel) -> TrainedModel:
+    return model.with_calibrator(SigmoidCalibrator(slope=1.5, intercept=0.1))
+
+
+def servers(home: Path) -> list[psutil.Process]:
+    """All processes that serve from this home, orphans too."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(HOME_VARIABLE) == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

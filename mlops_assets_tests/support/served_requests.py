@@ -97,3 +97,11 @@ class ServedRequests:
     def seen_with(self, **changes: object) -> Matrix:
         """The vectors of a service whose replay is changed in these fields."""
         return self.served(replace(self.replay, **changes))  # pyright: ignore[reportArgumentType]
+
+
+def leading_diagnosis(requests: ServedRequests, vectors: np.ndarray) -> str:
+    """The diagnosis of the feature that differs most often."""
+    report = requests.report(vectors)
+    assert not report.is_equal
+    worst = report.rows.filter(pl.col("kind") == "feature").sort("different", descending=True)
+    return str(worst["diagnosis"][0])

@@ -1,17 +1,13 @@
 """A canary's evidence from a real registry, real tables and a real online store."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from mlops_assets.catalogue import load_product
-from mlops_assets.core.canary.canary import OBSERVATIONS, Canary, comparable, standing_canary
+from mlops_assets.core.canary.canary import OBSERVATIONS, Canary, comparable
 from mlops_assets.core.canary.evidence import read_observations, read_reference
-from mlops_assets.core.canary.plots import evidence_plot
-from mlops_assets.core.canary.standing import find_canary, judge_standing
-from mlops_assets.core.plots.style import to_png
 from mlops_assets_tests.support.canary_home import (
     BEGAN_AT,
     COMMIT,
@@ -19,38 +15,11 @@ from mlops_assets_tests.support.canary_home import (
     CanaryHome,
     capture,
     collect,
-    make_canary_home,
     served,
 )
 
 SPEC = load_product(PRODUCT).spec
 NOW = BEGAN_AT + timedelta(hours=2)
-
-
-@pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> CanaryHome:
-    """The home's registry and tables, made once; its store stays empty."""
-    return make_canary_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture
-def home(registered: CanaryHome, tmp_path: Path) -> CanaryHome:
-    """A home with tables of captured predictions and a store of its own."""
-    from dataclasses import replace
-    from shutil import copytree
-
-    copytree(registered.settings.tables_uri, tmp_path / "tables")
-    settings = replace(
-        registered.settings, tables_uri=str(tmp_path / "tables"), online_store=str(tmp_path / "online")
-    )
-    return replace(registered, settings=settings)
-
-
-@pytest.fixture
-def canary(home: CanaryHome) -> Canary:
-    found = standing_canary(PRODUCT, home.plans)
-    assert found is not None
-    return found
 
 
 def observations(home: CanaryHome, canary: Canary, *, spec=SPEC) -> pl.DataFrame:
@@ -151,30 +120,3 @@ def test_the_evaluation_predicts_scores_from_the_challengers_test_rows(
     assert [event.name for event in events] == ["decision", "high_score", "low_score"]
     assert all(event.low < event.expected < event.high for event in events)
     assert events[0].champion_cut == events[0].challenger_cut == 0.5
-
-
-def judged(home: CanaryHome):
-    canary = find_canary(PRODUCT, home.control)
-    assert canary is not None
-    store = home.store()
-    reference = read_reference(SPEC, canary, tables=home.tables, control=home.control, store=store)
-    found = judge_standing(SPEC, canary, reference=reference, tables=home.tables, store=store, now=NOW)
-    store.close()
-    return found
-
-
-def test_the_standing_canary_is_judged_and_drawn(home: CanaryHome) -> None:
-    capture(home, served(home, sequence=1, requests=400, first_id=10_000))
-    capture(home, served(home, sequence=2, requests=3_000))
-    good = judged(home)
-    assert good.judgement.action == "advance", good.judgement.reason
-    assert good.not_asked == {}
-    capture(home, served(home, sequence=2, requests=1_000, first_id=5_000, errors=(0.0, 0.1), seed=1))
-    bad = judged(home)
-    assert bad.judgement.action == "roll_back"
-    assert "does harm: error " in bad.judgement.reason
-    assert to_png(evidence_plot(bad.judgement, title="Evidence")).startswith(b"\x89PNG")
-
-
-def test_what_cannot_be_asked_is_said(home: CanaryHome) -> None:
-    assert list(judged(home).not_asked) == ["latency"]

@@ -1,30 +1,22 @@
 """The product's folder: feeds, contract, declaration and features."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
 from mlops_assets.core.contracts.contract import apply_contract
 from mlops_assets.core.errors import SourceError
-from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import SourceContext
-from mlops_assets.core.product_spec import ProductSpec, Source
-from mlops_assets.core.training.fit import canonical_parameters
-from mlops_assets.products.fraud_detection import dataset, features
+from mlops_assets.core.product_spec import Source
+from mlops_assets.products.fraud_detection import dataset
 from mlops_assets.products.fraud_detection.schemas import EventSchema
 
 FOLDER = Path(dataset.__file__).parent
 WEEK = timedelta(days=7)
 OPTIONS = {"customers": 40, "terminals": 300, "radius": 15, "days": 40, "seed": 3}
 HANDBOOK_NAMES = {ours: theirs for theirs, ours in dataset.HANDBOOK_COLUMNS.items()}
-
-
-@pytest.fixture(scope="module")
-def spec() -> ProductSpec:
-    return ProductSpec.model_validate(yaml.safe_load((FOLDER / "defs.yaml").read_text())["attributes"])
 
 
 @pytest.fixture(scope="module")
@@ -140,101 +132,3 @@ def test_the_sample_is_small_valid_seeded_and_has_both_outcomes(sample):
     assert 500 < sample.events.height < 10_000
     assert sample.labels["is_fraud"].n_unique() == 2
     assert sample.events.equals(dataset.sample(7).events)
-
-
-@pytest.mark.parametrize(
-    ("change", "column"),
-    [
-        ({"amount_usd": -1.0}, "amount_usd"),
-        ({"amount_usd": float("nan")}, "amount_usd"),
-        ({"amount_usd": 60_000.0}, "amount_usd"),
-        ({"customer_id": None}, "customer_id"),
-        ({"terminal_id": -4}, "terminal_id"),
-        ({"known_at": datetime(2017, 1, 1, tzinfo=UTC)}, "known"),
-    ],
-)
-def test_a_row_that_cannot_be_is_rejected_alone_and_with_the_reason(sample, change, column):
-    name, value = next(iter(change.items()))
-    rows = sample.events.head(5)
-    first = pl.col("transaction_id") == rows["transaction_id"][0]
-    broken = rows.with_columns(
-        pl.when(first).then(pl.lit(value, dtype=rows.schema[name])).otherwise(name).alias(name)
-    )
-    result = apply_contract(broken, EventSchema, id_column="transaction_id", subject="sample")
-    assert result.rejected.height == 1
-    assert column in str(result.rejected["reasons"][0].to_list())
-
-
-def test_the_declaration_is_valid_and_agrees_with_the_dataset(spec):
-    assert spec.time is not None and spec.time.end_date == date(2018, 10, 1)
-    reader = dataset.SOURCES[spec.source.kind]
-    context = SourceContext(spec.source, folder=FOLDER, cache=FOLDER)
-    events = reader.events(context, start=_day(0), end=_day(1))
-    labels = reader.labels(context, start=_day(7), end=_day(8))
-    assert (labels["known_at"] - labels["event_timestamp"] == spec.label_delay).all()
-    last = spec.time.end_date - timedelta(days=1)
-    midnight = datetime(last.year, last.month, last.day, tzinfo=UTC)
-    assert reader.events(context, start=midnight, end=midnight + WEEK)["event_timestamp"].max() < (
-        midnight + timedelta(days=1)
-    )
-    known = set(events.columns) | set(features.VIEW.feature_names)
-    assert {spec.evaluation.group_column, *spec.entities, spec.id_column} <= known
-    assert {part.column for part in spec.evaluation.slices} <= known
-    assert spec.label.column in labels.columns
-
-
-def test_the_declared_lightgbm_parameters_are_ones_that_training_takes(spec):
-    canonical_parameters(spec.training.parameters)
-    canonical_parameters(dict.fromkeys(spec.tuning.search_space, 1))
-
-
-def test_the_view_begins_with_the_published_features_and_never_reads_the_label_of_its_own_row():
-    assert len(features.PUBLISHED_FEATURES) == 15
-    assert features.VIEW.feature_names[:15] == features.PUBLISHED_FEATURES
-    assert "is_fraud" not in features.VIEW.feature_names
-    assert "is_fraud" not in features.VIEW.input_columns
-    for feature in features.VIEW.window_features:
-        assert feature.stream != "labels" or feature.delay >= features.LABEL_DELAY
-
-
-def test_the_published_features_equal_those_counted_by_hand_from_the_books_definitions(sample):
-    labels = sample.labels.select("transaction_id", "is_fraud")
-    rows = sample.events.join(labels, on="transaction_id").rows(named=True)
-    computed = compute_features(features.VIEW, sample.events, sample.labels).rows_by_key(
-        "transaction_id", named=True, unique=True
-    )
-    for row in rows[:: len(rows) // 150]:
-        expected = _by_hand(row, rows)
-        found = computed[row["transaction_id"]]
-        for name, value in expected.items():
-            assert found[name] == pytest.approx(value), (name, row)
-
-
-def _by_hand(row, rows) -> dict[str, float]:
-    at = row["event_timestamp"]
-    values = {
-        "amount_usd": row["amount_usd"],
-        "is_weekend": int(at.weekday() >= 5),
-        "is_night": int(at.hour <= 6),
-    }
-    for days in (1, 7, 30):
-        window = timedelta(days=days)
-        own = [r for r in rows if r["customer_id"] == row["customer_id"]]
-        recent = [r["amount_usd"] for r in own if at - window < r["event_timestamp"] <= at]
-        values[f"customer_transaction_count_{days}d"] = len(recent)
-        values[f"customer_mean_amount_{days}d"] = sum(recent) / len(recent)
-        there = [r for r in rows if r["terminal_id"] == row["terminal_id"]]
-        known = [r["is_fraud"] for r in there if at - WEEK - window < r["event_timestamp"] < at - WEEK]
-        values[f"terminal_transaction_count_{days}d"] = len(known)
-        values[f"terminal_fraud_share_{days}d"] = sum(known) / len(known) if known else 0
-    return values
-
-
-def test_features_are_finite_even_for_a_customer_whose_earlier_amounts_are_all_zero(sample):
-    free = sample.events.with_columns(
-        pl.when(pl.col("event_timestamp") < _day(40)).then(0.0).otherwise("amount_usd").alias("amount_usd")
-    )
-    computed = compute_features(features.VIEW, free, sample.labels)
-    finite = computed.select(pl.col(pl.Float64).is_infinite().any())
-    assert not any(finite.row(0))
-    assert computed["amount_to_usual"].max() > 0

@@ -1,0 +1,37 @@
+"""A served bento: ready in time or stopped, and none of its processes left."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.core.bento import build as packaging
+from mlops_assets.core.bento.build import BuiltBento
+from mlops_assets.core.bento.golden_requests import GoldenRequests
+from mlops_assets.core.bento.server import served
+from mlops_assets.core.bento.smoke import smoke_test
+from mlops_assets.core.errors import PackagingError
+from mlops_assets_tests.support.product_bento import servers
+
+
+def bentoml(home: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "bentoml", *arguments]
+    subprocess.run(command, env=packaging.bento_environment(home), check=True, capture_output=True)
+
+
+def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(
+    built: BuiltBento, golden: GoldenRequests
+) -> None:
+    with pytest.raises(PackagingError, match="not ready in time"):
+        smoke_test(built, golden, maximum_p99_ms=10_000, timeout_seconds=0.2)
+    assert servers(built.bentoml_home) == []
+
+
+def test_workers_of_a_server_that_was_killed_are_ended_too(built: BuiltBento) -> None:
+    with served(built, timeout_seconds=120) as server:
+        port = server.url.rsplit(":", 1)[1]
+        (main,) = [process for process in servers(built.bentoml_home) if port in process.cmdline()]
+        assert len(servers(built.bentoml_home)) > 1
+        main.kill()
+    assert servers(built.bentoml_home) == []

@@ -310,6 +310,12 @@ class Monitoring(Section):
     of_windows: Annotated[int, Field(ge=1)] = 3
     """n of k-of-n: how many of the latest windows are looked at."""
 
+    @model_validator(mode="after")
+    def _alarms_fit_into_the_windows(self) -> Self:
+        if self.alarms > self.of_windows:
+            raise ValueError("alarms is more than of_windows: drift would never ask for retraining")
+        return self
+
 
 class Schedules(Section):
     """Cron lines, UTC; the schedules are created switched off."""

@@ -3,16 +3,13 @@
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
-from rich.console import Console
 
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
-from mlops_assets.commands.gc_table import print_removals, purge_hint, readable_size
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
@@ -216,24 +213,3 @@ def test_an_empty_home_has_nothing_to_delete(tmp_path: Path) -> None:
     settings = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
     removals = plan_gc(settings, [PRODUCT], now=datetime.now(UTC))
     assert [len(removal.names) for removal in removals] == [0, 0, 0, 0]
-
-
-def test_people_read_how_much_why_and_how_to_go_on(home: GrownHome) -> None:
-    screen = StringIO()
-    console = Console(file=screen, width=250)
-    removals = list(home.removals().values())
-    print_removals(removals, is_applied=False, settings=home.settings, console=console)
-    assert "nothing was deleted; to delete them: mlops gc --apply" in screen.getvalue()
-    assert "ended more than 30 days ago" in screen.getvalue()
-    print_removals(removals, is_applied=True, settings=home.settings, console=console)
-    assert f"mlflow gc --backend-store-uri {home.settings.tracking_uri}" in screen.getvalue()
-    server = load_settings({"MLFLOW_TRACKING_URI": "http://host"}, working_directory=Path("/"))
-    assert "on the tracking server" in purge_hint(server)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (3 * 1024**3, "3.0 GiB"), (2**60, "1,048,576.0 TiB")],
-)
-def test_sizes_are_readable(size: int, text: str) -> None:
-    assert readable_size(size) == text

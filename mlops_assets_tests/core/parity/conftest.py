@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops_assets_tests.support.served_requests import ServedRequests
+from mlops_assets_tests.support.parity.served_requests import ServedRequests
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets_tests.support.served_requests import VIEW, AddingModel, ServedRequests
+from mlops_assets_tests.support.parity.served_requests import VIEW, AddingModel, ServedRequests
 
 COUNT = "customer_transaction_count_7d"
 

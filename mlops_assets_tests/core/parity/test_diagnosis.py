@@ -9,7 +9,7 @@ import pytest
 
 from mlops_assets.core.features.view import FeatureView, WindowFeature
 from mlops_assets.core.parity.replay import IS_CAPTURED
-from mlops_assets_tests.support.served_requests import VIEW, ServedRequests, leading_diagnosis
+from mlops_assets_tests.support.parity.served_requests import VIEW, ServedRequests, leading_diagnosis
 
 HOUR = timedelta(hours=1)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from mlops_assets_tests.support.served_requests import ServedRequests, leading_diagnosis
+from mlops_assets_tests.support.parity.served_requests import ServedRequests, leading_diagnosis
 
 
 def test_labels_that_came_a_day_late_are_named(requests: ServedRequests) -> None:

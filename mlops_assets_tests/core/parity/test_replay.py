@@ -5,7 +5,7 @@ import pytest
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.parity.replay import captured_events, replay_of
-from mlops_assets_tests.support.visits import DTYPES, VIEW, captured, rows
+from mlops_assets_tests.support.parity.visits import DTYPES, VIEW, captured, rows
 
 
 def test_a_request_becomes_the_event_that_was_asked_in_the_lakehouses_types() -> None:

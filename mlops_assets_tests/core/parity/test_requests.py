@@ -4,7 +4,7 @@ import polars as pl
 
 from mlops_assets.core.parity.replay import captured_events
 from mlops_assets.core.parity.requests import compare_requests
-from mlops_assets_tests.support.visits import DTYPES, VIEW, captured, rows
+from mlops_assets_tests.support.parity.visits import DTYPES, VIEW, captured, rows
 
 
 def test_requests_are_compared_with_every_version_that_the_lakehouse_has() -> None:

@@ -6,18 +6,6 @@ from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets_tests.support.served_product import Served
 
 
-def test_an_event_sent_again_gets_the_same_answer_and_another_content_under_its_id_a_conflict(
-    fraud: Served,
-) -> None:
-    event = fraud.event()
-    first, again = fraud.predict(event), fraud.predict(event)
-    assert first.status_code == again.status_code == 200
-    assert first.json() == again.json()
-    other = fraud.predict({**event, "amount_usd": 1.25})
-    assert other.status_code == 409
-    assert other.json()["problems"][0]["field"] == "transaction_id"
-
-
 def test_every_answer_was_captured_with_its_features(either: Served) -> None:
     event = either.event()
     answer = either.predict(event).json()
@@ -30,23 +18,6 @@ def test_every_answer_was_captured_with_its_features(either: Served) -> None:
     )
     assert answer["decision"] == int(answer["score"] >= answer["threshold"])
     assert len(record.features) == len(either.sampled.model.feature_names)
-
-
-def test_a_list_gets_a_list_and_an_event_sees_those_before_it(fraud: Served) -> None:
-    first = fraud.event(customer_id=555_555, terminal_id=555_555)
-    identity = int(str(first["transaction_id"]))
-    at = {"event_timestamp": "2026-01-01T00:00:00Z", "known_at": "2026-01-01T00:00:00Z"}
-    earlier, later = {**first, **at}, {**first, "transaction_id": identity + 1, "amount_usd": 2.0}
-    later |= {"event_timestamp": "2026-01-01T00:00:01Z", "known_at": "2026-01-01T00:00:01Z"}
-    answers = fraud.predict([earlier, later]).json()
-    assert [answer["event_id"] for answer in answers] == [identity, identity + 1]
-    counts = [
-        dict(zip(fraud.sampled.model.feature_names, record.features, strict=True))[
-            "customer_transaction_count_1d"
-        ]
-        for record in fraud.captured()[-2:]
-    ]
-    assert counts == [1.0, 2.0]
 
 
 def test_a_new_entity_gets_the_declared_default_of_empty_windows(fraud: Served) -> None:
@@ -134,16 +105,6 @@ def test_every_missing_field_is_named_at_once(fraud: Served) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("content", "status"),
-    [(b"", 400), (b"not json", 400), (b"\xff\xfe", 400), (b"[" * 50_000, 400), (b"[1]", 422), (b"[]", 422)],
-)
-def test_a_body_that_is_no_event_is_refused(fraud: Served, content: bytes, status: int) -> None:
-    answer = fraud.client.post("/predict", content=content, headers={"Content-Type": "application/json"})
-    assert answer.status_code == status
-    assert answer.json()["message"]
-
-
 def test_ids_that_come_twice_in_a_request_are_refused(fraud: Served) -> None:
     event = fraud.event()
     answer = fraud.predict([event, event])
@@ -151,70 +112,6 @@ def test_ids_that_come_twice_in_a_request_are_refused(fraud: Served) -> None:
     assert answer.json()["problems"] == [
         {"message": "the id comes twice in this request", "field": "transaction_id", "event": 1}
     ]
-
-
-def test_too_many_events_and_too_large_a_body_are_refused(fraud: Served) -> None:
-    assert fraud.predict([fraud.event(transaction_id=number) for number in range(1001)]).status_code == 422
-    content = b" " * 1_048_577
-    headers = {"Content-Type": "application/json"}
-    assert fraud.client.post("/predict", content=content, headers=headers).status_code == 413
-    chunks = (content[start : start + 65_536] for start in range(0, len(content), 65_536))
-    assert fraud.client.post("/predict", content=chunks, headers=headers).status_code == 413
-
-
-def test_another_content_type_and_another_method_are_refused(fraud: Served) -> None:
-    assert fraud.client.post("/predict", content=b"{}").status_code == 415
-    assert (
-        fraud.client.post("/predict", content=b"{}", headers={"Content-Type": "text/csv"}).status_code == 415
-    )
-    answer = fraud.client.get("/predict")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert fraud.client.get("/unknown").status_code == 404
-
-
-def test_an_explanation_sums_to_the_log_odds_and_changes_nothing(either: Served) -> None:
-    event = either.event()
-    before = len(either.captured())
-    explained = either.client.post("/explain", json=event).json()
-    assert len(either.captured()) == before
-    assert {one["feature"] for one in explained["contributions"]} == set(either.sampled.model.feature_names)
-    answer = either.predict(event).json()
-    assert (explained["score"], explained["version"]) == (answer["score"], answer["version"])
-    captured = either.client.post("/explain", json={"prediction_id": answer["prediction_id"]}).json()
-    assert captured["prediction_id"] == answer["prediction_id"]
-    assert captured["contributions"] == explained["contributions"]
-
-
-def test_an_unknown_prediction_is_404_and_says_where_predictions_go(fraud: Served) -> None:
-    answer = fraud.client.post("/explain", json={"prediction_id": "v1-1-00000000"})
-    assert answer.status_code == 404
-    assert "fraud_detection/served_predictions" in answer.json()["message"]
-
-
-def test_the_model_says_what_is_released(either: Served) -> None:
-    answer = either.client.get("/model").json()
-    product = either.sampled.product
-    assert (answer["product"], answer["mode"], answer["plan_sequence"]) == (product.name, "bento", 0)
-    (arm,) = answer["arms"]
-    assert (arm["version"], arm["role"], arm["percent"]) == (3, "champion", 100)
-    assert arm["digest"] == either.sampled.model.digest
-    assert [feature["name"] for feature in answer["features"]] == list(either.sampled.model.feature_names)
-    assert answer["libraries"]["lightgbm"]
-
-
-def test_health_answers_and_metrics_count_what_was_answered(fraud: Served) -> None:
-    assert fraud.client.get("/livez").status_code == fraud.client.get("/readyz").status_code == 200
-
-    def count(metric: str) -> float:
-        lines = fraud.client.get("/metrics").text.splitlines()
-        return float(next(line.rsplit(" ", 1)[1] for line in lines if line.startswith(metric)))
-
-    answered = 'mlops_requests_total{endpoint="/predict",product="fraud_detection",status="200"}'
-    scored = 'mlops_predictions_total{outcome="score",product="fraud_detection",role="champion",version="3"}'
-    fraud.predict(fraud.event())
-    before = count(answered), count(scored)
-    fraud.predict(fraud.event())
-    assert (count(answered), count(scored)) == (before[0] + 1, before[1] + 1)
 
 
 def test_the_openapi_page_describes_every_column_with_an_example(either: Served) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.online_store.protocol import StateChange, StoredState
-from serving.http_errors import refused
 from serving.store_breaker import PAUSE_SECONDS, SLOW_SECONDS, StoreBreaker, StorePausedError
 
 
@@ -84,10 +83,3 @@ def test_a_failure_that_took_no_time_pauses_nothing(store: FailingStore, breaker
         with pytest.raises(OnlineStoreError):
             breaker.read(["a"])
     assert store.asked == 3
-
-
-@pytest.mark.parametrize(("may_be_done", "said"), [(False, "nothing was recorded"), (True, "may have been")])
-def test_a_refusal_says_whether_something_may_have_been_recorded(may_be_done: bool, said: str) -> None:
-    answer = refused(OnlineStoreError("no answer in time", may_be_done=may_be_done))
-    assert answer.status == 503
-    assert said in answer.refusal.message

@@ -1,0 +1,22 @@
+"""What a drill looks at: records beside answers, vectors beside the offline ones."""
+
+import msgspec
+
+from mlops_assets.commands.drill.stage import Stage, missing_and_repeated, parity_of
+from mlops_assets_tests.support.drill_answers import answer, record
+
+
+def test_a_vector_that_the_state_did_not_give_is_seen(stage: Stage) -> None:
+    with stage.load() as load:
+        load.wait_for(lambda answers: len(answers) >= 5, seconds=20)
+    records = [record for record in stage.home.captured() if record.error is None]
+    assert parity_of(stage.home, records).is_equal
+    first = records[0]
+    wrong = msgspec.structs.replace(first, features=(*first.features[:-1], 12345.0))
+    assert parity_of(stage.home, [wrong, *records[1:]]).different == 1
+
+
+def test_an_acknowledged_prediction_without_a_record_or_with_two_is_seen() -> None:
+    answers = [answer(1), answer(2), answer(3), answer(4, tries=2), answer(5, status=503)]
+    records = [record(1), record(2), record(2), record(4), record(4), record(9)]
+    assert missing_and_repeated(answers, records) == (1, 1)

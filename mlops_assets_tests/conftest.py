@@ -10,8 +10,8 @@ from hypothesis import settings
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
-    from mlops_assets_tests.support.small_home import SmallHome
-    from mlops_assets_tests.support.small_registry import SmallRegistry
+    from mlops_assets_tests.support.homes.small_home import SmallHome
+    from mlops_assets_tests.support.homes.small_registry import SmallRegistry
 
 # Read once, when the native libraries are loaded: before any test module imports them.
 let_waiting_threads_sleep()
@@ -28,7 +28,7 @@ settings.load_profile("shared_machine")
 @pytest.fixture(scope="session")
 def ingested_home(tmp_path_factory: pytest.TempPathFactory) -> "SmallHome":
     """Two months of a small fraud product, backfilled by month up to its features; only to be read or copied."""
-    from mlops_assets_tests.support import small_home
+    from mlops_assets_tests.support.homes import small_home
 
     home = small_home.SmallHome(tmp_path_factory.mktemp("ingested") / "home", small_home.small_product())
     first_month = small_home.FIRST_MONTH
@@ -40,7 +40,7 @@ def ingested_home(tmp_path_factory: pytest.TempPathFactory) -> "SmallHome":
 @pytest.fixture(scope="session")
 def released_home(ingested_home: "SmallHome", tmp_path_factory: pytest.TempPathFactory) -> "SmallHome":
     """The same, with a released model, scores of the days after it, and reports; only to be read or copied."""
-    from mlops_assets_tests.support import small_home
+    from mlops_assets_tests.support.homes import small_home
 
     home = ingested_home.copy(tmp_path_factory.mktemp("released") / "home")
     home.materialize(*small_home.RETRAIN, as_of=small_home.AS_OF)
@@ -52,7 +52,7 @@ def released_home(ingested_home: "SmallHome", tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def original_registry(tmp_path_factory: pytest.TempPathFactory) -> "SmallRegistry":
     """A registry with four versions and no plan; only to be read or copied."""
-    from mlops_assets_tests.support.small_registry import make_small_registry
+    from mlops_assets_tests.support.homes.small_registry import make_small_registry
 
     return make_small_registry(tmp_path_factory.mktemp("small_registry") / "mlflow")
 

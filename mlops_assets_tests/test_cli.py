@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from mlops_assets import cli
 from mlops_assets.core.release.decision import release_readiness
-from mlops_assets_tests.support.small_home import (
+from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     FAILING_GATE,
     FRAUD,

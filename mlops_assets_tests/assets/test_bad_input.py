@@ -10,7 +10,7 @@ import pytest
 
 from mlops_assets.core.errors import PlatformError, SchemaDriftError, SourceError, TrainingError
 from mlops_assets.core.product import Product, Reader, SourceContext
-from mlops_assets_tests.support.small_home import (
+from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     DATA,
     FIRST_DAY,

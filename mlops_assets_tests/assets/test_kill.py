@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mlops_assets_tests.support.small_home import CANDIDATE, FRAUD, INGEST, SmallHome
+from mlops_assets_tests.support.homes.small_home import CANDIDATE, FRAUD, INGEST, SmallHome
 
 STAGES = (
     "tables/fraud_detection/raw_events",

@@ -15,7 +15,14 @@ from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.prediction_record import PredictionRecord, ServedRole, encode_record
 from mlops_assets.definitions import platform_resources
 from mlops_assets_tests.support.captured import captured_record
-from mlops_assets_tests.support.small_home import AS_OF, FRAUD, LAST_DAY, REPORTS, SmallHome, metadata_of
+from mlops_assets_tests.support.homes.small_home import (
+    AS_OF,
+    FRAUD,
+    LAST_DAY,
+    REPORTS,
+    SmallHome,
+    metadata_of,
+)
 
 SERVED_EVENTS = 20
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from mlops_assets_tests.support.small_home import LAST_DAY, SmallHome, checks_of, metadata_of
+from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome, checks_of, metadata_of
 
 
 def test_days_without_requests_pass_and_say_so(ingested_home: SmallHome, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order
 from mlops_assets.core.release.steps import advance_trial
-from mlops_assets_tests.support.small_home import (
+from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     FAILING_GATE,
     FRAUD,

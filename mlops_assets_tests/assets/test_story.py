@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.core.release.champion import load_champion, reference_rows
-from mlops_assets_tests.support.small_home import (
+from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     CANDIDATE,
     FIRST_DAY,

@@ -21,8 +21,14 @@ from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.tracking import TrackingResource
-from mlops_assets_tests.support.canary_home import PRODUCT, CanaryHome, capture, make_canary_home, served
 from mlops_assets_tests.support.canary_rows import CANARY, NOW
+from mlops_assets_tests.support.homes.canary_home import (
+    PRODUCT,
+    CanaryHome,
+    capture,
+    make_canary_home,
+    served,
+)
 
 ADVANCE, BAD = Judgement("advance", "all is well"), Judgement("roll_back", "it does harm")
 COOLDOWN = timedelta(minutes=10)

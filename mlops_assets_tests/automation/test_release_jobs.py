@@ -11,7 +11,7 @@ from mlops_assets.core.product_spec import Release
 from mlops_assets.core.release.plan import Arm
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
-from mlops_assets_tests.support.small_registry import PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
 
 
 @pytest.fixture

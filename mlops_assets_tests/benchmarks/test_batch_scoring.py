@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from benchmarks.batch_scoring import Home, check_equal, measure
-from mlops_assets_tests.support.small_home import LAST_DAY, SmallHome
+from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome
 
 
 @pytest.fixture

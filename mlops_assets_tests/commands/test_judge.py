@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mlops_assets.cli import app
 from mlops_assets.commands.judge import judge_product, print_judged, write_plot
-from mlops_assets_tests.support.canary_home import (
+from mlops_assets_tests.support.homes.canary_home import (
     BEGAN_AT,
     PRODUCT,
     CanaryHome,

@@ -16,7 +16,7 @@ from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.history import write_history
 from mlops_assets.core.release.plan import Arm
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
-from mlops_assets_tests.support.small_registry import NOON, PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import NOON, PRODUCT, SmallRegistry
 
 WHO = ("--by", "ann", "--reason", "because")
 

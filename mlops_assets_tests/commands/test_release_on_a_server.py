@@ -15,8 +15,14 @@ from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Arm
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets_tests.support.homes.small_registry import (
+    NOON,
+    PRODUCT,
+    VIEW,
+    SmallRegistry,
+    make_small_registry,
+)
 from mlops_assets_tests.support.processes.mlflow_server import MlflowServer
-from mlops_assets_tests.support.small_registry import NOON, PRODUCT, VIEW, SmallRegistry, make_small_registry
 from serving.plan_follower import PlanFollower
 
 PATIENCE = tuple(f"MLFLOW_HTTP_REQUEST_{name}" for name in ("MAX_RETRIES", "BACKOFF_FACTOR", "TIMEOUT"))

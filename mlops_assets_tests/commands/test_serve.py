@@ -22,8 +22,8 @@ from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_
 from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order, release
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, product_bento, sampled_product
 from mlops_assets_tests.support.plans import write_plan
-from mlops_assets_tests.support.product_bento import SampledProduct, product_bento, sampled_product
 
 PRODUCT = "mortality_risk"
 START_SECONDS = 150

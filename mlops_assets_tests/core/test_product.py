@@ -10,7 +10,7 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.product import Product, Reader, SourceContext
-from mlops_assets_tests.support.small_home import small_product
+from mlops_assets_tests.support.homes.small_home import small_product
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets_tests.support.served_product import Served, serve
+from mlops_assets_tests.support.homes.served_product import Served, serve
 
 PRODUCTS = ("fraud_detection", "mortality_risk")
 

@@ -17,8 +17,7 @@ from mlops_assets.core.release.plan import Order, ReleasePlan, rollback, start_c
 from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
-from mlops_assets_tests.support.plans import write_plan
-from mlops_assets_tests.support.small_registry import (
+from mlops_assets_tests.support.homes.small_registry import (
     NOON,
     ORDER,
     OTHER_VIEW_VERSION,
@@ -26,6 +25,7 @@ from mlops_assets_tests.support.small_registry import (
     VIEW,
     SmallRegistry,
 )
+from mlops_assets_tests.support.plans import write_plan
 from serving.plan_follower import RETRY_AFTER, PlanFollower, installed_view_digest
 
 LATER = NOON + RETRY_AFTER

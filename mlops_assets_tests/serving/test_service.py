@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.core.features.offline.executor import compute_features
-from mlops_assets_tests.support.served_product import Served
+from mlops_assets_tests.support.homes.served_product import Served
 
 
 def test_every_answer_was_captured_with_its_features(either: Served) -> None:

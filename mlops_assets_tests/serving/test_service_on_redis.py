@@ -15,7 +15,7 @@ from redis import Redis
 from mlops_assets.commands.drill.load import DrillLoad
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.commands.drill.stage import failed, missing_and_repeated
-from mlops_assets_tests.support.served_product import Served, serve
+from mlops_assets_tests.support.homes.served_product import Served, serve
 
 ANSWERS = 30
 BACK_SECONDS = 30.0

@@ -1,6 +1,6 @@
 """A worker: healthy while its store answers."""
 
-from mlops_assets_tests.support.served_product import Served
+from mlops_assets_tests.support.homes.served_product import Served
 
 
 def test_health_answers_and_metrics_count_what_was_answered(fraud: Served) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mlops_assets.assets.support.asset_options import asset_options, daily_partitions, product_asset, upstream
 from mlops_assets.catalogue import load_product
-from mlops_assets_tests.support.small_home import END_DAY, FIRST_DAY, small_product
+from mlops_assets_tests.support.homes.small_home import END_DAY, FIRST_DAY, small_product
 
 PRODUCT, COHORT = small_product(), load_product("mortality_risk")
 

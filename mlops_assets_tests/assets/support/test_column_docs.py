@@ -11,7 +11,7 @@ from mlops_assets.assets.support.column_docs import (
     column_schema,
 )
 from mlops_assets.core.contracts.contract import describe_columns
-from mlops_assets_tests.support.small_home import small_product
+from mlops_assets_tests.support.homes.small_home import small_product
 
 PRODUCT = small_product()
 

@@ -9,7 +9,7 @@ import pytest
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.resources.lakehouse import LakehouseResource
-from mlops_assets_tests.support.small_home import small_product
+from mlops_assets_tests.support.homes.small_home import small_product
 
 PRODUCT = small_product()
 KEY = dg.AssetKey([PRODUCT.name, "model"])

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.core.lakehouse.day_range import DayRange, rows_by_day
-from mlops_assets_tests.support.small_home import FIRST_DAY, FIRST_MONTH, SmallHome
+from mlops_assets_tests.support.homes.small_home import FIRST_DAY, FIRST_MONTH, SmallHome
 
 
 def metadata_by_day(home: SmallHome, noun: str) -> dict[str, dict[str, object]]:

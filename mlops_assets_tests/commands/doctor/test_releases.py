@@ -7,7 +7,7 @@ import pytest
 from mlops_assets.commands.doctor.releases import release_checks, release_checkups
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.settings import load_settings
-from mlops_assets_tests.support.small_registry import PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mlops_assets.core.bento import build as packaging
 from mlops_assets.core.bento.build import BuiltBento
 from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets_tests.support.product_bento import SampledProduct, product_bento, sampled_product
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, product_bento, sampled_product
 
 
 @pytest.fixture(scope="session")

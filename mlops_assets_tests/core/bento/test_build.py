@@ -13,7 +13,12 @@ from mlops_assets.core.bento.build import BuiltBento, build_bento
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.manifest import BentoManifest, ServedFeature
-from mlops_assets_tests.support.product_bento import THRESHOLD, SampledProduct, other_model, product_bento
+from mlops_assets_tests.support.homes.product_bento import (
+    THRESHOLD,
+    SampledProduct,
+    other_model,
+    product_bento,
+)
 
 
 def bentoml(home: Path, *arguments: str) -> None:

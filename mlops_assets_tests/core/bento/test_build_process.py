@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.errors import PackagingError
-from mlops_assets_tests.support.product_bento import SampledProduct, product_bento
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, product_bento
 
 
 def test_a_build_that_bentoml_refuses_shows_the_end_of_its_log(

@@ -16,7 +16,7 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.online.executor import OnlineFeatures
 from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.times import as_microseconds
-from mlops_assets_tests.support.product_bento import SampledProduct, sampled_product
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
 
 
 def asked_of(sampled: SampledProduct, events: pl.DataFrame, labels: pl.DataFrame | None) -> GoldenRequests:

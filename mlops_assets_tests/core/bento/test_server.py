@@ -12,7 +12,7 @@ from mlops_assets.core.bento.golden_requests import GoldenRequests
 from mlops_assets.core.bento.server import served
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
-from mlops_assets_tests.support.product_bento import servers
+from mlops_assets_tests.support.homes.product_bento import servers
 
 
 def bentoml(home: Path, *arguments: str) -> None:

@@ -16,7 +16,7 @@ from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.manifest import BentoManifest
-from mlops_assets_tests.support.product_bento import other_model, servers
+from mlops_assets_tests.support.homes.product_bento import other_model, servers
 
 
 def bentoml(home: Path, *arguments: str) -> None:

@@ -7,7 +7,7 @@ from shutil import copytree
 import pytest
 
 from mlops_assets.core.canary.canary import Canary, standing_canary
-from mlops_assets_tests.support.canary_home import PRODUCT, CanaryHome, make_canary_home
+from mlops_assets_tests.support.homes.canary_home import PRODUCT, CanaryHome, make_canary_home
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.canary.canary import OBSERVATIONS, Canary, comparable
 from mlops_assets.core.canary.evidence import read_observations, read_reference
-from mlops_assets_tests.support.canary_home import (
+from mlops_assets_tests.support.homes.canary_home import (
     BEGAN_AT,
     COMMIT,
     PRODUCT,

@@ -7,7 +7,7 @@ from mlops_assets.core.canary.evidence import read_reference
 from mlops_assets.core.canary.plots import evidence_plot
 from mlops_assets.core.canary.standing import find_canary, judge_standing
 from mlops_assets.core.plots.style import to_png
-from mlops_assets_tests.support.canary_home import (
+from mlops_assets_tests.support.homes.canary_home import (
     BEGAN_AT,
     PRODUCT,
     CanaryHome,

@@ -10,7 +10,7 @@ from mlops_assets.core.evaluation.contenders import Contender
 from mlops_assets.core.evaluation.product_contenders import contender_columns, product_contenders
 from mlops_assets.core.features.expressions import col
 from mlops_assets.core.product import Product
-from mlops_assets_tests.support.small_home import small_product
+from mlops_assets_tests.support.homes.small_home import small_product
 from mlops_assets_tests.support.small_model import small_model, small_rows
 
 BASELINES = {

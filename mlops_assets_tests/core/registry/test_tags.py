@@ -11,7 +11,7 @@ from mlops_assets.core.registry.open_tags import open_registry_tags
 from mlops_assets.core.registry.tags import RegisteredEntry, RegistryTags
 from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.registry.tags_sqlite import SqliteRegistryTags
-from mlops_assets_tests.support.small_registry import PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
 
 
 @pytest.fixture

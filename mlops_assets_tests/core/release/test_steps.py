@@ -18,7 +18,7 @@ from mlops_assets.core.release.steps import (
     put_into_plan,
     roll_back,
 )
-from mlops_assets_tests.support.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import NOON, OTHER_VIEW_VERSION, PRODUCT, SmallRegistry
 
 ORDER = Order(NOON + timedelta(hours=1), "ann", "because")
 

@@ -20,7 +20,7 @@ from mlops_assets.core.registry.tags_sqlite import SqliteRegistryTags
 from mlops_assets.core.release.plan import Arm
 from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.release.steps import put_into_plan, roll_back
-from mlops_assets_tests.support.small_registry import ORDER, PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import ORDER, PRODUCT, SmallRegistry
 
 RECORDED = json.loads(Path(__file__).with_name("tags_before_the_record.json").read_text())
 IN_ORDER = [

@@ -20,7 +20,6 @@ def version_of(number: int, model: TrainedModel) -> ModelVersion:
         model_uri="models:/m",
         digest=model.digest,
         verdicts=(),
-        decisions=(),
         tags={},
         created_at=datetime(2026, 3, 1, tzinfo=UTC),
     )

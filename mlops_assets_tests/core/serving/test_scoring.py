@@ -16,7 +16,7 @@ from mlops_assets.core.release.plan import Arm, Mode, ReleasePlan, Role
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms, ScoringArm
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring, ScoringRequest, score_silently
-from mlops_assets_tests.support.product_bento import SampledProduct, sampled_product
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
 
 NOW = 1_767_225_600_000_000  # 2026-01-01
 FACTS = EventFacts("transaction_id", "event_timestamp", "customer_id")

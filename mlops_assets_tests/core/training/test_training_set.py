@@ -12,8 +12,8 @@ from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import Product
 from mlops_assets.core.training.training_set import build_training_set, covered_days
-from mlops_assets_tests.support.product_bento import SampledProduct, sampled_product
-from mlops_assets_tests.support.small_home import small_product
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
+from mlops_assets_tests.support.homes.small_home import small_product
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops_assets_tests.support.served_product import Served
+from mlops_assets_tests.support.homes.served_product import Served
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The product's own endpoints: predict, explain, and what is released."""
 
-from mlops_assets_tests.support.served_product import Served
+from mlops_assets_tests.support.homes.served_product import Served
 
 
 def test_an_event_sent_again_gets_the_same_answer_and_another_content_under_its_id_a_conflict(

@@ -7,7 +7,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from mlops_assets_tests.support.served_product import Served
+from mlops_assets_tests.support.homes.served_product import Served
 
 NUMPY = {"INT64": np.int64, "FP64": np.float64, "BYTES": np.object_}
 

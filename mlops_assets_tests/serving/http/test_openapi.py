@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlops_assets_tests.support.served_product import Served
+from mlops_assets_tests.support.homes.served_product import Served
 
 EXAMPLES = 10
 """Generated requests per endpoint, beside those that cover each limit of each field."""

@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from mlops_assets_tests.support.small_home import (
+from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     CANDIDATE,
     FIRST_DAY,

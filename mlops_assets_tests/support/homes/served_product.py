@@ -14,7 +14,7 @@ from mlops_assets.core.bento.server import served
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
-from mlops_assets_tests.support.product_bento import SampledProduct, product_bento, sampled_product
+from mlops_assets_tests.support.homes.product_bento import SampledProduct, product_bento, sampled_product
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -16,8 +17,10 @@ from mlops_assets.core.labels.outcomes import newest_outcomes
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
 from mlops_assets.core.monitoring.drift import DriftReport
 from mlops_assets.core.monitoring.drift import drift_report as compare_with_reference
+from mlops_assets.core.monitoring.drift_html import write_drift_html
 from mlops_assets.core.monitoring.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.monitoring.performance import performance_report as measure_outcomes
+from mlops_assets.core.monitoring.performance_html import write_performance_html
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
@@ -69,7 +72,7 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
 
 
 def _drift_report(product: Product) -> dg.AssetsDefinition:
-    monitoring = product.spec.monitoring
+    monitoring, seed = product.spec.monitoring, product.spec.training.seed
     key = dg.AssetKey([product.name, "drift_report"])
     lookback = timedelta(days=monitoring.window_days - 1)
 
@@ -105,19 +108,21 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
             context, lakehouse, product, "drift_report", inputs=f"model_version={champion.version}"
         )
         for window in report_windows(context, product, "event_date"):
+            current = _scored_features(lakehouse, product, champion, window)
             report = compare_with_reference(
                 reference,
-                _scored_features(lakehouse, product, champion, window),
+                current,
                 feature_names=champion.model.feature_names,
                 score="score",
                 monitoring=monitoring,
-                seed=product.spec.training.seed,
-                html=report_path(
-                    platform.reports, product=product.name, kind="drift_report", window=window.name
-                ),
+                seed=seed,
             )
+            path = report_path(
+                platform.reports, product=product.name, kind="drift_report", window=window.name
+            )
+            page = write_drift_html(report, reference, current, monitoring=monitoring, seed=seed, path=path)
             writes.write(_stamped(report.to_frame(), window, champion, report.verdict), window.partition)
-            _describe(context, window, _drift_metadata(report, champion, window, platform))
+            _describe(context, window, _drift_metadata(report, champion, window, _link(platform, page)))
         return writes.result(check_results=[_check("no_drift", report.verdict, "drift", report.reason)])
 
     return drift_report
@@ -185,15 +190,23 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
                 monitoring=spec.monitoring,
                 champion_reference=reference,
                 seed=spec.training.seed,
-                html=report_path(
-                    platform.reports, product=product.name, kind="performance_report", window=window.name
-                ),
+            )
+            path = report_path(
+                platform.reports, product=product.name, kind="performance_report", window=window.name
+            )
+            page = write_performance_html(
+                outcomes,
+                label=spec.label.column,
+                score="score",
+                monitoring=spec.monitoring,
+                seed=spec.training.seed,
+                path=path,
             )
             if _are_test_rows(lakehouse, product, champion, outcomes):
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
             writes.write(_stamped(rows, window, champion, report.verdict), window.partition)
-            _describe(context, window, _performance_metadata(report, champion, window, platform))
+            _describe(context, window, _performance_metadata(report, champion, window, _link(platform, page)))
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return writes.result(
@@ -268,7 +281,7 @@ def _shared_metadata(
     report: DriftReport | PerformanceReport,
     champion: Champion,
     window: ReportWindow,
-    platform: PlatformResource,
+    link: dict[str, dg.MetadataValue],
 ) -> dict[str, object]:
     metadata: dict[str, object] = {
         "verdict": report.verdict,
@@ -278,18 +291,21 @@ def _shared_metadata(
     }
     if window.end_day is not None:
         metadata["window_end"] = window.end_day.isoformat()
-    if report.html is not None:
-        metadata["evidently_report"] = dg.MetadataValue.url(platform.report_url(report.html))
-    return metadata
+    return metadata | link
+
+
+def _link(platform: PlatformResource, page: Path | None) -> dict[str, dg.MetadataValue]:
+    """Where Evidently's page is read; nothing where none was written."""
+    return {} if page is None else {"evidently_report": dg.MetadataValue.url(platform.report_url(page))}
 
 
 def _drift_metadata(
-    report: DriftReport, champion: Champion, window: ReportWindow, platform: PlatformResource
+    report: DriftReport, champion: Champion, window: ReportWindow, link: dict[str, dg.MetadataValue]
 ) -> dict[str, object]:
     threshold = report.score.threshold
     bars = drift_scores(report.to_frame(), threshold=threshold, rows=report.rows_current)
     return {
-        **_shared_metadata(report, champion, window, platform),
+        **_shared_metadata(report, champion, window, link),
         "alarmed_columns": dg.MetadataValue.json(list(report.alarmed_columns)),
         "rows_in_window": report.rows_current,
         "drift": picture(bars, caption="drift"),
@@ -297,10 +313,10 @@ def _drift_metadata(
 
 
 def _performance_metadata(
-    report: PerformanceReport, champion: Champion, window: ReportWindow, platform: PlatformResource
+    report: PerformanceReport, champion: Champion, window: ReportWindow, link: dict[str, dg.MetadataValue]
 ) -> dict[str, object]:
     return {
-        **_shared_metadata(report, champion, window, platform),
+        **_shared_metadata(report, champion, window, link),
         "rows_in_window": report.rows,
         "positives_in_window": report.positives,
     }

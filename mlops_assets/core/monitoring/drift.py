@@ -1,13 +1,11 @@
 """Drift of features and score: a window of predictions against the champion's reference rows.
 
 `judge_columns` turns two frames into one number per column, `judge_window` turns those into the window's
-verdict; the two know nothing of each other's limits, so that either can be calibrated alone. Evidently
-draws the report that people read (drift_html.py) and shows the same numbers.
+verdict; the two know nothing of each other's limits, so that either can be calibrated alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -68,8 +66,6 @@ class DriftReport:
     rows_seen_reference: int
     """Rows that were compared after sampling to `maximum_rows`."""
     rows_seen_current: int
-    html: Path | None
-    """Evidently's report; null when nothing could be compared or none was asked for."""
 
     @property
     def features(self) -> tuple[ColumnDrift, ...]:
@@ -109,24 +105,18 @@ def drift_report(
     score: str,
     monitoring: Monitoring,
     seed: int,
-    html: Path | None,
 ) -> DriftReport:
     """Compare a window of predictions with the champion's reference rows and give a verdict with a reason.
 
     Both frames hold the features and the score, numeric; null, NaN and infinite count as missing. Sides
     above `maximum_rows` are sampled, seeded. With fewer than `minimum_rows` on a side the verdict is
-    inconclusive; an empty side too. `html` is where Evidently's report is written, replacing an earlier one
-    in one step.
+    inconclusive; an empty side too.
 
     Raises: MonitoringError for a missing or non-numeric column.
     """
     names = [*feature_names, score]
-    seen_reference = _prepare(
-        reference, names, side="reference", maximum_rows=monitoring.maximum_rows, seed=seed
-    )
-    seen_current = _prepare(
-        current, names, side="current window", maximum_rows=monitoring.maximum_rows, seed=seed
-    )
+    seen_reference = seen_rows(reference, names, side="reference", monitoring=monitoring, seed=seed)
+    seen_current = seen_rows(current, names, side="current window", monitoring=monitoring, seed=seed)
     columns = judge_columns(seen_reference, seen_current, score=score, threshold=monitoring.psi_threshold)
     verdict, reason = judge_window(
         columns, rows_reference=reference.height, rows_current=current.height, monitoring=monitoring
@@ -139,7 +129,6 @@ def drift_report(
         rows_current=current.height,
         rows_seen_reference=seen_reference.height,
         rows_seen_current=seen_current.height,
-        html=_write_html(seen_reference, seen_current, columns, monitoring=monitoring, path=html),
     )
 
 
@@ -194,9 +183,13 @@ def _judged(columns: Sequence[ColumnDrift]) -> int:
     return sum(column.verdict != "not_judged" for column in columns if column.role == "feature")
 
 
-def _prepare(
-    frame: pl.DataFrame, names: Sequence[str], *, side: str, maximum_rows: int, seed: int
+def seen_rows(
+    frame: pl.DataFrame, names: Sequence[str], *, side: str, monitoring: Monitoring, seed: int
 ) -> pl.DataFrame:
+    """Return the named columns as Float64 with missing values as nulls, of at most `maximum_rows` rows, seeded.
+
+    Raises: MonitoringError for a missing or non-numeric column of that side.
+    """
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise MonitoringError(
@@ -214,7 +207,8 @@ def _prepare(
         )
     values = frame.select(pl.col(list(names)).cast(pl.Float64))
     finite = values.with_columns(pl.when(pl.all().is_finite()).then(pl.all()))
-    return finite.sample(maximum_rows, seed=seed) if finite.height > maximum_rows else finite
+    most = monitoring.maximum_rows
+    return finite.sample(most, seed=seed) if finite.height > most else finite
 
 
 def _judge_column(
@@ -268,27 +262,4 @@ def _missing_index(reference: pl.Series, current: pl.Series) -> float | None:
         return None
     return population_stability_index(
         reference.is_null().cast(pl.Float64).to_numpy(), current.is_null().cast(pl.Float64).to_numpy()
-    )
-
-
-def _write_html(
-    reference: pl.DataFrame,
-    current: pl.DataFrame,
-    columns: Sequence[ColumnDrift],
-    *,
-    monitoring: Monitoring,
-    path: Path | None,
-) -> Path | None:
-    comparable = [column for column in columns if column.psi is not None]
-    if path is None or not comparable:
-        return None
-    from mlops_assets.core.monitoring.drift_html import write_drift_html
-
-    return write_drift_html(
-        reference,
-        current,
-        columns=comparable,
-        threshold=monitoring.psi_threshold,
-        drift_share=monitoring.drift_share,
-        path=path,
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -62,8 +61,6 @@ class PerformanceReport:
     """The primary metric first; empty when the window has no known outcome."""
     rows: int
     positives: int
-    html: Path | None
-    """Evidently's report; null when a class is missing or none was asked for."""
 
     def to_frame(self) -> pl.DataFrame:
         """One row per metric: the table for the lakehouse and for the asset's page."""
@@ -93,14 +90,12 @@ def performance_report(
     monitoring: Monitoring,
     champion_reference: Mapping[str, ReferenceMetric],
     seed: int,
-    html: Path | None,
 ) -> PerformanceReport:
     """Measure a window of outcomes and say whether the primary metric fell below the champion's test value.
 
     outcomes: one row per prediction with a known outcome: label (0/1), score (probability), `decision`, and
     the evaluation's group column where it declares one. Intervals come from one seeded bootstrap of the
-    window. `html` is where Evidently's report of at most `maximum_rows` rows is written, replacing an
-    earlier one in one step.
+    window.
 
     monitoring: the declared limits. champion_reference: its test value per metric. seed: of the bootstrap.
 
@@ -129,7 +124,6 @@ def performance_report(
         metrics=metrics,
         rows=outcomes.height,
         positives=positives,
-        html=_write_html(outcomes, label=label, score=score, monitoring=monitoring, seed=seed, path=html),
     )
 
 
@@ -253,17 +247,3 @@ def _window_metric(
         reference=reference,
         limit=limit,
     )
-
-
-def _write_html(
-    outcomes: pl.DataFrame, *, label: str, score: str, monitoring: Monitoring, seed: int, path: Path | None
-) -> Path | None:
-    if path is None or outcomes[label].n_unique() < 2:
-        return None
-    from mlops_assets.core.monitoring.performance_html import write_performance_html
-
-    is_large = outcomes.height > monitoring.maximum_rows
-    shown = outcomes.sample(monitoring.maximum_rows, seed=seed) if is_large else outcomes
-    if shown[label].n_unique() < 2:
-        return None
-    return write_performance_html(shown, label=label, score=score, path=path)

@@ -7,10 +7,15 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.files import replace_file
+from mlops_assets.core.product_spec import Monitoring
 
 
-def write_performance_html(outcomes: pl.DataFrame, *, label: str, score: str, path: Path) -> Path:
-    """Write the report of outcomes that hold both classes and return its path.
+def write_performance_html(
+    outcomes: pl.DataFrame, *, label: str, score: str, monitoring: Monitoring, seed: int, path: Path
+) -> Path | None:
+    """Write the page of outcomes, replacing an earlier one in one step; return its path, None where a class is missing.
+
+    Of more than `maximum_rows` outcomes a sample is drawn, seeded.
 
     outcomes: label (0/1), score (probability) and `decision`. Accuracy, precision, recall and the confusion
     matrix are those of the decisions as they were served; the ROC curve and the log loss are the score's.
@@ -19,13 +24,17 @@ def write_performance_html(outcomes: pl.DataFrame, *, label: str, score: str, pa
 
     Raises: MonitoringError when Evidently's recall is not that of the decisions.
     """
+    is_large = outcomes.height > monitoring.maximum_rows
+    drawn = outcomes.sample(monitoring.maximum_rows, seed=seed) if is_large else outcomes
+    if drawn[label].n_unique() < 2:
+        return None
     from evidently import BinaryClassification, DataDefinition, Dataset, Report
     from evidently.metrics import LogLoss, RocAuc
     from evidently.presets import ClassificationQuality
 
     decisions = BinaryClassification(name="decision", target=label, prediction_labels="decision")
     scores = BinaryClassification(name="score", target=label, prediction_probas=score)
-    frame = outcomes.select(
+    frame = drawn.select(
         pl.col(label).cast(pl.Int64), pl.col(score).cast(pl.Float64), pl.col("decision").cast(pl.Int64)
     )
     definition = DataDefinition(classification=[decisions, scores])

@@ -28,7 +28,7 @@ def _report(
     reference: pl.DataFrame, current: pl.DataFrame, monitoring: Monitoring = MONITORING
 ) -> DriftReport:
     return drift_report(
-        reference, current, feature_names=FEATURES, score="score", monitoring=monitoring, seed=0, html=None
+        reference, current, feature_names=FEATURES, score="score", monitoring=monitoring, seed=0
     )
 
 

@@ -1,7 +1,5 @@
 """Performance verdicts on windows whose quality is known."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -33,7 +31,7 @@ def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
 
 
 def _report(
-    outcomes: pl.DataFrame, *, reference: float, evaluation: Evaluation = EVALUATION, html: Path | None = None
+    outcomes: pl.DataFrame, *, reference: float, evaluation: Evaluation = EVALUATION
 ) -> PerformanceReport:
     return performance_report(
         outcomes,
@@ -45,7 +43,6 @@ def _report(
             evaluation.primary_metric: ReferenceMetric(reference, reference - 0.01, reference + 0.01)
         },
         seed=0,
-        html=html,
     )
 
 
@@ -163,5 +160,5 @@ def test_a_champion_without_the_primary_metric_is_an_error():
     with pytest.raises(MonitoringError, match="no test value of auc, only of brier"):
         performance_report(
             _outcomes(300), label="is_fraud", score="score", evaluation=EVALUATION, monitoring=MONITORING,
-            champion_reference={"brier": ReferenceMetric(0.1)}, seed=0, html=None,
+            champion_reference={"brier": ReferenceMetric(0.1)}, seed=0,
         )  # fmt: skip

@@ -5,15 +5,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.monitoring.performance import (
-    PerformanceReport,
-    ReferenceMetric,
-    performance_report,
-)
-from mlops_assets.core.product_spec import Evaluation, Monitoring
+from mlops_assets.core.monitoring.performance_html import write_performance_html
+from mlops_assets.core.product_spec import Monitoring
 
-EVALUATION = Evaluation(bootstrap_samples=200)
-MONITORING = Monitoring(performance_drop=0.05)
+MONITORING = Monitoring()
 
 
 def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
@@ -27,36 +22,33 @@ def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
     )
 
 
-def _report(
-    outcomes: pl.DataFrame, *, reference: float, evaluation: Evaluation = EVALUATION, html: Path | None = None
-) -> PerformanceReport:
-    return performance_report(
-        outcomes,
-        label="is_fraud",
-        score="score",
-        evaluation=evaluation,
-        monitoring=MONITORING,
-        champion_reference={
-            evaluation.primary_metric: ReferenceMetric(reference, reference - 0.01, reference + 0.01)
-        },
-        seed=0,
-        html=html,
+def written(outcomes: pl.DataFrame, path: Path, monitoring: Monitoring = MONITORING) -> Path | None:
+    return write_performance_html(
+        outcomes, label="is_fraud", score="score", monitoring=monitoring, seed=0, path=path
     )
 
 
 def test_evidently_draws_the_decisions_as_they_were_served(tmp_path: Path):
     path = tmp_path / "performance" / "2018-08-01.html"
     outcomes = _outcomes(600).with_columns(decision=pl.col("score") > 0.05)
-    report = _report(outcomes, reference=0.8, html=path)
-    assert report.html == path
+    assert written(outcomes, path) == path
     text = path.read_text()
     flagged = outcomes.filter("decision")["is_fraud"]
     assert "Confusion Matrix" in text
     assert f"{flagged.mean():.3f}" in text
 
 
+def test_of_many_outcomes_a_sample_is_drawn(tmp_path: Path):
+    few = MONITORING.model_copy(update={"maximum_rows": 200})
+    outcomes = _outcomes(600).with_columns(decision=pl.col("score") > 0.05)
+    page = written(outcomes, tmp_path / "report.html", few)
+    flagged = outcomes.sample(200, seed=0).filter("decision")["is_fraud"]
+    assert page is not None
+    assert f"{flagged.mean():.3f}" in page.read_text()
+
+
 def test_one_class_or_no_rows_write_no_report(tmp_path: Path):
     path = tmp_path / "report.html"
-    assert _report(_outcomes(300).with_columns(is_fraud=pl.lit(0)), reference=0.8, html=path).html is None
-    assert _report(_outcomes(0), reference=0.8, html=path).html is None
-    assert not path.exists()
+    assert written(_outcomes(300).with_columns(is_fraud=pl.lit(0)), path) is None
+    assert written(_outcomes(0), path) is None
+    assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,10 @@
-"""Scores one feature vector at a time, several times faster than a batch of one row, and to the same last bit.
+"""Scores one feature vector at a time, faster than a batch of one row, and to the same last bit.
 
-A service answers rows one by one. `Booster.predict` spends most of such a call on building and checking arrays;
-LightGBM's C API keeps a prepared call for single rows (`LGBM_BoosterPredictForMatSingleRowFast`), which the Python
-package does not offer.
+A service answers rows one by one. `Booster.predict` spends most of such a call on building and checking arrays. Where
+LightGBM's prepared call (`prepared_call.py`) is not as known, it scores all the same, only slower.
 """
 
-import ctypes
+import logging
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,15 +13,15 @@ import numpy as np
 
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.calibration import Calibrator, IsotonicCalibrator, NoCalibrator
+from mlops_assets.core.model.prepared_call import PreparedCall
 from mlops_assets.core.model.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     import lightgbm
 
-_NORMAL_PREDICTION = 0  # C_API_PREDICT_NORMAL
-_FLOAT64 = 1  # C_API_DTYPE_FLOAT64
-_ALL_ITERATIONS = -1
+RawScore = Callable[[Sequence[float]], float]
 _NAN = float("nan")
+_log = logging.getLogger(__name__)
 
 
 class SingleRowScorer:
@@ -32,24 +31,8 @@ class SingleRowScorer:
     """
 
     def __init__(self, model: TrainedModel) -> None:
-        """Prepare the call.
-
-        Raises: PackagingError when LightGBM refuses the booster.
-        """
-        from lightgbm.libpath import _LIB
-
-        self._model = model  # the prepared call points into the model's booster
-        self._row = (ctypes.c_double * len(model.feature_names))()
-        self._length, self._score = ctypes.c_int64(), ctypes.c_double()
-        self._config = _prepared(model.booster, len(model.feature_names))
-        self._free = _LIB.LGBM_FastConfigFree
-        self._arguments = (
-            self._config,
-            ctypes.byref(self._row),
-            ctypes.byref(self._length),
-            ctypes.byref(self._score),
-        )
-        self._predict = _LIB.LGBM_BoosterPredictForMatSingleRowFast
+        """Prepare the call."""
+        self._raw = _raw_score(model.booster, len(model.feature_names))
         self._calibrate = calibrate_one(model.calibrator)
 
     def score(self, features: Sequence[float | None]) -> float:
@@ -57,14 +40,7 @@ class SingleRowScorer:
 
         Raises: PackagingError when LightGBM fails.
         """
-        self._row[:] = [_NAN if value is None else value for value in features]
-        if self._predict(*self._arguments) != 0:
-            raise PackagingError("LightGBM could not score a row: the booster in memory is damaged")
-        return self._calibrate(self._score.value)
-
-    def __del__(self) -> None:
-        if config := getattr(self, "_config", None):
-            self._free(config)
+        return self._calibrate(self._raw([_NAN if value is None else value for value in features]))
 
 
 def calibrate_one(calibrator: Calibrator) -> Callable[[float], float]:
@@ -90,22 +66,24 @@ def _isotonic(calibrator: IsotonicCalibrator) -> Callable[[float], float]:
     return calibrated
 
 
-def _prepared(booster: "lightgbm.Booster", columns: int) -> ctypes.c_void_p:
-    from lightgbm.libpath import _LIB
+def _raw_score(booster: "lightgbm.Booster", columns: int) -> RawScore:
+    """Return LightGBM's prepared call; where it is not as known, or gives another bit, `Booster.predict`."""
 
-    config = ctypes.c_void_p()
-    failed = _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
-        booster._handle,  # pyright: ignore[reportAttributeAccessIssue]
-        ctypes.c_int(_NORMAL_PREDICTION),
-        ctypes.c_int(0),
-        ctypes.c_int(_ALL_ITERATIONS),
-        ctypes.c_int(_FLOAT64),
-        ctypes.c_int32(columns),
-        ctypes.c_char_p(b"num_threads=1"),
-        ctypes.byref(config),
+    def predicted(row: Sequence[float]) -> float:
+        return float(np.asarray(booster.predict(np.array([row]), num_threads=1))[0])
+
+    try:
+        prepared = PreparedCall(booster, columns)
+        samples = [[value] * columns for value in (_NAN, -1.0, 0.0, 1.0, 1e6)]
+        different = [row for row in samples if prepared(row) != predicted(row)]
+        problem = f"it gives another score of {different[0][:1]}" if different else None
+    except (AttributeError, ImportError, PackagingError) as error:
+        problem = repr(error)
+    if problem is None:
+        return prepared
+    _log.warning(
+        "LightGBM's prepared call for single rows is not as this version of mlops-assets knows it (%s): rows are "
+        "scored by Booster.predict, to the same bits, in two to three times the time.",
+        problem,
     )
-    if failed:
-        message = _LIB.LGBM_GetLastError
-        message.restype = ctypes.c_char_p
-        raise PackagingError(f"LightGBM cannot score single rows of this model: {message().decode()}")
-    return config
+    return predicted

@@ -16,6 +16,7 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product_spec import Scalar, Training
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.training.data import TrainingData, prepare_training_data
+from mlops_assets.core.training.parameter_names import main_name
 
 OnRound = Callable[[int, float], None]
 
@@ -179,10 +180,9 @@ def canonical_parameters(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
     Raises: TrainingError for an unknown or reserved name, or when two names mean the same parameter.
     """
-    main_names = _main_names()
     chosen: dict[str, Scalar] = {}
     for name, value in parameters.items():
-        main = main_names.get(name)
+        main = main_name(name)
         if main is None:
             raise TrainingError(f"LightGBM knows no parameter {name}")
         if main in RESERVED_PARAMETERS:
@@ -191,17 +191,6 @@ def canonical_parameters(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
             raise TrainingError(f"LightGBM parameter {name} is given twice: it is another name of {main}")
         chosen[main] = value
     return chosen
-
-
-def _main_names() -> dict[str, str]:
-    # LightGBM has no public list of its parameters in Python; this one is what it resolves aliases with.
-    let_waiting_threads_sleep()
-    from lightgbm.basic import _ConfigAliases
-
-    _ConfigAliases.get("objective")
-    return {
-        alias: main for main, aliases in (_ConfigAliases.aliases or {}).items() for alias in (main, *aliases)
-    }
 
 
 def _monotone_list(feature_names: Sequence[str], constraints: Mapping[str, int]) -> list[int]:

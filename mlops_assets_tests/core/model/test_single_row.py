@@ -1,5 +1,8 @@
 """One row at a time gives the bits that a batch gives."""
 
+from collections.abc import Callable
+
+import lightgbm.libpath
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from mlops_assets.core.model.calibration import (
     NoCalibrator,
     SigmoidCalibrator,
 )
+from mlops_assets.core.model.prepared_call import PreparedCall
 from mlops_assets.core.model.single_row import SingleRowScorer, calibrate_one
 from mlops_assets_tests.support.small_model import small_model
 
@@ -45,3 +49,35 @@ def test_a_row_leaves_nothing_behind_for_the_next() -> None:
     missing = scorer.score([None, None, None])
     scorer.score([500.0, 1.0, 0.9])
     assert scorer.score([None, None, None]) == missing
+
+
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(lightgbm.libpath, "_LIB")
+
+
+def without_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lightgbm.libpath, "_LIB", object())
+
+
+def with_another_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = PreparedCall.__call__
+    monkeypatch.setattr(PreparedCall, "__call__", lambda self, row: np.nextafter(call(self, row), 1.0))
+
+
+@pytest.mark.parametrize("break_it", [without_library, without_function, with_another_bit])
+def test_where_the_prepared_call_is_not_as_known_the_bits_are_the_same_and_one_line_says_so(
+    break_it: Callable[[pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model = small_model().with_calibrator(CALIBRATORS[2])
+    rows = np.random.default_rng(2).normal(50, 80, (200, len(model.feature_names)))
+    rows[rows < 0] = np.nan
+    expected = model.predict_matrix(rows)
+    break_it(monkeypatch)
+    scorer = SingleRowScorer(model)
+    values = [[None if np.isnan(value) else value for value in row] for row in rows.tolist()]
+    np.testing.assert_array_equal([scorer.score(row) for row in values], expected)
+    said = [r.message for r in caplog.records if r.name == "mlops_assets.core.model.single_row"]
+    assert len(said) == 1
+    assert "to the same bits" in said[0]

@@ -10,7 +10,8 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.manifest import BentoManifest
-from serving.http.app import Endpoint, FastLane, Handler, HttpAnswer, HttpApp, HttpRequest
+from serving.http.app import Endpoint, Handler, HttpAnswer, HttpApp, HttpRequest
+from serving.http.fast_lane import FastLane
 
 if TYPE_CHECKING:
     from serving.worker import Worker
@@ -28,7 +29,7 @@ def make_service(manifest_file: Path) -> Any:
 
     @bentoml.service(name=manifest.product, description=manifest.title, workers=1, traffic={"timeout": 30})
     class Scoring:
-        """Scores events; its endpoints are in front of BentoML's own (serving/http/app.py says why)."""
+        """Scores events; its endpoints are in front of BentoML's own (serving/http/fast_lane.py says how)."""
 
         stored_model = bentoml.models.BentoModel(manifest.model_tag)
 
@@ -101,9 +102,7 @@ def _constant(content: bytes) -> Handler:
 
 
 def _is_first_worker() -> bool:
-    from bentoml._internal.context import server_context
-
-    return server_context.worker_index in (None, 1)
+    return bentoml.server_context.worker_index in (None, 1)
 
 
 def _load(folder: Path, manifest: BentoManifest) -> TrainedModel:

@@ -1,9 +1,4 @@
-"""A small ASGI application: exact routes, bounded bodies, JSON errors; the fast lane of a bento.
-
-BentoML runs every request through metrics, tracing, access log, timeout and context middlewares and a router, which
-together take several times as long as a prediction (docs/decisions/015-fast-lane.md). This application answers its own
-paths before them, and keeps its own metrics; every other path stays BentoML's.
-"""
+"""A small ASGI application: exact routes, bounded bodies, JSON errors, and metrics of its own."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -169,41 +164,3 @@ async def _send(send: Send, answer: HttpAnswer, *, is_head: bool) -> None:
     headers = [*answer.headers, _JSON, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if is_head else body})
-
-
-class FastLane:
-    """ASGI middleware that lets `lane` answer its paths in front of all of BentoML's middlewares.
-
-    BentoML adds a service's own middlewares behind its own. They all see the lifespan event, though, and in it the
-    Starlette application, whose `middleware_stack` is what an HTTP request enters first: this one puts `lane` there.
-    Where there is no such application, requests reach `lane` as they reach any middleware, only later.
-    """
-
-    def __init__(self, app: AsgiApp, lane: HttpApp) -> None:
-        """`app` is what Starlette hands to every middleware: what comes behind it."""
-        self._inner = app
-        self._app = lane
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a path of the app's; hand on anything else."""
-        if scope["type"] == "http" and (endpoint := self._app.endpoint(scope["path"])) is not None:
-            await self._app.answer(endpoint, scope, receive, send)
-            return
-        if scope["type"] == "lifespan":
-            self._move_to_front(scope.get("app"))
-        await self._inner(scope, receive, send)
-
-    def _move_to_front(self, application: Any) -> None:
-        behind = getattr(application, "middleware_stack", None)
-        if behind is None:
-            _log.warning("BentoML's application is not as expected: requests pass through its middlewares")
-            return
-        app = self._app
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and (endpoint := app.endpoint(scope["path"])) is not None:
-                await app.answer(endpoint, scope, receive, send)
-            else:
-                await behind(scope, receive, send)
-
-        application.middleware_stack = front

@@ -136,7 +136,8 @@ def _plan(
     vacuums = _vacuums(keep_days * 24)
     named = sorted({file for vacuum in vacuums for file in vacuum.run(stored, sorted(kept), commit=None)})
     # The log goes on naming replaced files that an earlier vacuum deleted: only what exists is planned.
-    found = [info for info in DeltaStorageHandler.from_table(stored._table).get_file_info(named) if info.size]
+    files = DeltaStorageHandler(tables.uri(product, table), dict(tables.storage_options or {}))
+    found = [info for info in files.get_file_info(named) if info.size]
     return TableRetention(
         product=product,
         table=table,

@@ -107,15 +107,15 @@ def _describe(run: "Run", models: "Sequence[LoggedModel]", *, experiment: str) -
 
 
 def _artifact_bytes(uri: str) -> int:
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.artifacts import list_artifacts
 
-    repository = get_artifact_repository(uri)
-    folders: list[str | None] = [None]
-    total = 0
+    folders, total = [uri.rstrip("/")], 0
     while folders:
-        for entry in repository.list_artifacts(folders.pop()):
+        folder = folders.pop()
+        parent = folder.rpartition("/")[0]  # MLflow names entries relative to it
+        for entry in list_artifacts(artifact_uri=folder):
             if entry.is_dir:
-                folders.append(entry.path)
+                folders.append(f"{parent}/{entry.path}")
             else:
                 total += entry.file_size or 0
     return total

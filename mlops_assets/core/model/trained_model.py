@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_assets.core.errors import FeatureError, PackagingError
+from mlops_assets.core.formats import other_format
 from mlops_assets.core.model.calibration import Calibrator, calibrator_from_json
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 
@@ -141,9 +142,10 @@ class TrainedModel:
             booster_text = (folder / BOOSTER_FILE).read_bytes().decode()
             document = json.loads((folder / DOCUMENT_FILE).read_bytes())
             if document["format_version"] != FORMAT_VERSION:
+                remedy = "read it with the version that stored it, or train the model again"
+                found = document["format_version"]
                 raise PackagingError(
-                    f"model in {folder}: format_version is {document['format_version']}, "
-                    f"only {FORMAT_VERSION} can be read"
+                    other_format(f"model in {folder}", found, readable=FORMAT_VERSION, remedy=remedy)
                 )
             model = _from_document(booster_text, document["model"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

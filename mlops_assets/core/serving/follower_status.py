@@ -7,8 +7,10 @@ from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.files import replace_text
+from mlops_assets.core.formats import other_format
 
 STATUS_FILE = "follower.json"
+FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class FollowerStatus:
     def write(self, file: Path) -> None:
         """Replace the file; it need not survive a power cut, so nothing waits for the disk."""
         content = {
+            "format_version": FORMAT_VERSION,
             **asdict(self),
             "last_success_at": self.last_success_at and self.last_success_at.isoformat(),
         }
@@ -34,10 +37,13 @@ class FollowerStatus:
     def read(cls, file: Path) -> "FollowerStatus":
         """Read what `write` wrote; a missing file is the status of before the first look.
 
-        Raises: ServingError when the file is damaged.
+        A file without a version is of format 1. Raises: ServingError when it is damaged or of another format.
         """
         try:
             content = json.loads(file.read_bytes())
+            if (found := content.pop("format_version", 1)) != FORMAT_VERSION:
+                remedy = "bring this host's services and their follower to one version of mlops-assets"
+                raise ServingError(other_format(str(file), found, readable=FORMAT_VERSION, remedy=remedy))
             at = content.pop("last_success_at")
             return cls(**content, last_success_at=datetime.fromisoformat(at) if at else None)
         except FileNotFoundError:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.formats import other_format
 
 MANIFEST_FILE = "product.json"
 FORMAT_VERSION = 2
@@ -59,7 +60,8 @@ class BentoManifest:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             if (found := content.pop("format_version")) != FORMAT_VERSION:
-                raise PackagingError(f"{file} has format {found}, readable is {FORMAT_VERSION}")
+                remedy = "build the bento again with this version, or use it with the version that built it"
+                raise PackagingError(other_format(str(file), found, readable=FORMAT_VERSION, remedy=remedy))
             features = tuple(ServedFeature(**feature) for feature in content.pop("features"))
             libraries = tuple((name, version) for name, version in content.pop("libraries"))
             return cls(features=features, libraries=libraries, **content)

@@ -7,7 +7,9 @@ import msgspec
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.features.online.event import Value
+from mlops_assets.core.formats import other_format
 
+FORMAT_VERSION = 1
 ServedRole = Literal["champion", "challenger", "shadow"]
 
 
@@ -42,6 +44,8 @@ class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """From the request's arrival to just before the record was written; shared by the events of one request."""
     error: str | None = None
     """Why this arm gave no score; such a request was answered by the champion, or with a 5xx."""
+    format_version: int = 1
+    """Of these fields; not written while it is 1."""
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -56,12 +60,31 @@ def encode_record(record: PredictionRecord) -> bytes:
 def decode_record(content: bytes) -> PredictionRecord:
     """Read what `encode_record` wrote.
 
-    Raises: ServingError when it is none of ours.
+    Raises: ServingError when it is none of ours, or of a later format.
     """
     try:
-        return _DECODER.decode(content)
+        record = _DECODER.decode(content)
     except msgspec.MsgspecError as error:
+        _refuse_later(content)
         raise ServingError(f"captured record cannot be read: {error} in {content[:200]!r}") from error
+    if record.format_version != FORMAT_VERSION:
+        _refuse_later(content)
+    return record
+
+
+class _Format(msgspec.Struct):
+    format_version: int = 1
+
+
+def _refuse_later(content: bytes) -> None:
+    """Raise ServingError when the content says that it is of another format."""
+    try:
+        found = msgspec.json.decode(content, type=_Format).format_version
+    except msgspec.MsgspecError:
+        return
+    if found != FORMAT_VERSION:
+        remedy = "collect the store with the version that served, then with this one"
+        raise ServingError(other_format("captured record", found, readable=FORMAT_VERSION, remedy=remedy))
 
 
 def prediction_id(event_id: int | str, request: dict[str, Value], *, version: int) -> str:

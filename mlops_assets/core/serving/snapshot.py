@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mlops_assets.core.errors import PlatformError, ServingError
 from mlops_assets.core.files import replace_text
+from mlops_assets.core.formats import other_format
 from mlops_assets.core.release.plan import ReleasePlan
 
 SNAPSHOT_FILE = "plan.json"
@@ -77,7 +78,8 @@ class ServingSnapshot:
         try:
             content = json.loads(file.read_bytes())
             if (found := content["format_version"]) != FORMAT_VERSION:
-                raise ServingError(f"{file} has format {found}, readable is {FORMAT_VERSION}")
+                remedy = "bring this host's services and their follower to one version of mlops-assets"
+                raise ServingError(other_format(str(file), found, readable=FORMAT_VERSION, remedy=remedy))
             document = content["snapshot"]
             if content["digest"] != _digest(_canonical(document)):
                 raise ServingError(f"{file} does not match its digest: it was changed or is damaged")

@@ -21,6 +21,7 @@ import numpy as np
 
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.features.online.layout import EVENT_ID, FORMAT, LABEL_ID, EntityLayout
+from mlops_assets.core.formats import other_format
 
 ROOM_ROWS = 8
 """Events that fit before the block. Of a row in its page of 4 KiB SQLite keeps 489 bytes or more: header and room."""
@@ -124,9 +125,10 @@ class EntityState:
         if not content:
             content = _EMPTY
         if len(content) < _HEADER.size or content[0] != FORMAT:
+            found = content[0] if len(content) >= _HEADER.size else None
+            remedy = "clear the store and materialize online_features again"
             raise OnlineStoreError(
-                f"state of {layout.entity}: {len(content)} bytes are not of format {FORMAT}: clear the store and load "
-                "online_features again"
+                other_format(f"state of {layout.entity}", found, readable=FORMAT, remedy=remedy)
             )
         (
             _,

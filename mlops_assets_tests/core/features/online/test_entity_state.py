@@ -32,7 +32,7 @@ def test_a_state_that_is_none_of_ours_is_an_error_of_the_store(damage):
     world = OnlineWorld(VIEW)
     served(world, FIRST)
     world.states = {key: damage(state) for key, state in world.states.items()}
-    with pytest.raises(OnlineStoreError, match="load online_features again"):
+    with pytest.raises(OnlineStoreError, match="materialize online_features again"):
         world.serve(event(2, 1))
 
 

@@ -1,0 +1,1 @@
+"""One small thing of each stored format, and what writes it."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def weed() -> str:
     return found
 
 
-PLACES: dict[str, Callable[[Path], "contextmanager[Place]"]] = {  # pyright: ignore[reportAssignmentType]
+PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "folder": folder,
     "server": server,
     "object_store": object_store,

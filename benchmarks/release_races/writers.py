@@ -84,12 +84,12 @@ class Deadline:
             commit(ledger, *arguments)
             self.passed()
 
-        def called(writer: Any, *arguments: str) -> None:
-            call(writer, *arguments)
+        def called(writer: mirror._Writer, method: str, *arguments: str) -> None:
+            call(writer, method, *arguments)
             self.passed()
 
         Ledger._commit = committed  # pyright: ignore[reportAttributeAccessIssue]
-        mirror._Writer.call = called
+        mirror._Writer.call = called  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def write_until_told(place: Place, barrier: Barrier, connection: Connection) -> None:

@@ -30,13 +30,13 @@ class FastLane:
 
 
 def _put_in_front(application: Any, lane: HttpApp) -> None:
-    behind = getattr(application, "middleware_stack", None)
-    if not callable(behind):
+    if not callable(getattr(application, "middleware_stack", None)):
         _log.warning(
             "BentoML's application is not as this version of mlops-assets knows it: requests pass through BentoML's "
             "middlewares first. Answers are the same, and take several times as long."
         )
         return
+    behind: AsgiApp = application.middleware_stack
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         await _answer(lane, behind, scope, receive, send)

@@ -5,6 +5,7 @@ them and silently changes others, so every frame passes here before it is writte
 """
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from mlops_assets.core.errors import TableError
 
@@ -49,7 +50,7 @@ def to_storable(frame: pl.DataFrame, *, subject: str) -> pl.DataFrame:
     return frame.with_columns(casts) if casts else frame
 
 
-def _storable(dtype: pl.DataType | type[pl.DataType], *, subject: str, column: str) -> pl.DataType:
+def _storable(dtype: pl.DataType | DataTypeClass, *, subject: str, column: str) -> pl.DataType:
     kind = dtype.base_type()
     if kind in _WIDER:
         return _WIDER[kind]

@@ -150,8 +150,8 @@ class EntityState:
         end = start + 8 * (width * older + layout.label_width * self.label_count)
         if len(content) < end:
             raise OnlineStoreError(
-                f"state of {layout.entity}: {len(content)} bytes where {end} are needed: clear the store and load "
-                "online_features again"
+                f"state of {layout.entity}: {len(content)} bytes where {end} are needed: clear the store and "
+                "materialize online_features again"
             )
         self._room, self._used, self._content, self._tail_start = room, newest, content, end
         if newest:

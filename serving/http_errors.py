@@ -3,6 +3,7 @@
 import msgspec
 
 from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError, ServingError
+from mlops_assets.core.serving.scoring import UnansweredError
 
 MAXIMUM_PROBLEMS = 20
 """Faults that one answer lists."""
@@ -46,4 +47,6 @@ def refused(error: ServingError) -> RefusedRequestError:
     left = "nothing was recorded"
     if isinstance(error, OnlineStoreError) and error.may_be_done:
         left = "it may have been recorded (sent again, it gets the answer that it would have got)"
+    if isinstance(error, UnansweredError):
+        left = "the failure was recorded and no state changed, so that it may be sent again"
     return RefusedRequestError(503, f"{where} cannot serve this request now; {left}: {error}")

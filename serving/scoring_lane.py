@@ -10,9 +10,15 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from mlops_assets.core.errors import OnlineStoreError
+from mlops_assets.core.errors import OnlineStoreError, ServingError
 from mlops_assets.core.features.online.event import Event
-from mlops_assets.core.serving.scoring import OnlineScoring, ScoredEvent, ScoringRequest
+from mlops_assets.core.serving.scoring import (
+    OnlineScoring,
+    ScoredEvent,
+    ScoringRequest,
+    UnansweredError,
+    captured_of,
+)
 from serving.http_errors import RefusedRequestError
 from serving.metrics import ServingMetrics
 from serving.shadow import ShadowLane
@@ -81,14 +87,15 @@ class ScoringLane:
             self._metrics.store_conflicts.inc(now[1] - before[1])
         for (_, future), outcome in zip(turn, outcomes, strict=True):
             self._deliver(future, outcome)
-        scored = [one for outcome in outcomes if isinstance(outcome, list) for one in outcome]
-        records = (record for one in scored for record in (one.record, one.failed) if record is not None)
-        self._metrics.predicted(records)
+        counted = (one for one in outcomes if isinstance(one, list | ServingError))
+        self._metrics.predicted(record for outcome in counted for record in captured_of(outcome))
 
     def _deliver(
         self, future: "asyncio.Future[list[ScoredEvent]]", outcome: list[ScoredEvent] | Exception
     ) -> None:
         if isinstance(outcome, Exception):
+            if isinstance(outcome, UnansweredError):
+                _log.warning("a request was not answered: %s", outcome, exc_info=outcome.__cause__)
             if not future.done():
                 future.set_exception(outcome)
             return

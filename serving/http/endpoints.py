@@ -163,20 +163,26 @@ class ProductEndpoints:
         self._slow.shutdown(wait=False)
 
     def _captured(self, prediction_id: str) -> PredictionRecord:
-        """Find a captured record; runs in a thread, on a store of its own."""
+        """Find a captured record, of a request that failed and was sent again the one that has a score; runs in a
+        thread, on a store of its own.
+        """
         store = self._open_store()
         wanted = prediction_id.encode()
-        after = ""
+        after, failed = "", None
         try:
             while page := store.captured(after=after, limit=PAGE):
                 for captured in page:
                     if wanted in captured.content:
                         record = decode_record(captured.content)
                         if record.prediction_id == prediction_id:
-                            return record
+                            if record.error is None:
+                                return record
+                            failed = record
                 after = page[-1].position
         finally:
             store.close()
+        if failed is not None:
+            return failed
         raise RefusedRequestError(
             404,
             f"no prediction {prediction_id[:100]} waits in the online store: once collected it is in the table "

@@ -16,21 +16,21 @@ The anytime-valid logrank test (ter Schure, Pérez-Ortiz, Ly & Grünwald 2024, N
 - An entity's requests are not independent, and an entity keeps its arm. It therefore leaves the comparison after a harm
   of 1, as a patient leaves the risk set, a lesser harm counts only where it is the entity's greatest so far, and each
   entity counts once per block: what is compared is the chance of a first harm given a history without it.
+- That chance depends on how many requests without harm came before, and differently for a version whose harm keeps to
+  few entities. So a block holds requests of one stratum: 1st, 2nd to 3rd, 4th to 7th … request of their entities. The
+  ratio of a stratum is `ratio` times the stratum's factor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
+from mlops_assets.core.canary.risk_set import Booleans, Floats, Integers, follow_entities
 from mlops_assets.core.errors import MonitoringError
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 Direction = Literal["more", "fewer"]
 
 ALTERNATIVES = (1.5, 2.5, 5.0, 12.0, 40.0)
@@ -58,7 +58,7 @@ class Requests:
     block_size: Integers
     """Of the request's step, see `block_size`; another size begins another block."""
     step: Integers
-    """Number of the release plan; blocks never span two."""
+    """Number of the step, which is an experiment of its own: entities begin anew, and blocks never span two."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,10 @@ class Blocks:
     """(blocks, requests), zero beyond a block's own requests."""
     is_there: Booleans
     is_challenger: Booleans
+    stratum: Integers
+    """Of each block's requests, see `risk_set.stratum_of`."""
     closed_at: Integers
-    """Position, among the requests, of each block's last one."""
+    """Position, among the requests, of each block's last one; blocks are in this order."""
 
     def __len__(self) -> int:
         return len(self.closed_at)
@@ -85,51 +87,64 @@ def block_size(challenger_percent: int) -> int:
     return int(np.clip(np.ceil(200 / smaller), _SMALLEST_BLOCK, _LARGEST_BLOCK))
 
 
-def make_blocks(requests: Requests) -> Blocks:
-    """Cut requests into blocks; an entity counts once per block, and each of its harms once.
+def make_blocks(requests: Requests, *, strata: int | None = None) -> Blocks:
+    """Cut the requests of each step and stratum into blocks; an entity counts once per block, and each of its harms once.
 
-    Adding later requests changes no block that was full before.
+    Adding later requests changes no block that was full before. Where a block ends depends on no harm in its own
+    stratum: an entity that leaves keeps its places in the stratum in which it leaves.
+
+    strata: leave out requests of this stratum and of later ones; None keeps all.
 
     Raises: MonitoringError for harm outside 0 to 1.
     """
     if len(requests.harm) and not (requests.harm.min() >= 0 and requests.harm.max() <= 1):
         raise MonitoringError("harm must lie between 0 and 1")
-    is_at_risk, harm = _counted(requests)
-    chosen = np.flatnonzero(is_at_risk)
-    block, is_full = _cut(requests.step[chosen], requests.block_size[chosen])
+    history = follow_entities(requests.harm, requests.entity, requests.step)
+    takes_place = history.is_at_risk_in_stratum
+    if strata is not None:
+        takes_place &= history.stratum < strata
+    chosen = np.flatnonzero(takes_place)
+    group = np.unique(np.stack([requests.step, history.stratum]), axis=1, return_inverse=True)[1][chosen]
+    block, is_full = _cut(group, requests.block_size[chosen])
     last = _last_positions(block, chosen)
+    compared = is_full & history.is_at_risk[chosen]
+    block, chosen = block[compared], chosen[compared]
     entity_in_block = block * (requests.entity.max(initial=0) + 1) + requests.entity[chosen]
-    first = np.sort(np.unique(entity_in_block, return_index=True)[1])
-    first = first[is_full[first]]
+    first = np.unique(entity_in_block, return_index=True)[1]
     block, chosen = block[first], chosen[first]
-    telling = _telling(block, harm[chosen], requests.is_challenger[chosen])
-    kept = telling[block]
-    return _pad(block[kept], chosen[kept], replace(requests, harm=harm), last)
+    kept = _telling(block, history.harm[chosen], requests.is_challenger[chosen])[block]
+    return _pad(
+        block[kept], chosen[kept], replace(requests, harm=history.harm), stratum=history.stratum, last=last
+    )
 
 
-def log_e_process(blocks: Blocks, *, null_ratio: float, direction: Direction) -> Floats:
+def log_e_process(
+    blocks: Blocks, *, null_ratio: float, direction: Direction, factors: Sequence[float] | None = None
+) -> Floats:
     """Return the logarithm of the evidence after each block that the ratio lies beyond `null_ratio`.
 
     `more`: above it, `fewer`: below it. While it does not, the evidence ever reaches 1 / alpha with probability at most
-    alpha.
+    alpha. factors: of each stratum of the blocks, by which it multiplies every ratio; None is 1.
     """
     steps = np.array(ALTERNATIVES)
     alternatives = null_ratio * steps if direction == "more" else null_ratio / steps
-    evidence = _log_likelihood(blocks, np.array([null_ratio, *alternatives]))
+    evidence = _log_likelihood(blocks, np.array([null_ratio, *alternatives]), factors)
     return _log_mean_exp(evidence[:, 1:] - evidence[:, :1], np.full(len(steps), 1 / len(steps)))
 
 
-def confidence_sequence(blocks: Blocks, *, alpha: float) -> tuple[float, float]:
+def confidence_sequence(
+    blocks: Blocks, *, alpha: float, factors: Sequence[float] | None = None
+) -> tuple[float, float]:
     """Return the ratios that no look so far has excluded; 0 and infinity are ends that the data leave open.
 
     At all looks together, the true ratio is excluded with probability at most `alpha`. Where no ratio is left, since it
-    has changed on the way, those are returned that the last look alone does not exclude.
+    has changed on the way, those are returned that the last look alone does not exclude. factors: see `log_e_process`.
     """
     if not len(blocks):
         return 0.0, float("inf")
     log_ratios = np.log(INTERVAL_RATIOS)
     prior = np.exp(-0.5 * (log_ratios / _INTERVAL_SPREAD) ** 2)
-    likelihood = _log_likelihood(blocks, INTERVAL_RATIOS)
+    likelihood = _log_likelihood(blocks, INTERVAL_RATIOS, factors)
     evidence = _log_mean_exp(likelihood, prior / prior.sum())[:, np.newaxis] - likelihood
     kept = np.flatnonzero(evidence.max(axis=0) < np.log(1 / alpha))
     if not len(kept):
@@ -139,29 +154,19 @@ def confidence_sequence(blocks: Blocks, *, alpha: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _counted(requests: Requests) -> tuple[Booleans, Floats]:
-    """Whether each request is compared, and with which harm: an entity counts again only with a greater harm."""
-    history = pl.DataFrame({"entity": requests.entity, "harm": requests.harm}).select(
-        worst=pl.col("harm").cum_max().shift(1).over("entity").fill_null(0.0)
-    )
-    worst = history["worst"].to_numpy()
-    return worst < 1, np.where(requests.harm > worst, requests.harm, 0.0)
-
-
-def _cut(step: Integers, size: Integers) -> tuple[Integers, Booleans]:
-    """Number each request's block, and say whether that block is full."""
-    begins = np.flatnonzero(np.r_[True, step[1:] != step[:-1]][: len(step)])
-    lengths = np.diff(np.r_[begins, len(step)])
-    within = np.arange(len(step)) - np.repeat(begins, lengths)
-    starts = within % size == 0
-    block = np.cumsum(starts) - 1
-    counts = np.bincount(block, minlength=1)
-    return block, counts[block] == size
+def _cut(group: Integers, size: Integers) -> tuple[Integers, Booleans]:
+    """Number each request's block, in the order of its group, and say whether that block is full."""
+    order = np.argsort(group, kind="stable")
+    begins = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0][: len(order)])
+    within = np.arange(len(order)) - np.repeat(begins, np.diff(np.r_[begins, len(order)]))
+    block = np.empty(len(order), dtype=np.int64)
+    block[order] = np.cumsum(within % size[order] == 0) - 1
+    return block, np.bincount(block, minlength=1)[block] == size
 
 
 def _last_positions(block: Integers, chosen: Integers) -> Integers:
     last = np.zeros(int(block.max(initial=-1)) + 1, dtype=np.int64)
-    last[block] = chosen
+    np.maximum.at(last, block, chosen)
     return last
 
 
@@ -176,28 +181,36 @@ def _telling(block: Integers, harm: Floats, is_challenger: Booleans) -> Booleans
     return (challengers > 0) & (challengers < size) & (highest > lowest)
 
 
-def _pad(block: Integers, chosen: Integers, requests: Requests, last: Integers) -> Blocks:
-    numbers, row, size = np.unique(block, return_inverse=True, return_counts=True)
+def _pad(
+    block: Integers, chosen: Integers, requests: Requests, *, stratum: Integers, last: Integers
+) -> Blocks:
+    """Lay the requests of each block out in a row, blocks in the order in which they close."""
+    rank = np.argsort(np.argsort(last))  # a request belongs to one block, so that no two close at once
+    order = np.argsort(rank[block], kind="stable")
+    block, chosen = block[order], chosen[order]
+    _, first, row, size = np.unique(rank[block], return_index=True, return_inverse=True, return_counts=True)
     column = np.arange(len(block)) - np.repeat(np.cumsum(size) - size, size)
-    shape = (len(numbers), int(size.max(initial=0)))
+    shape = (len(size), int(size.max(initial=0)))
     harm, is_there, is_challenger = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
     harm[row, column] = requests.harm[chosen]
     is_there[row, column] = True
     is_challenger[row, column] = requests.is_challenger[chosen]
-    return Blocks(harm, is_there, is_challenger, last[numbers])
+    return Blocks(harm, is_there, is_challenger, stratum[chosen[first]], last[block[first]])
 
 
-def _log_likelihood(blocks: Blocks, ratios: Floats) -> Floats:
+def _log_likelihood(blocks: Blocks, ratios: Floats, factors: Sequence[float] | None) -> Floats:
     """Running sum over blocks of the log probability of the assignment seen, (blocks, ratios)."""
     found = np.zeros((len(blocks), len(ratios)))
+    shift = np.zeros(len(blocks)) if factors is None else np.log(np.array(factors))[blocks.stratum]
     for rows, width in _parts(blocks):
         part = Blocks(
             blocks.harm[rows, :width],
             blocks.is_there[rows, :width],
             blocks.is_challenger[rows, :width],
+            blocks.stratum[rows],
             blocks.closed_at[rows],
         )
-        found[rows] = _log_probability(part, np.log(ratios))
+        found[rows] = _log_probability(part, np.log(ratios) + shift[rows, np.newaxis])
     return np.cumsum(found, axis=0)
 
 
@@ -214,6 +227,8 @@ def _parts(blocks: Blocks) -> Iterator[tuple[Integers, int]]:
 
 def _log_probability(blocks: Blocks, log_ratios: Floats) -> Floats:
     """Log probability of each block's assignment, by the elementary symmetric polynomial of its smaller arm.
+
+    log_ratios: (blocks, ratios).
 
     Counted over the smaller arm, whose log ratio has the other sign when it is the champion's: the product over one arm
     is the product over all divided by that over the other.

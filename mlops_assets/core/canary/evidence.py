@@ -10,13 +10,11 @@ import msgspec
 import polars as pl
 
 from mlops_assets.core.canary.canary import OBSERVATIONS, Canary
+from mlops_assets.core.canary.evaluation_rows import rows_of_both
 from mlops_assets.core.canary.questions import Reference
-from mlops_assets.core.canary.score_reference import ScoreEvent, score_events
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry.artifacts import load_model
-from mlops_assets.core.registry.tag_names import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.times import UTC_TIME
@@ -62,9 +60,10 @@ def read_reference(
     control: ReleaseControl,
     store: OnlineStore | None,
 ) -> Reference:
-    """Return what is known of both versions before the canary: the champion's latency, and their evaluation scores.
+    """Return what is known of both versions before the canary: the champion's latency, and what the evaluation's rows
+    say about the scores and losses of both.
 
-    spec, canary: whose versions. tables, registry: where their evaluation rows and models are. store: where records
+    spec, canary: whose versions. tables, control: where their evaluation rows and models are. store: where records
     wait; None leaves them out.
 
     Raises: RegistryError when a model cannot be loaded. OnlineStoreError when the store does not answer.
@@ -73,7 +72,10 @@ def read_reference(
     if limit is None:
         before = _captured(spec, 0, canary.steps[0].sequence - 1, tables=tables, store=store)
         limit = _latency_limit(before, canary)
-    return Reference(limit, _score_events(spec, canary, tables, control))
+    rows = rows_of_both(spec, canary, tables=tables, control=control)
+    if rows is None:
+        return Reference(limit)
+    return Reference(limit, rows.score_events(), rows.loss_factors(spec.evaluation.cost))
 
 
 _CAPTURED: dict[str, pl.DataType] = {
@@ -190,7 +192,9 @@ def _with_outcomes(
 
 def _latency_limit(before: pl.DataFrame, canary: Canary) -> float | None:
     newest = (
-        before.filter(pl.col("version") == canary.champion, pl.col("role") == "champion")
+        before.filter(
+            pl.col("version") == canary.champion, pl.col("role") == "champion", ~pl.col("has_failed")
+        )
         .unique(["plan_sequence", "event_id"])
         .top_k(_LATENCY_ROWS, by="received_at")
     )
@@ -199,45 +203,3 @@ def _latency_limit(before: pl.DataFrame, canary: Canary) -> float | None:
         if newest.height >= MINIMUM_LATENCY_ROWS
         else None
     )
-
-
-def _score_events(
-    spec: ProductSpec, canary: Canary, tables: DeltaTables, control: ReleaseControl
-) -> tuple[ScoreEvent, ...]:
-    """Score the challenger's own test rows by both versions; nothing when either version lacks what that takes."""
-    record = control.record(spec.name)
-    versions = [record.released_version(number) for number in (canary.champion, canary.challenger)]
-    training_set = versions[1].tags.get(TRAINING_SET_TAG)
-    if training_set is None or any(THRESHOLD_TAG not in version.tags for version in versions):
-        return ()
-    models = [load_model(control.tracking_uri, v.model_uri, digest=v.digest) for v in versions]
-    rows = tables.scan(spec.name, "training_set", version=int(training_set)).filter(pl.col("split") == "test")
-    columns = rows.collect_schema().names()
-    if any(name not in columns for model in models for name in model.feature_names):
-        return ()
-    tested = rows.collect()
-    champion, challenger = (model.predict(tested) for model in models)
-    champion_threshold, challenger_threshold = (float(version.tags[THRESHOLD_TAG]) for version in versions)
-    return score_events(
-        champion,
-        challenger,
-        _entities(tested, spec, tables),
-        champion_threshold=champion_threshold,
-        challenger_threshold=challenger_threshold,
-    )
-
-
-def _entities(tested: pl.DataFrame, spec: ProductSpec, tables: DeltaTables) -> list[object]:
-    """The first entity of each row, from the events; the row's own id where a product has none."""
-    if not spec.entities:
-        return tested[spec.id_column].to_list()
-    events = (
-        tables.scan(spec.name, "events")
-        .select(spec.id_column, spec.entities[0])
-        .join(tested.lazy().select(spec.id_column), on=spec.id_column, how="semi")
-        .unique(spec.id_column)
-        .collect()
-    )
-    return tested.join(events, on=spec.id_column, how="left", maintain_order="left")[
-        spec.entities[0]
-    ].to_list()

@@ -124,20 +124,25 @@ def judge(
 
 
 def evidence_path(rows: pl.DataFrame, question: Question) -> tuple[pl.DataFrame, Blocks, Floats]:
-    """Return the comparable requests that the question is about, in its order and with their `harm`, the blocks that
+    """Return the requests by which the question compares the arms, in its order and with their `harm`, the blocks that
     tell the arms apart, and the logarithm of the evidence after each: all that there is to look at, at any time.
     """
-    asked = rows.with_columns(harm=question.harm).filter(pl.col("harm").is_not_null()).sort(*question.order)
-    blocks = make_blocks(_requests(asked))
-    return asked, blocks, log_e_process(blocks, null_ratio=question.limit, direction=question.direction)
+    asked = _asked(rows, question).filter("is_compared").sort(*question.order)
+    factors = question.factors
+    blocks = make_blocks(_requests(asked), strata=None if factors is None else len(factors))
+    path = log_e_process(
+        blocks, null_ratio=question.limit, direction=question.direction, factors=factors
+    )
+    return asked, blocks, path
 
 
 def answer_question(rows: pl.DataFrame, question: Question, *, policy: CanaryJudge) -> Answer:
     """Compare the arms of comparable requests by one question."""
-    asked, blocks, path = evidence_path(rows, question)
-    low, high = confidence_sequence(blocks, alpha=question.alpha)
+    compared, blocks, path = evidence_path(rows, question)
+    low, high = confidence_sequence(blocks, alpha=question.alpha, factors=question.factors)
+    asked = _asked(rows, question)
     arms = {bool(arm): asked.filter(pl.col("is_challenger") == arm)["harm"] for arm in (True, False)}
-    times = asked[question.order[0]].gather(blocks.closed_at)
+    times = compared[question.order[0]].gather(blocks.closed_at)
     answer = Answer(
         question=question,
         verdict="open",
@@ -153,6 +158,10 @@ def answer_question(rows: pl.DataFrame, question: Question, *, policy: CanaryJud
     return replace(answer, verdict=_verdict(answer, policy))
 
 
+def _asked(rows: pl.DataFrame, question: Question) -> pl.DataFrame:
+    return rows.with_columns(harm=question.harm).filter(pl.col("harm").is_not_null())
+
+
 def _requests(asked: pl.DataFrame) -> Requests:
     sizes = {percent: block_size(percent) for percent in asked["percent"].unique()}
     return Requests(
@@ -160,7 +169,7 @@ def _requests(asked: pl.DataFrame) -> Requests:
         is_challenger=asked["is_challenger"].to_numpy(),
         entity=asked["entity"].rank("dense").cast(pl.Int64).to_numpy() - 1,
         block_size=asked["percent"].replace_strict(sizes, return_dtype=pl.Int64).to_numpy(),
-        step=asked["plan_sequence"].to_numpy(),
+        step=asked["step"].to_numpy(),
     )
 
 

@@ -23,6 +23,10 @@ class Reference:
     """Requests above it are slow; None leaves latency out."""
     scores: tuple[ScoreEvent, ...] = ()
     """What the evaluation predicts; empty leaves the score distribution out."""
+    loss_factors: tuple[float, ...] = (1.0,)
+    """By how much the evaluation's ratio of an entity's first losses may lie above that of all losses, by stratum;
+    alone 1: only first requests are compared, where the two are the same.
+    """
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Question:
     """By how much the challenger's share must lie above the champion's before harm is worth a rollback."""
     order: tuple[str, ...] = ("received_at", "event_id")
     """Columns in whose order requests become comparable."""
+    factors: tuple[float, ...] | None = None
+    """By how much the ratio of first harms differs from `limit` in each stratum that is compared; None: in none."""
 
 
 def questions(policy: CanaryJudge, reference: Reference, cost: Cost) -> tuple[Question, ...]:
@@ -82,6 +88,7 @@ def questions(policy: CanaryJudge, reference: Reference, cost: Cost) -> tuple[Qu
             limit=policy.loss_odds_ratio,
             alpha=policy.alpha * ALPHA_SHARES["loss"],
             order=("outcome_known_at", "received_at", "event_id"),
+            factors=reference.loss_factors,
         )
     )
     return tuple(asked)
@@ -106,11 +113,12 @@ def _score_questions(policy: CanaryJudge, events: tuple[ScoreEvent, ...]) -> Ite
         cut = pl.when("is_challenger").then(event.challenger_cut).otherwise(event.champion_cut)
         score = pl.col("score")
         happens = score >= cut if event.is_above else score <= cut
-        sides: tuple[tuple[Direction, float], ...] = (
-            ("more", event.high * policy.score_odds_ratio),
-            ("fewer", event.low / policy.score_odds_ratio),
+        lows, highs = zip(*event.strata, strict=True) if event.strata else ((event.low,), (event.high,))
+        sides: tuple[tuple[Direction, float, tuple[float, ...]], ...] = (
+            ("more", event.high * policy.score_odds_ratio, tuple(one / event.high for one in highs)),
+            ("fewer", event.low / policy.score_odds_ratio, tuple(one / event.low for one in lows)),
         )
-        for direction, limit in sides:
+        for direction, limit, factors in sides:
             yield Question(
                 name=f"{direction}_{event.name}s",
                 topic="score",
@@ -119,4 +127,5 @@ def _score_questions(policy: CanaryJudge, events: tuple[ScoreEvent, ...]) -> Ite
                 expected=event.expected,
                 limit=limit,
                 alpha=policy.alpha * ALPHA_SHARES["score"] / (2 * len(events)),
+                factors=factors if event.strata is not None else None,
             )

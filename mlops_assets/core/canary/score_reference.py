@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from mlops_assets.core.canary.harm_ratio import ratio_per_row, ratios_by_stratum
+from mlops_assets.core.canary.risk_set import Floats
 from mlops_assets.core.errors import MonitoringError
 
-Floats = npt.NDArray[np.float64]
 ScoreEventName = Literal["decision", "high_score", "low_score"]
 
 TAIL = 0.1
 """Share of the evaluation's rows that count as its highest and its lowest scores."""
-_QUANTILE = 2.326
-"""99 % one-sided: how far the prediction's own uncertainty widens the margin."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,10 @@ class ScoreEvent:
     low: float
     high: float
     """The expectation's own uncertainty, from how many entities the rows are."""
+    strata: tuple[tuple[float, float], ...] | None = None
+    """Low and high of the odds ratio of an entity's first event at its 1st, 2nd to 3rd, 4th to 7th … row, as far as the
+    evaluation tells; None: as over all rows.
+    """
 
 
 def score_events(
@@ -44,7 +46,7 @@ def score_events(
 ) -> tuple[ScoreEvent, ...]:
     """Return the events by which served scores are compared with evaluation rows that both versions scored.
 
-    champion, challenger: scores of the same rows; entities: whose rows they are. A cut-off is the version's own
+    champion, challenger: scores of the same rows, in the order of their time; entities: whose rows they are. A cut-off is the version's own
     decision threshold, or its own 90th and 10th percentile, so that two well calibrated versions of different
     sharpness are not mistaken for different. An event that happens to all rows or none of a version is counted half a
     time more each way.
@@ -66,21 +68,22 @@ def score_events(
     )
     events: list[ScoreEvent] = []
     for name, champion_cut, challenger_cut, is_above in cuts:
-        ratio, spread = _log_odds_ratio(
+        happened = (
             _happens(challenger, challenger_cut, is_above=is_above),
             _happens(champion, champion_cut, is_above=is_above),
-            codes,
         )
-        low, expected, high = np.exp([ratio - _QUANTILE * spread, ratio, ratio + _QUANTILE * spread])
+        low, expected, high = ratio_per_row(*happened, codes).bounds
+        strata = tuple((one.bounds[0], one.bounds[2]) for one in ratios_by_stratum(*happened, codes))
         events.append(
             ScoreEvent(
                 name,  # type: ignore[arg-type]
                 float(champion_cut),
                 float(challenger_cut),
                 is_above,
-                float(expected),
-                float(low),
-                float(high),
+                expected,
+                low,
+                high,
+                strata,
             )
         )
     return tuple(events)
@@ -88,19 +91,3 @@ def score_events(
 
 def _happens(scores: Floats, cut: float, *, is_above: bool) -> Floats:
     return (scores >= cut if is_above else scores <= cut).astype(np.float64)
-
-
-def _log_odds_ratio(
-    challenger: Floats, champion: Floats, codes: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    """Log odds ratio of paired events and its standard error, by the influence function summed over entities (Liang &
-    Zeger 1986).
-    """
-    rows = len(champion)
-    influence, log_odds = np.zeros(rows), []
-    for sign, events in ((1.0, challenger), (-1.0, champion)):
-        share = (events.sum() + 0.5) / (rows + 1)
-        log_odds.append(np.log(share / (1 - share)))
-        influence += sign * (events - share) / (share * (1 - share))
-    spread = np.sqrt(np.sum(np.bincount(codes, weights=influence) ** 2)) / rows
-    return float(log_odds[0] - log_odds[1]), float(spread)

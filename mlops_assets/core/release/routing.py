@@ -8,6 +8,21 @@ BUCKETS = 10_000
 """Shares are kept to a hundredth of a per cent."""
 
 
+class Draw:
+    """The place of each entity in one product's draw for one challenger; safe to share between threads."""
+
+    __slots__ = ("_seeded",)
+
+    def __init__(self, product: str, challenger: int) -> None:
+        self._seeded = hashlib.blake2b(f"{product}\0{challenger}\0".encode(), digest_size=8)
+
+    def bucket(self, entity: int | str) -> int:
+        """Return the entity's place in 0..9999; the challenger answers those below its share."""
+        hashed = self._seeded.copy()
+        hashed.update(str(entity).encode())
+        return int.from_bytes(hashed.digest(), "little") % BUCKETS
+
+
 class Router:
     """Routes the entities of one product under one plan; safe to share between threads.
 
@@ -16,7 +31,7 @@ class Router:
     anew. 5 and "5" are the same entity.
     """
 
-    __slots__ = ("_challenger", "_champion", "_limit", "_seeded", "shadow")
+    __slots__ = ("_challenger", "_champion", "_draw", "_limit", "shadow")
 
     def __init__(self, product: str, plan: ReleasePlan) -> None:
         self._champion = plan.champion
@@ -25,8 +40,7 @@ class Router:
         self.shadow: Arm | None = other if other is not None and other.role == "shadow" else None
         """The arm that scores silently, beside the one that answers."""
         self._limit = self._challenger.percent * BUCKETS // 100 if self._challenger else 0
-        seed = f"{product}\0{self._challenger.version if self._challenger else 0}\0"
-        self._seeded = hashlib.blake2b(seed.encode(), digest_size=8)
+        self._draw = Draw(product, self._challenger.version if self._challenger else 0)
 
     def arm(self, entity: int | str) -> Arm:
         """Return the arm that answers `entity`, in about a microsecond."""
@@ -36,6 +50,4 @@ class Router:
 
     def bucket(self, entity: int | str) -> int:
         """Return the entity's place in 0..9999; the challenger answers those below its share."""
-        hashed = self._seeded.copy()
-        hashed.update(str(entity).encode())
-        return int.from_bytes(hashed.digest(), "little") % BUCKETS
+        return self._draw.bucket(entity)

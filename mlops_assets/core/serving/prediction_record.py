@@ -43,7 +43,9 @@ class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     latency_seconds: float = 0.0
     """From the request's arrival to just before the record was written; shared by the events of one request."""
     error: str | None = None
-    """Why this arm gave no score; such a request was answered by the champion, or with a 5xx."""
+    """Why this arm gave no score; such a request was answered by the champion, or with a 5xx. A request that is sent
+    again and answered then has a second record with the same `prediction_id`, a score and no error.
+    """
     format_version: int = 1
     """Of these fields; not written while it is 1."""
 

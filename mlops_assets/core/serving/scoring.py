@@ -3,14 +3,21 @@
 The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import msgspec
 
-from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, PlatformError, ServingError
+from mlops_assets.core.errors import (
+    InvalidEventError,
+    OnlineStoreError,
+    PackagingError,
+    PlatformError,
+    ServingError,
+)
 from mlops_assets.core.features.online.event import Event
+from mlops_assets.core.features.online.executor import OnlineAnswer
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, ScoringStore, StateChange
 from mlops_assets.core.product import Product
 from mlops_assets.core.serving.arms import ReleasedArms, ScoringArm
@@ -58,6 +65,29 @@ class ScoredEvent(msgspec.Struct, frozen=True):
     """In the order of `ReleasedArms.names`."""
     failed: PredictionRecord | None = None
     """Of the challenger that should have answered but raised."""
+
+
+class UnansweredError(ServingError):
+    """No arm could score an event, so that the request is answered with a 5xx; `failures` says which arms failed."""
+
+    def __init__(self, message: str, *, failures: Sequence[PredictionRecord]) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
+
+
+Outcome = list[ScoredEvent] | ServingError
+"""What a request gets: an answer per event, or an error for all of them."""
+
+
+def captured_of(outcome: Outcome) -> Iterator[PredictionRecord]:
+    """Yield what is captured of a request: each answer and each failure of an arm."""
+    if isinstance(outcome, UnansweredError):
+        yield from outcome.failures
+    elif not isinstance(outcome, ServingError):
+        for scored in outcome:
+            yield scored.record
+            if scored.failed is not None:
+                yield scored.failed
 
 
 @dataclass(slots=True)
@@ -108,21 +138,23 @@ class OnlineScoring:
         changes nothing.
 
         Raises: InvalidEventError, with the event's place in the request, when one cannot be scored as sent; then none
-        is. OnlineStoreError when states cannot be read, or predictions cannot be captured under the policy `refuse`.
+        is. UnansweredError when no arm can score one; then the failures are captured and no state is changed, so that
+        the request may be sent again. OnlineStoreError when states cannot be read, or predictions cannot be captured under the policy `refuse`.
         """
         (outcome,) = self.answer([ScoringRequest(events, received_at, self._clock())])
         if isinstance(outcome, ServingError):
             raise outcome
         return [scored.record for scored in outcome]
 
-    def answer(self, requests: Sequence[ScoringRequest]) -> list[list[ScoredEvent] | ServingError]:
+    def answer(self, requests: Sequence[ScoringRequest]) -> list[Outcome]:
         """Answer several requests in one atomic step: one read of all states, one commit.
 
-        A request with an invalid event gets its error and leaves no trace; the others do not notice.
+        A request with an invalid event gets its error and leaves no trace, one that no arm can answer leaves the arms'
+        failures; the others do not notice.
 
         Raises: OnlineStoreError as `score` does.
         """
-        outcomes: list[list[ScoredEvent] | ServingError] = []
+        outcomes: list[Outcome] = []
         asked = [self._keys(request) for request in requests]
         keys = list(dict.fromkeys([key for events in asked for found in events for key in found or ()]))
         is_any_late = any(
@@ -182,15 +214,18 @@ class OnlineScoring:
 
     def _try(
         self, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: _States
-    ) -> list[ScoredEvent] | ServingError:
+    ) -> Outcome:
         before = dict(states.contents), dict(states.changed)
-        scored = []
+        scored: list[ScoredEvent] = []
         for index, (event, found) in enumerate(zip(request.events, keys, strict=True)):
             try:
                 scored.append(self._score_event(event, request, found, states))
             except ServingError as error:
                 if isinstance(error, InvalidEventError):
                     error.event = index
+                if isinstance(error, UnansweredError):
+                    earlier = [one.failed for one in scored if one.failed is not None]
+                    error.failures = (*earlier, *error.failures)
                 states.contents, states.changed = before
                 return error
         return scored
@@ -198,39 +233,68 @@ class OnlineScoring:
     def _score_event(
         self, event: Event, request: ScoringRequest, keys: tuple[str, ...] | None, states: _States
     ) -> ScoredEvent:
-        arms = self.arms
         if keys is None:
-            keys = arms.features.keys(event)  # raises what they cannot be told for
-        asked = self._known_at(event, request.received_at)
-        answer = arms.features.answer(
-            event, [states.contents[key] for key in keys], known_at=asked, empty=states.empty
-        )
-        if answer.states is not None:
-            for key, content in zip(keys, answer.states, strict=True):
-                states.contents[key] = states.changed[key] = content
-        arm = arms.route(self._entity(event))
-        failed = None
+            keys = self.arms.features.keys(event)  # raises what they cannot be told for
+        routed = self.arms.route(self._entity(event))
+        answer = self._answer_features(event, request, keys, states, routed)
+        failures: list[PredictionRecord] = []
+        cause: Exception | None = None
+        for arm in dict.fromkeys((routed, self.arms.champion)):
+            try:
+                vector, score = score_by(arm, answer.features)
+            except Exception as error:  # whatever a model raises: it is captured, and the champion stands in
+                failures.append(self._failure(event, request, arm, answer.known_at, error))
+                cause = error
+                continue
+            if answer.states is not None:
+                for key, content in zip(keys, answer.states, strict=True):
+                    states.contents[key] = states.changed[key] = content
+            record = self._record(event, request, arm, answer.known_at, features=vector, score=score)
+            return ScoredEvent(record, answer.features, failures[0] if failures else None)
+        versions = " and ".join(str(one.version) for one in failures)
+        raise UnansweredError(f"version {versions} could not score the event", failures=failures) from cause
+
+    def _answer_features(
+        self,
+        event: Event,
+        request: ScoringRequest,
+        keys: tuple[str, ...],
+        states: _States,
+        routed: ScoringArm,
+    ) -> OnlineAnswer:
+        """Compute the event's features; what goes wrong unforeseen is a failure of the arm that was to answer."""
+        known_at = self._known_at(event, request.received_at)
         try:
-            record = self._record(event, request, arm, answer.features, answer.known_at)
-        except PlatformError as error:
-            failed = self._record(event, request, arm, answer.features, answer.known_at, error=str(error))
-            if arm is arms.champion:
-                raise ServingError(f"version {arm.version} could not score the event: {error}") from error
-            record = self._record(event, request, arms.champion, answer.features, answer.known_at)
-        return ScoredEvent(record, answer.features, failed)
+            return self.arms.features.answer(
+                event, [states.contents[key] for key in keys], known_at=known_at, empty=states.empty
+            )
+        except ServingError:
+            raise
+        except Exception as error:
+            failure = self._failure(event, request, routed, known_at, error)
+            raise UnansweredError("the event's features could not be computed", failures=[failure]) from error
+
+    def _failure(
+        self,
+        event: Event,
+        request: ScoringRequest,
+        arm: ScoringArm,
+        known_at: int | None,
+        error: Exception,
+    ) -> PredictionRecord:
+        return self._record(event, request, arm, known_at, error=failure_text(error))
 
     def _record(
         self,
         event: Event,
         request: ScoringRequest,
         arm: ScoringArm,
-        features: tuple[float | None, ...],
         known_at: int | None,
         *,
+        features: tuple[float | None, ...] = (),
+        score: float | None = None,
         error: str | None = None,
     ) -> PredictionRecord:
-        vector = () if error else arm.vector(features)
-        score = None if error else arm.score(vector)
         event_id, asked = event[self.facts.id_column], dict(event)
         time = self.facts.event_timestamp
         return PredictionRecord(
@@ -243,7 +307,7 @@ class OnlineScoring:
             version=arm.version,
             role=arm.role,
             plan_sequence=self.arms.sequence,
-            features=vector,
+            features=features,
             score=score,
             threshold=arm.threshold,
             decision=None if score is None else int(score >= arm.threshold),
@@ -261,18 +325,34 @@ class OnlineScoring:
         entity = event.get(self.facts.entity)
         return event[self.facts.id_column] if entity is None else entity  # pyright: ignore[reportReturnType]
 
-    def _commit(self, states: _States, outcomes: list[list[ScoredEvent] | ServingError]) -> bool:
-        scored = [one for outcome in outcomes if isinstance(outcome, list) for one in outcome]
-        if not scored:
+    def _commit(self, states: _States, outcomes: list[Outcome]) -> bool:
+        records = [record for outcome in outcomes for record in captured_of(outcome)]
+        if not records:
             return True
-        records = [record for one in scored for record in (one.record, one.failed) if record is not None]
         try:
             return self.store.commit(states.changes(), [encode_record(record) for record in records])
         except OnlineStoreError:
-            self.capture_failures += len(scored)
+            self.capture_failures += sum(len(outcome) for outcome in outcomes if isinstance(outcome, list))
             if self.policy == "refuse":
                 raise
             return True
+
+
+def score_by(arm: ScoringArm, features: Sequence[float | None]) -> tuple[tuple[float | None, ...], float]:
+    """Return the arm's own feature vector and its score.
+
+    Raises: PackagingError for a score that is no probability; whatever the arm's model raises.
+    """
+    vector = arm.vector(features)
+    score = arm.score(vector)
+    if not 0.0 <= score <= 1.0:
+        raise PackagingError(f"the score {score} is no probability")
+    return vector, score
+
+
+def failure_text(error: Exception) -> str:
+    """Return why an arm failed, with the kind of the error unless the platform raised it."""
+    return str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
 
 
 def score_silently(
@@ -285,11 +365,11 @@ def score_silently(
     records = []
     for one in scored:
         started = clock()
-        vector, score, error = shadow.vector(one.features), None, None
+        vector, score, error = (), None, None
         try:
-            score = shadow.score(vector)
-        except PlatformError as problem:
-            vector, error = (), str(problem)
+            vector, score = score_by(shadow, one.features)
+        except Exception as problem:  # whatever its model raises: it is captured, and the next event is scored
+            error = failure_text(problem)
         record = one.record
         records.append(
             PredictionRecord(

@@ -56,6 +56,7 @@ def make_canary_home(folder: Path) -> CanaryHome:
     settings = load_settings({"MLOPS_HOME": str(folder)}, working_directory=folder)
     tables = DeltaTables(settings.tables_uri)
     rows = small_rows(3_000).rename({"id": "transaction_id"}).with_columns(split=pl.lit("test"))
+    rows = rows.with_columns(event_timestamp=RELEASED_AT + pl.duration(seconds="transaction_id"))
     tables.write(PRODUCT, "training_set", rows, days=None, commit=COMMIT)
     events = rows.select("transaction_id", customer_id=pl.col("transaction_id") % 700)
     tables.write(PRODUCT, "events", events, days=None, commit=COMMIT)

@@ -2,11 +2,16 @@
 
 python -m benchmarks.canary [--runs N] [--harm-runs N] [--requests N] [--percent P] [--seed N]
 
+Every request is served by the platform's serving code, captured, partly collected, and read back as the judge reads it;
+see `benchmarks.canary.served`. A client who gets a 5xx asks again.
+
 Harmless: two equally good versions, judged after every request through a ramp of 1, 5, 25 and 50 %, by all questions
-at once: share of canaries that are ever rolled back, with its 95 % Clopper-Pearson interval. The figure is that
-without any margin, where alpha has to hold by the test alone; with the default margins it is shown beside it. Also,
-on the same canaries, what repeating a fixed-sample test does: errors, latency and loss of all requests so far, each
-by a one-sided z test at its part of alpha, every 200 requests.
+at once: share of canaries that are ever rolled back, with its 95 % Clopper-Pearson interval, in three worlds. In the
+first, both versions' scores keep to the entities alike. In the second, those of one version keep to them, and those of
+the other, which is as good, do not. In the third, both arms fail for 2 % of the requests, most of them of few
+entities. The figure is that without any margin, where alpha has to hold by the test alone; with the default margins it
+is shown beside it. Also, on the canaries of the first world, what repeating a fixed-sample test does: errors, latency
+and loss of all requests so far, each by a one-sided z test at its part of alpha, every 200 requests.
 
 Harm: one fault at a time, at one percentage; median number of requests (of both arms) until the judge rolls back for
 that topic. Beside it, the requests that a fixed-sample z test of the same null hypothesis needs, at the topic's whole
@@ -25,13 +30,14 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from benchmarks.canary.traffic import Harm, Traffic, draw, reference
+from benchmarks.canary.served import serve
+from benchmarks.canary.traffic import COST, Harm, Traffic, World
 from benchmarks.result import print_json, print_table
-from mlops_assets.core.canary.anytime_logrank import Floats
-from mlops_assets.core.canary.canary import Canary, comparable
+from mlops_assets.core.canary.anytime_logrank import Floats, log_e_process
+from mlops_assets.core.canary.canary import comparable
 from mlops_assets.core.canary.judge import evidence_path
 from mlops_assets.core.canary.questions import ALPHA_SHARES, Question, Topic, questions
-from mlops_assets.core.product_spec import CanaryJudge, Cost
+from mlops_assets.core.product_spec import CanaryJudge
 
 POLICY = CanaryJudge()
 NO_MARGIN = POLICY.model_copy(
@@ -39,10 +45,16 @@ NO_MARGIN = POLICY.model_copy(
         ("error_odds_ratio", "latency_odds_ratio", "score_odds_ratio", "loss_odds_ratio"), 1.0
     )
 )
-COST = Cost(false_positive=5, false_negative=100)
 POWER = 0.8
 LOOK_EVERY = 200
 """Requests between two looks of the repeated fixed-sample test."""
+EQUAL = "aa_abort_rate"
+WORLDS: Mapping[str, Traffic] = {
+    EQUAL: Traffic(),
+    "aa_abort_rate_unequal_persistence": Traffic(persistence=(0.8, 0.1)),
+    "aa_abort_rate_errors_in_both_arms": Traffic(error_rate=0.02, frailty=0.1),
+}
+"""Key of the answer to what is harmless in it; every other canary of a world has the two persistences exchanged."""
 HARMS: Mapping[str, tuple[Topic, Harm]] = {
     "errors 0.1 % -> 1 %": ("error", Harm(error_factor=10)),
     "latency + 50 %": ("latency", Harm(latency_factor=1.5)),
@@ -63,26 +75,37 @@ class Run:
 
 def main() -> None:
     """Simulate and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=1000, help="harmless canaries")
-    parser.add_argument("--harm-runs", type=int, default=200, help="canaries per harm")
-    parser.add_argument("--requests", type=int, default=20_000, help="requests of a harmless canary")
-    parser.add_argument("--percent", type=int, default=10, help="the challenger's share while it does harm")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first canary")
-    parser.add_argument("--processes", type=int, default=2)
-    options = parser.parse_args()
+    options = _options()
     with ProcessPoolExecutor(options.processes) as pool:
-        harmless = simulate(
-            pool, Traffic(requests=options.requests), Harm(), runs=options.runs, seed=options.seed
-        )
-        traffic = Traffic(requests=2 * options.requests, percents=(options.percent,))
+        harmless = {
+            key: simulate(
+                pool,
+                replace(traffic, requests=options.requests),
+                Harm(),
+                runs=options.runs,
+                seed=options.seed + number * 10_000_000,
+            )
+            for number, (key, traffic) in enumerate(WORLDS.items())
+        }
+        traffic = Traffic(requests=4 * options.requests, entities=5_000, percents=(options.percent,))
         delays = {
             name: simulate(pool, traffic, harm, runs=options.harm_runs, seed=options.seed + 1_000_000)
             for name, (_, harm) in HARMS.items()
         }
     _print(harmless, {name: _delay(name, runs, traffic) for name, runs in delays.items()})
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=1000, help="harmless canaries of each world")
+    parser.add_argument("--harm-runs", type=int, default=60, help="canaries per harm")
+    parser.add_argument("--requests", type=int, default=4_000, help="requests of a harmless canary")
+    parser.add_argument("--percent", type=int, default=10, help="the challenger's share while it does harm")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first canary")
+    parser.add_argument("--processes", type=int, default=2)
+    return parser.parse_args()
 
 
 def simulate(
@@ -94,36 +117,40 @@ def simulate(
 
 
 def judge_run(traffic: Traffic, harm: Harm, seed: int) -> Run:
-    """Draw one canary and look at it after every request, with the judge's own code."""
-    rows = comparable(draw(traffic, harm=harm, seed=seed), traffic.canary, warm_up=timedelta(0))
-    known = reference(seed)
-    return Run(
-        first_at=_first_by_topic(rows, questions(POLICY, known, COST)),
-        first_without_margin=_first_by_topic(rows, questions(NO_MARGIN, known, COST)),
-        is_naively_rejected=any(
-            _is_naively_rejected(rows, one) for one in questions(POLICY, known, COST) if one.topic != "score"
-        ),
-    )
+    """Serve one canary and look at it after every request, with the judge's own code."""
+    if seed % 2:
+        traffic = replace(traffic, persistence=traffic.persistence[::-1])
+    world = World(traffic, seed)
+    known, drawn, canary = world.reference(), world.draw(traffic.requests), traffic.canary(seed + 2)
+    rows = comparable(serve(drawn, harm, canary), canary, warm_up=timedelta(0))
+    first, first_without = (dict.fromkeys(ALPHA_SHARES, np.inf) for _ in range(2))
+    asked = questions(POLICY, known, COST)
+    for question, strict in zip(asked, questions(NO_MARGIN, known, COST), strict=True):
+        crossings = _first_crossings(rows, question, strict_limit=strict.limit)
+        for firsts, at in zip((first, first_without), crossings, strict=True):
+            firsts[question.topic] = min(firsts[question.topic], at)
+    naive = any(_is_naively_rejected(rows, one) for one in asked if one.topic != "score")
+    return Run(first, first_without, naive)
 
 
-def _first_by_topic(rows: pl.DataFrame, asked: Sequence[Question]) -> dict[Topic, float]:
-    first = dict.fromkeys(ALPHA_SHARES, np.inf)
-    for question in asked:
-        first[question.topic] = min(first[question.topic], _first_crossing(rows, question))
-    return first
-
-
-def _first_crossing(rows: pl.DataFrame, question: Question) -> float:
-    """Requests of the canary that had arrived (with their outcome, for a loss) when the evidence reached its limit."""
+def _first_crossings(rows: pl.DataFrame, question: Question, *, strict_limit: float) -> tuple[float, float]:
+    """Requests of the canary that had arrived (with their outcome, for a loss) when the evidence reached its limit, by
+    the question's own margin and by a stricter one.
+    """
     asked, blocks, path = evidence_path(rows, question)
-    crossed = np.flatnonzero(path >= np.log(1 / question.alpha))
-    if not len(crossed):
-        return np.inf
-    at = blocks.closed_at[crossed[0]]
-    if question.topic == "loss":
-        return float(at + 1)
-    moment = asked["received_at"][int(at)]
-    return float((rows["received_at"] <= moment).sum())
+    strict_path = log_e_process(
+        blocks, null_ratio=strict_limit, direction=question.direction, factors=question.factors
+    )
+    first: list[float] = []
+    for evidence in (path, strict_path):
+        crossed = np.flatnonzero(evidence >= np.log(1 / question.alpha))
+        time = question.order[0]
+        first.append(
+            float((rows[time] <= asked[time][int(blocks.closed_at[crossed[0]])]).sum())
+            if len(crossed)
+            else np.inf
+        )
+    return first[0], first[1]
 
 
 def _is_naively_rejected(rows: pl.DataFrame, question: Question) -> bool:
@@ -145,6 +172,7 @@ class Delay:
     """How soon one harm was found."""
 
     topic: Topic
+    runs: int
     found: float
     """Share of the canaries that were rolled back for it."""
     median: float
@@ -163,6 +191,7 @@ def _delay(name: str, runs: tuple[Run, ...], traffic: Traffic) -> Delay:
     low, median, high = np.quantile(at, [0.25, 0.5, 0.75], method="higher")
     return Delay(
         topic=topic,
+        runs=len(runs),
         found=float(np.isfinite(at).mean()),
         median=float(median),
         quartiles=(float(low), float(high)),
@@ -176,25 +205,26 @@ def fixed_sample(topic: Topic, harm: Harm, traffic: Traffic) -> float:
     The true means and variances come from a large draw. The null hypothesis is the judge's own: mean harm at the
     margin, whose odds ratio is turned into a mean at the champion's rate.
     """
-    large = replace(traffic, requests=400_000, entities=100_000)
-    rows = comparable(draw(large, harm=harm, seed=1), large.canary, warm_up=timedelta(0))
-    asked = [one for one in questions(POLICY, reference(0), COST) if one.topic == topic]
-    return min(
-        _needed(rows, question, large.canary, alpha=POLICY.alpha * ALPHA_SHARES[topic]) for question in asked
+    world = World(replace(traffic, entities=100_000), seed=1)
+    known, drawn = world.reference(), world.draw(400_000)
+    answers = [drawn.answers(version, harm) for version in (0, 1)]
+    asked = [one for one in questions(POLICY, known, COST) if one.topic == topic]
+    alpha, share = POLICY.alpha * ALPHA_SHARES[topic], traffic.percents[-1] / 100
+    return min(_needed(answers, question, alpha=alpha, share=share) for question in asked)
+
+
+def _needed(answers: Sequence[pl.DataFrame], question: Question, *, alpha: float, share: float) -> float:
+    champion, challenger = (
+        rows.filter((question.topic == "error") | ~pl.col("has_failed"))
+        .select(question.harm.alias("harm"))["harm"]
+        .drop_nulls()
+        .to_numpy()
+        for rows in answers
     )
-
-
-def _needed(rows: pl.DataFrame, question: Question, canary: Canary, *, alpha: float) -> float:
-    harm = {
-        arm: rows.filter(pl.col("is_challenger") == arm).select(question.harm.alias("h"))["h"].drop_nulls()
-        for arm in (True, False)
-    }
-    challenger, champion = harm[True].to_numpy(), harm[False].to_numpy()
     sign = 1.0 if question.direction == "more" else -1.0
     effect = sign * (challenger.mean() - _mean_at_limit(champion, question.limit))
     if effect <= 0:
         return float("inf")
-    share = canary.step.percent / 100
     spread = challenger.var() / share + champion.var() / (1 - share)
     return float((stats.norm.isf(alpha) + stats.norm.ppf(POWER)) ** 2 * spread / effect**2)
 
@@ -205,19 +235,23 @@ def _mean_at_limit(champion: Floats, ratio: float) -> float:
     return float((champion * weight).sum() / weight.sum())
 
 
-def _print(harmless: tuple[Run, ...], delays: Mapping[str, Delay]) -> None:
-    without = _rate([min(run.first_without_margin.values()) < np.inf for run in harmless])
-    margins = _rate([min(run.first_at.values()) < np.inf for run in harmless])
-    naive = _rate([run.is_naively_rejected for run in harmless])
-    named = {
-        "the judge without margins": without,
-        "the judge with its default margins": margins,
-        "a repeated z test of 3 questions": naive,
+def _print(harmless: Mapping[str, tuple[Run, ...]], delays: Mapping[str, Delay]) -> None:
+    rates = {
+        key: _rate([min(run.first_without_margin.values()) < np.inf for run in runs])
+        for key, runs in harmless.items()
     }
+    margins = {
+        f"{key}_with_margins": _rate([min(run.first_at.values()) < np.inf for run in runs])
+        for key, runs in harmless.items()
+    }
+    naive = {"naive_abort_rate": _rate([run.is_naively_rejected for run in harmless[EQUAL]])}
     print_table(
-        f"{len(harmless):,} harmless canaries, looked at after every request",
-        ["who", "rolled back", "95 % interval", "alpha"],
-        [[name, rate, _shown(interval), POLICY.alpha] for name, (rate, interval) in named.items()],
+        f"{len(harmless[EQUAL]):,} harmless canaries of each world, looked at after every request",
+        ["share that was rolled back", "rate", "95 % interval", "alpha"],
+        [
+            [key, rate, _shown(interval), POLICY.alpha]
+            for key, (rate, interval) in (rates | margins | naive).items()
+        ],
     )
     print_table(
         f"Requests until a harm is found, {POWER:.0%} power for the fixed sample",
@@ -228,33 +262,37 @@ def _print(harmless: tuple[Run, ...], delays: Mapping[str, Delay]) -> None:
         ],
     )
     ratios = [delay.ratio for delay in delays.values()]
-    by_topic = {
-        topic: float(np.mean([run.first_without_margin[topic] < np.inf for run in harmless]))
-        for topic in ALPHA_SHARES
-    }
     print_json(
         {
             "alpha": POLICY.alpha,
-            "aa_abort_rate": without[0],
-            "aa_interval": without[1],
-            "aa_runs": len(harmless),
-            "aa_abort_rate_by_topic": by_topic,
-            "aa_abort_rate_with_margins": margins[0],
-            "naive_abort_rate": naive[0],
+            **{key: rate for key, (rate, _) in (rates | margins | naive).items()},
+            "intervals": {key: interval for key, (_, interval) in (rates | margins | naive).items()},
+            "aa_runs": len(harmless[EQUAL]),
+            "aa_abort_rates_by_topic": {key: _by_topic(runs) for key, runs in harmless.items()},
             "delay_vs_fixed_sample": _finite(float(np.median(ratios))),
             "spread": [_finite(min(ratios)), _finite(max(ratios))],
-            "harms": {
-                name: {
-                    "topic": delay.topic,
-                    "found": delay.found,
-                    "median": _finite(delay.median),
-                    "fixed_sample": _finite(delay.fixed_sample),
-                    "ratio": _finite(delay.ratio),
-                }
-                for name, delay in delays.items()
-            },
+            "harms": {name: _harm(delay) for name, delay in delays.items()},
         }
     )
+
+
+def _by_topic(runs: tuple[Run, ...]) -> dict[Topic, float]:
+    return {
+        topic: float(np.mean([run.first_without_margin[topic] < np.inf for run in runs]))
+        for topic in ALPHA_SHARES
+    }
+
+
+def _harm(delay: Delay) -> dict[str, object]:
+    found = stats.binomtest(round(delay.found * delay.runs), delay.runs).proportion_ci(0.95, method="exact")
+    return {
+        "topic": delay.topic,
+        "found": delay.found,
+        "found_interval": [float(found.low), float(found.high)],
+        "median": _finite(delay.median),
+        "fixed_sample": _finite(delay.fixed_sample),
+        "ratio": _finite(delay.ratio),
+    }
 
 
 def _rate(hits: list[bool]) -> tuple[float, tuple[float, float]]:

@@ -1,8 +1,8 @@
-"""Traffic of a canary for benchmarks.canary: entities that differ and stay in their arm, days, outages, late outcomes.
+"""Traffic of a canary for benchmarks.canary: entities that differ and keep their arm, days, outages, late outcomes.
 
 Everything that makes requests alike is in it on purpose: entities of unequal activity, whose errors, latencies and
-scores keep to the entity; a day's rhythm and outages that both arms share; a sticky arm per entity, as the
-platform's router draws it; outcomes that become known later, not in the order of the requests.
+scores keep to the entity, to a degree of its own for each version; a day's rhythm and outages that both arms share;
+outcomes that become known later, not in the order of the requests.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,22 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.canary.anytime_logrank import Floats, Integers
 from mlops_assets.core.canary.canary import Canary, Step
+from mlops_assets.core.canary.evaluation_rows import ScoredByBoth
 from mlops_assets.core.canary.questions import Reference
-from mlops_assets.core.canary.score_reference import score_events
-from mlops_assets.core.times import UTC_TIME
+from mlops_assets.core.canary.risk_set import Booleans, Floats, Integers
+from mlops_assets.core.product_spec import Cost
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DURATION = timedelta(hours=48)
 LATENCY_LIMIT_SECONDS = 0.0165
 """About the 95th percentile of the champion's latency."""
 THRESHOLD = 0.1
-REFERENCE_ROWS = 20_000
+EVALUATION_ROWS = 10_000
+COST = Cost(false_positive=5, false_negative=100)
+PRODUCT = "simulated"
+_SPREAD = 1.55
+"""Standard deviation of the log odds."""
 
 
 @dataclass(frozen=True)
@@ -40,100 +44,141 @@ class Harm:
 class Traffic:
     """How much traffic, of how many entities, at which steps."""
 
-    requests: int = 20_000
-    entities: int = 5_000
+    requests: int = 4_000
+    entities: int = 1_500
     percents: tuple[int, ...] = (1, 5, 25, 50)
     """The canary's steps, equally long."""
+    persistence: tuple[float, float] = (0.5, 0.5)
+    """Share of the variance of a score's log odds that is the entity's own; champion's and challenger's."""
     error_rate: float = 0.001
     frailty: float = 0.5
     """Shape of the gamma law of an entity's own error factor: the smaller, the more the errors keep to few entities."""
 
-    @property
-    def canary(self) -> Canary:
-        """The canary whose requests `draw` makes."""
+    def canary(self, challenger: int) -> Canary:
+        """The canary of version 1 and `challenger`, whose number decides who is drawn."""
         every = DURATION / len(self.percents)
         steps = tuple(Step(2 + i, percent, START + i * every) for i, percent in enumerate(self.percents))
-        return Canary("simulated", champion=1, challenger=2, steps=steps)
+        return Canary(PRODUCT, champion=1, challenger=challenger, steps=steps)
 
 
-def reference(seed: int) -> Reference:
-    """Return what the evaluation of two equally good versions predicts."""
-    generator = np.random.default_rng([seed, 0])
-    entity = generator.integers(0, 5_000, REFERENCE_ROWS)
-    champion = _log_odds(generator, entity, 5_000)
-    challenger = champion + generator.normal(0, 0.1, REFERENCE_ROWS)
-    events = score_events(
-        _sigmoid(champion),
-        _sigmoid(challenger),
-        entity.tolist(),
-        champion_threshold=THRESHOLD,
-        challenger_threshold=THRESHOLD,
-    )
-    return Reference(LATENCY_LIMIT_SECONDS, events)
+@dataclass(frozen=True)
+class Drawn:
+    """Requests in the order of arrival, and what either version would make of each."""
+
+    hours: Floats
+    """Since START."""
+    entity: Integers
+    seconds: Floats
+    """Latency, champion's."""
+    log_odds: tuple[Floats, Floats]
+    """The champion's and the challenger's, without harm."""
+    errors: tuple[Floats, Floats]
+    """How much the chance of an error exceeds a uniform draw, as their quotient: it fails where that is above 1."""
+    outcome: Integers
+    known_hours: Floats
+
+    def has_failed(self, version: int, factor: float = 1.0) -> Booleans:
+        """Whether version 0 (champion) or 1 fails."""
+        return self.errors[version] * factor > 1
+
+    def answers(self, version: int, harm: Harm) -> pl.DataFrame:
+        """Return what version 0 (champion) or 1 would answer to every request, in columns of `canary.OBSERVATIONS`."""
+        worse = harm if version else Harm()
+        score = sigmoid(self.log_odds[version] + worse.score_shift)
+        return pl.DataFrame(
+            {
+                "is_challenger": np.full(len(score), bool(version)),
+                "score": score,
+                "decision": (score >= THRESHOLD).astype(np.int8),
+                "latency_seconds": self.seconds * worse.latency_factor,
+                "has_failed": self.has_failed(version, worse.error_factor),
+                "outcome": self.outcome,
+            }
+        )
 
 
-def draw(traffic: Traffic, *, harm: Harm, seed: int) -> pl.DataFrame:
-    """Draw a canary's requests as `canary.OBSERVATIONS`, in the order of arrival."""
-    generator = np.random.default_rng([seed, 1])
-    requests, entities = traffic.requests, traffic.entities
-    hours = np.sort(generator.random(requests)) * DURATION.total_seconds() / 3600
-    activity = generator.lognormal(0, 1, entities)
-    entity = generator.choice(entities, requests, p=activity / activity.sum())
-    step = (hours / (48 / len(traffic.percents))).astype(np.int64)
-    place = generator.random(entities) * 100  # as the router's bucket: who is in at 5 % is in at 25 %
-    is_challenger = place[entity] < np.array(traffic.percents)[step]
-    has_failed = _errors(generator, traffic, hours, entity) * np.where(is_challenger, harm.error_factor, 1.0)
-    has_failed = generator.random(requests) < has_failed
-    latency = _latency(generator, hours, entity, entities) * np.where(is_challenger, harm.latency_factor, 1.0)
-    truth = _log_odds(generator, entity, entities)
-    noise = generator.normal(0, 0.1, requests)
-    score = _sigmoid(truth + is_challenger * (noise + harm.score_shift))
-    outcome = (generator.random(requests) < _sigmoid(truth)).astype(np.int8)
-    received = [START + timedelta(hours=hour) for hour in hours]
-    frame = pl.DataFrame(
-        {
-            "event_id": np.arange(requests).astype(np.str_),
-            "entity": entity.astype(np.str_),
-            "is_challenger": is_challenger,
-            "plan_sequence": step + 2,
-            "received_at": received,
-            "score": score,
-            "decision": (score >= THRESHOLD).astype(np.int8),
-            "latency_seconds": latency,
-            "has_failed": has_failed,
-            "outcome": outcome,
-            "outcome_known_at": [
-                at + timedelta(hours=float(delay))
-                for at, delay in zip(received, generator.exponential(4, requests), strict=True)
-            ],
-        }
-    )
-    is_scored = ~pl.col("has_failed")
-    return frame.with_columns(
-        pl.when(is_scored).then(pl.col(name)).alias(name) for name in ("score", "decision")
-    ).with_columns(pl.col("received_at", "outcome_known_at").cast(UTC_TIME))
+class World:
+    """Entities of one canary: who they are is drawn once, what they ask each time."""
+
+    def __init__(self, traffic: Traffic, seed: int) -> None:
+        self.traffic = traffic
+        self._generator = np.random.default_rng(seed)
+        count = traffic.entities
+        activity, level, *own = self._generator.normal(size=(4, count))
+        level = 0.3 * activity + np.sqrt(1 - 0.3**2) * level  # who asks more often scores higher
+        self._level = level
+        self._levels = [np.sqrt(0.95) * level + np.sqrt(0.05) * one for one in own]
+        self._activity = np.exp(activity) / np.exp(activity).sum()
+        self._frailty = self._generator.gamma(traffic.frailty, 1 / traffic.frailty, count)
+        self._slowness = self._generator.normal(0, 0.15, count)
+
+    def reference(self) -> Reference:
+        """What the evaluation of both versions predicts, from earlier requests of the same entities."""
+        drawn = self.draw(EVALUATION_ROWS)
+        champion, challenger = (sigmoid(one) for one in drawn.log_odds)
+        rows = ScoredByBoth(
+            champion,
+            challenger,
+            (THRESHOLD, THRESHOLD),
+            tuple(drawn.entity.tolist()),
+            pl.Series(drawn.outcome),
+        )
+        return Reference(LATENCY_LIMIT_SECONDS, rows.score_events(), rows.loss_factors(COST))
+
+    def draw(self, requests: int) -> Drawn:
+        """Draw requests."""
+        generator, traffic = self._generator, self.traffic
+        hours = self._times(requests)
+        entity = generator.choice(traffic.entities, requests, p=self._activity)
+        noise = generator.normal(size=requests)
+        return Drawn(
+            hours=hours,
+            entity=entity,
+            seconds=self._latency(hours, entity),
+            log_odds=(
+                self._log_odds(self._levels[0], entity, noise, share=traffic.persistence[0]),
+                self._log_odds(self._levels[1], entity, noise, share=traffic.persistence[1]),
+            ),
+            errors=self._errors(hours, entity),
+            outcome=self._outcomes(entity, noise),
+            known_hours=hours + generator.exponential(4, requests),
+        )
+
+    def _times(self, requests: int) -> Floats:
+        """Hours of arrival: three times as many at noon as at midnight."""
+        hours = self._generator.random(4 * requests) * DURATION.total_seconds() / 3600
+        kept = self._generator.random(len(hours)) < 0.5 - 0.25 * np.cos(2 * np.pi * hours / 24)
+        return np.sort(hours[kept][:requests])
+
+    def _log_odds(self, level: Floats, entity: Integers, noise: Floats, *, share: float) -> Floats:
+        return -3 + _SPREAD * (np.sqrt(share) * level[entity] + np.sqrt(1 - share) * noise)
+
+    def _outcomes(self, entity: Integers, noise: Floats) -> Integers:
+        """Outcomes that both versions predict equally well: their truth lies halfway between the two."""
+        one, other = self.traffic.persistence
+        own, rest = np.sqrt(one) - np.sqrt(other), np.sqrt(1 - other) - np.sqrt(1 - one)
+        share = rest**2 / (own**2 + rest**2) if one != other else 0.5
+        truth = self._log_odds(self._level, entity, noise, share=share)
+        return (self._generator.random(len(entity)) < sigmoid(truth)).astype(np.int8)
+
+    def _errors(self, hours: Floats, entity: Integers) -> tuple[Floats, Floats]:
+        """An entity's own rate, and one outage of a quarter of an hour for both versions."""
+        outage = self._generator.random() * 48
+        is_out = (hours >= outage) & (hours < outage + 0.25)
+        chance = np.where(is_out, 0.3, self.traffic.error_rate * self._frailty[entity])
+        one, other = (chance / self._generator.random(len(hours)) for _ in range(2))
+        return one, other
+
+    def _latency(self, hours: Floats, entity: Integers) -> Floats:
+        """Seconds per request: the entity's own level, a day's rhythm, and slow minutes."""
+        daily = 0.1 * np.sin(2 * np.pi * hours / 24)
+        minute = self._generator.normal(0, 0.15, 48 * 60)[
+            np.minimum((hours * 60).astype(np.int64), 48 * 60 - 1)
+        ]
+        noise = self._generator.normal(0, 0.2, len(hours))
+        return 0.01 * np.exp(self._slowness[entity] + daily + minute + noise)
 
 
-def _errors(generator: np.random.Generator, traffic: Traffic, hours: Floats, entity: Integers) -> Floats:
-    """Probability of an error per request: frail entities, and one outage of a quarter of an hour for both arms."""
-    frail = generator.gamma(traffic.frailty, 1 / traffic.frailty, traffic.entities)
-    outage = generator.random() * 48
-    is_out = (hours >= outage) & (hours < outage + 0.25)
-    return np.where(is_out, 0.3, np.minimum(traffic.error_rate * frail[entity], 1.0))
-
-
-def _latency(generator: np.random.Generator, hours: Floats, entity: Integers, entities: int) -> Floats:
-    """Seconds per request: the entity's own level, a day's rhythm, and slow minutes."""
-    own = generator.normal(0, 0.15, entities)[entity]
-    daily = 0.1 * np.sin(2 * np.pi * hours / 24)
-    minute = generator.normal(0, 0.15, 48 * 60)[np.minimum((hours * 60).astype(np.int64), 48 * 60 - 1)]
-    return 0.01 * np.exp(own + daily + minute + generator.normal(0, 0.2, len(hours)))
-
-
-def _log_odds(generator: np.random.Generator, entity: Integers, entities: int) -> Floats:
-    """Log odds of the outcome per request, which keep to the entity: one outcome in ten is 1."""
-    return -3 + generator.normal(0, 1.1, entities)[entity] + generator.normal(0, 1.1, len(entity))
-
-
-def _sigmoid(log_odds: Floats) -> Floats:
+def sigmoid(log_odds: Floats) -> Floats:
+    """Return probabilities."""
     return 1 / (1 + np.exp(-log_odds))

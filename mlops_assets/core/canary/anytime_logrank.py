@@ -26,7 +26,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mlops_assets.core.canary.risk_set import Booleans, Floats, Integers, follow_entities
 from mlops_assets.core.errors import MonitoringError
@@ -88,7 +87,7 @@ def block_size(challenger_percent: int) -> int:
 
 
 def make_blocks(requests: Requests, *, strata: int | None = None) -> Blocks:
-    """Cut the requests of each step and stratum into blocks; an entity counts once per block, and each of its harms once.
+    """Cut the requests of each step and stratum into blocks; an entity counts once per block, each of its harms once.
 
     Adding later requests changes no block that was full before. Where a block ends depends on no harm in its own
     stratum: an entity that leaves keeps its places in the stratum in which it leaves.

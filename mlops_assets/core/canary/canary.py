@@ -82,14 +82,14 @@ def standing_canary(product: str, plans: Sequence[ReleasePlan]) -> Canary | None
 
 
 def comparable(observations: pl.DataFrame, canary: Canary, *, warm_up: timedelta) -> pl.DataFrame:
-    """Keep the requests of the canary's steps, in the order of arrival, with `step`, the experiment that each belongs to,
-    `percent`, the challenger's share of the entities in it, and `is_compared`.
+    """Keep the requests of the canary's steps, in the order of arrival, with `step`, the experiment that each belongs
+    to, `percent`, the challenger's share of the entities in it, and `is_compared`.
 
-    Compared are, in each experiment, the entities that the challenger answered in none before. Who of them has which arm
-    is drawn anew, whatever they did before, so that a difference that chance has made is not counted again.
+    Compared are, in each experiment, the entities that the challenger answered in none before. Who of them has which
+    arm is drawn anew, whatever they did before, so that a difference that chance has made is not counted again.
 
-    Left out: requests of other plans, requests in a step's warm-up, repeated requests, and what the champion answered
-    in the place of a challenger that failed.
+    Left out: requests of other plans, requests in a step's warm-up, what the champion answered in the place of a
+    challenger that failed, and requests that are sent again: judged is the first attempt, whether it failed or not.
 
     Raises: MonitoringError when a column is missing.
     """
@@ -101,7 +101,7 @@ def comparable(observations: pl.DataFrame, canary: Canary, *, warm_up: timedelta
         observations.select(list(OBSERVATIONS))
         .join(begins, on="plan_sequence", how="inner")
         .filter(pl.col("received_at") >= pl.col("since"))
-        .sort(pl.col("is_challenger").not_(), "received_at")
+        .sort(pl.col("is_challenger").not_(), "received_at", pl.col("has_failed").not_())
         .unique(subset=["plan_sequence", "event_id"], keep="first", maintain_order=True)
         .sort("received_at", "event_id")
         .drop("since")

@@ -1,4 +1,4 @@
-"""The ratio of two versions' harm on rows that both scored, over all rows and counted as the canary's test counts it."""
+"""The ratio of two versions' harm on rows that both scored: over all rows, and counted as the canary's test counts."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _LARGEST_LOG_RATIO = 20.0
 
 @dataclass(frozen=True)
 class LogRatio:
-    """A logarithm of the ratio of harm, challenger's over champion's: of the odds where harm is 0 or 1, else the tilt."""
+    """Logarithm of the ratio of harm, challenger's over champion's: of its odds where it is 0 or 1, else the tilt."""
 
     value: float
     influence: Floats

@@ -130,9 +130,7 @@ def evidence_path(rows: pl.DataFrame, question: Question) -> tuple[pl.DataFrame,
     asked = _asked(rows, question).filter("is_compared").sort(*question.order)
     factors = question.factors
     blocks = make_blocks(_requests(asked), strata=None if factors is None else len(factors))
-    path = log_e_process(
-        blocks, null_ratio=question.limit, direction=question.direction, factors=factors
-    )
+    path = log_e_process(blocks, null_ratio=question.limit, direction=question.direction, factors=factors)
     return asked, blocks, path
 
 

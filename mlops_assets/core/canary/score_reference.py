@@ -46,10 +46,10 @@ def score_events(
 ) -> tuple[ScoreEvent, ...]:
     """Return the events by which served scores are compared with evaluation rows that both versions scored.
 
-    champion, challenger: scores of the same rows, in the order of their time; entities: whose rows they are. A cut-off is the version's own
-    decision threshold, or its own 90th and 10th percentile, so that two well calibrated versions of different
-    sharpness are not mistaken for different. An event that happens to all rows or none of a version is counted half a
-    time more each way.
+    champion, challenger: scores of the same rows, in the order of their time; entities: whose rows they are. A cut-off
+    is the version's own decision threshold, or its own 90th and 10th percentile, so that two well calibrated versions
+    of different sharpness are not mistaken for different. Each event is counted half a time more each way, so that one
+    that happens to all rows or none has a finite ratio.
 
     champion_threshold, challenger_threshold: scores from there on are decided as 1.
 

@@ -139,7 +139,8 @@ class OnlineScoring:
 
         Raises: InvalidEventError, with the event's place in the request, when one cannot be scored as sent; then none
         is. UnansweredError when no arm can score one; then the failures are captured and no state is changed, so that
-        the request may be sent again. OnlineStoreError when states cannot be read, or predictions cannot be captured under the policy `refuse`.
+        the request may be sent again. OnlineStoreError when states cannot be read, or predictions cannot be captured
+        under the policy `refuse`.
         """
         (outcome,) = self.answer([ScoringRequest(events, received_at, self._clock())])
         if isinstance(outcome, ServingError):
@@ -212,9 +213,7 @@ class OnlineScoring:
             self.store.read([self.arms.features.empty_key])[0].content if needs_empty else b"",
         )
 
-    def _try(
-        self, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: _States
-    ) -> Outcome:
+    def _try(self, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: _States) -> Outcome:
         before = dict(states.contents), dict(states.changed)
         scored: list[ScoredEvent] = []
         for index, (event, found) in enumerate(zip(request.events, keys, strict=True)):
@@ -368,7 +367,9 @@ def score_silently(
         vector, score, error = (), None, None
         try:
             vector, score = score_by(shadow, one.features)
-        except Exception as problem:  # whatever its model raises: it is captured, and the next event is scored
+        except (
+            Exception
+        ) as problem:  # whatever its model raises: it is captured, and the next event is scored
             error = failure_text(problem)
         record = one.record
         records.append(

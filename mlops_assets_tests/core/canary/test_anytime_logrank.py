@@ -113,25 +113,56 @@ def test_later_requests_change_nothing_of_what_was_seen_before(
     assert whole[: len(part)].tolist() == pytest.approx(part.tolist(), rel=1e-12, abs=1e-12)
 
 
-def test_an_entity_leaves_after_its_first_harm_and_counts_once_per_block() -> None:
-    harm, arm = [1.0, 0.0, 1.0, 0.0, 0.0], [True, False, True, False, False]
-    once = make_blocks(requests(harm, arm, entity=[0, 1, 0, 1, 2], size=4))
-    assert len(once) == 1
-    assert once.harm[once.is_there].tolist() == [1.0, 0.0, 0.0]  # entities 0, 1 and 2
-    assert once.closed_at.tolist() == [4]
+def test_an_entity_leaves_after_its_first_harm() -> None:
+    harm, arm = [1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [True, False] * 3
+    blocks = make_blocks(requests(harm, arm, entity=[0, 1, 0, 1, 2, 1], size=2))
+    assert blocks.harm.tolist() == [[1.0, 0.0]]  # second requests: entity 0 has left
+    assert blocks.closed_at.tolist() == [1]
+
+
+def test_an_entity_counts_once_per_block_and_keeps_its_places_where_it_leaves() -> None:
+    harm = [0.0] * 3 + [1.0, 0.0, 1.0, 0.0, 0.0]
+    arm = [True, False, False, True, False, True, False, False]
+    blocks = make_blocks(requests(harm, arm, entity=[0, 1, 2, 0, 1, 0, 1, 2], size=5))
+    # Of the second and third requests, entity 0's first does harm, and its other one still takes a place.
+    assert blocks.harm[blocks.is_there].tolist() == [1.0, 0.0, 0.0]
+    assert blocks.closed_at.tolist() == [7]
+    assert blocks.stratum.tolist() == [1]
 
 
 def test_a_lesser_harm_counts_once_and_a_greater_one_still_counts() -> None:
-    harm, arm = [0.05, 0.0, 0.05, 0.0, 1.0, 0.0, 1.0, 0.0], [True, False] * 4
-    blocks = make_blocks(requests(harm, arm, entity=[0, 1, 0, 2, 0, 3, 0, 4], size=2))
-    assert blocks.harm.tolist() == [[0.05, 0.0], [1.0, 0.0]]
-    assert blocks.closed_at.tolist() == [1, 5]
+    harm, arm = [0.05, 0.0, 0.05, 0.0, 1.0, 0.0, 0.05, 0.0], [True, False] * 4
+    blocks = make_blocks(requests(harm, arm, entity=[0, 1, 0, 1, 0, 1, 2, 3], size=2))
+    # First requests; second ones, of no new harm; third ones; and the first requests of 2 and 3.
+    assert blocks.harm.tolist() == [[0.05, 0.0], [1.0, 0.0], [0.05, 0.0]]
+    assert blocks.closed_at.tolist() == [1, 5, 7]
+
+
+def test_only_requests_of_the_same_stratum_are_compared_and_later_strata_can_be_left_out() -> None:
+    entity = [0, 0, 1, 1, 0, 0, 1, 1]
+    harm, arm = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0], [one == 0 for one in entity]
+    blocks = make_blocks(requests(harm, arm, entity=entity, size=2))
+    assert blocks.stratum.tolist() == [2]  # the two fourth requests
+    assert len(make_blocks(requests(harm, arm, entity=entity, size=2), strata=2)) == 0
+
+
+def test_each_stratum_has_its_own_ratio() -> None:
+    blocks = make_blocks(requests([1.0, 0.0, 0.0], [True, False, False]))
+    plain = log_e_process(blocks, null_ratio=3.0, direction="more")
+    assert log_e_process(blocks, null_ratio=1.5, direction="more", factors=[2.0]) == pytest.approx(plain)
+    assert log_e_process(blocks, null_ratio=1.5, direction="more", factors=[1.0]) != pytest.approx(plain)
 
 
 def test_a_block_never_spans_two_steps_and_a_block_that_is_not_full_waits() -> None:
     harm, arm = [1.0, 0.0, 1.0, 0.0, 1.0], [True, False, True, False, True]
     assert make_blocks(requests(harm, arm, size=2)).closed_at.tolist() == [1, 3]
     assert make_blocks(requests(harm, arm, size=2, step=[1, 2, 2, 2, 2])).closed_at.tolist() == [2, 4]
+
+
+def test_an_entity_begins_anew_with_each_step() -> None:
+    harm, arm, entity = [1.0, 0.0] * 2, [True, False] * 2, [0, 1, 0, 1]
+    blocks = make_blocks(requests(harm, arm, entity=entity, size=2, step=[1, 1, 2, 2]))
+    assert blocks.stratum.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("arm", [[True] * 4, [False] * 4])

@@ -8,6 +8,7 @@ import pytest
 from mlops_assets.core.canary.canary import Canary, Step, comparable, standing_canary
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.release.plan import Arm, ReleasePlan
+from mlops_assets.core.release.routing import Draw
 from mlops_assets_tests.support.canary_rows import CANARY, SINCE, observed
 
 NO_WARM_UP = timedelta(0)
@@ -45,6 +46,14 @@ def test_another_plan_in_between_or_a_missing_one_begins_the_canary_anew(between
     found = standing_canary("fraud_detection", [canary_plan(2, 1), *between, canary_plan(4, 25)])
     assert found is not None
     assert [step.sequence for step in found.steps] == [4]
+
+
+def test_a_lowered_share_begins_the_canary_anew_and_an_equal_one_goes_on() -> None:
+    found = standing_canary(
+        "fraud_detection", [canary_plan(n, p) for n, p in ((2, 25), (3, 5), (4, 5), (5, 25))]
+    )
+    assert found is not None
+    assert [step.sequence for step in found.steps] == [3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -95,3 +104,26 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(MonitoringError, match="no column score"):
         comparable(observed(requests=10).drop("score"), CANARY, warm_up=NO_WARM_UP)
+
+
+def test_a_larger_share_is_an_experiment_of_those_whom_the_challenger_did_not_answer_yet() -> None:
+    draw = Draw("fraud_detection", 2)
+    steps = tuple(
+        Step(5 + number, percent, SINCE + timedelta(hours=number))
+        for number, percent in enumerate((5, 5, 25))
+    )
+    rows = observed(requests=3_000).with_columns(
+        plan_sequence=5 + pl.int_range(pl.len()) // 1000,
+        received_at=SINCE + pl.duration(hours=pl.int_range(pl.len()) // 1000, seconds=1),
+        entity=(pl.int_range(pl.len()) % 1000).cast(pl.String),
+    )
+    kept = comparable(rows, Canary("fraud_detection", 1, 2, steps), warm_up=NO_WARM_UP)
+    assert kept.height == 3_000
+    of_plan = kept.group_by("plan_sequence", maintain_order=True).agg(
+        pl.col("step").unique(), pl.col("percent").unique(), pl.col("is_compared").mean()
+    )
+    assert of_plan["step"].to_list() == [[0], [0], [2]]
+    assert of_plan["percent"].to_list() == [[5], [5], [21]]  # 20 of 95
+    assert of_plan["is_compared"].to_list()[:2] == [1.0, 1.0]
+    last = kept.filter(plan_sequence=7)
+    assert last["is_compared"].to_list() == [draw.bucket(entity) >= 500 for entity in last["entity"]]

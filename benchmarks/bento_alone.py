@@ -26,7 +26,7 @@ from mlops_assets.core.bento.server import served
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
 
-ABSENT = ("mlops_assets", "dagster", "sqlalchemy", "flask", "deltalake", "pandas", "pyarrow")
+ABSENT = ("mlops_assets", "dagster", "sqlalchemy", "flask", "pandas", "pyarrow")
 """What serving must not need."""
 START_SECONDS = 120.0
 ANY_P99_MS = 10_000.0

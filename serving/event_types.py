@@ -14,15 +14,14 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 import pandera.polars as pa
 import polars as pl
-from polars import selectors
 
-from mlops_assets.core.contracts.contract import ColumnDoc, describe_columns, event_columns
+from mlops_assets.core.contracts.contract import ColumnDoc, describe_columns
 from mlops_assets.core.contracts.row_failures import check_text
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.online.event import Event, Value
-from mlops_assets.core.product import Product
-from mlops_assets.core.times import KNOWN_AT, RFC_3339, as_microseconds
+from mlops_assets.core.times import KNOWN_AT, as_microseconds
 from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
+from serving.served_product import ServedProduct
 
 MAXIMUM_EVENTS = 1000
 """Events of one request."""
@@ -67,16 +66,16 @@ class EventTypes:
     that no feature reads may be left out. Columns that know the outcome are unknown fields here.
     """
 
-    def __init__(self, product: Product, *, example: Mapping[str, object] | None = None) -> None:
+    def __init__(self, product: ServedProduct, *, example: Mapping[str, object] | None = None) -> None:
         """Make the types; `example` is an event that the documentation shows.
 
         Raises: PackagingError for a column whose type no JSON value can carry.
         """
         self._product = product
-        self._id_column = product.spec.id_column
+        self._id_column = product.view.id_column
         self._time = product.view.event_timestamp
         schema = product.event_schema.to_schema()
-        needed = {*product.view.input_columns, self._id_column, *product.spec.entities} - {KNOWN_AT}
+        needed = {*product.view.input_columns, self._id_column, *product.declaration.entities} - {KNOWN_AT}
         self._fields: dict[str, Any] = {}
         self._times: list[str] = []
         slow_checks: list[tuple[pa.Check, str | None]] = []
@@ -254,14 +253,6 @@ def _documentation(doc: ColumnDoc, example: object) -> msgspec.Meta:
     if doc.null_means:
         text += f" Null: {doc.null_means}."
     return msgspec.Meta(description=text, examples=None if example is None else [example])
-
-
-def example_event(product: Product) -> Mapping[str, object]:
-    """Return an event of the product's sample, as a request would send it."""
-    columns = [name for name in event_columns(product.event_schema) if name != KNOWN_AT]
-    row = product.sample(0).events.select(columns).head(1)
-    times = selectors.datetime()
-    return row.with_columns(times.dt.convert_time_zone("UTC").dt.strftime(RFC_3339)).row(0, named=True)
 
 
 def _type_of(column: pa.Column) -> tuple[Any, list[pa.Check]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mlops_assets.core.errors import PackagingError, PlatformError, ServingError
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.product import Product
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
+from serving.served_product import ServedProduct
 
 POLL_SECONDS = 0.25
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class LiveRelease:
     """Loads the arms that answer; a plan that cannot be loaded is refused, and the one before goes on."""
 
-    def __init__(self, product: Product, own: LoadedVersion, *, serving_home: Path) -> None:
+    def __init__(self, product: ServedProduct, own: LoadedVersion, *, serving_home: Path) -> None:
         """`own` is the bento's version, which answers until there is a plan."""
         self._product = product
         self._own = own

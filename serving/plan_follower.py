@@ -7,7 +7,6 @@ read. Whatever goes wrong, the last good snapshot stays.
 
 import argparse
 import fcntl
-import importlib
 import logging
 import os
 import time
@@ -31,6 +30,7 @@ from mlops_assets.core.serving.follower_status import FollowerStatus, status_fil
 from mlops_assets.core.serving.models_on_disk import ServedModels
 from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
 from mlops_assets.core.settings import load_settings
+from serving.served_product import product_view
 
 LOOK_SECONDS = 0.5
 """Between looks at a record in a folder; one that finds nothing new takes some microseconds of a core."""
@@ -188,18 +188,6 @@ def follow(
             time.sleep(interval_seconds)
 
 
-def installed_view_digest(product: str) -> str:
-    """Return the digest of the feature view that this installation computes for the product.
-
-    Raises: ServingError when the product is not installed.
-    """
-    try:
-        module = importlib.import_module(f"mlops_assets.products.{product}.features")
-    except ModuleNotFoundError as error:
-        raise ServingError(f"product {product} is not installed here: {error}") from error
-    return module.VIEW.digest
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the follower until its parent ends, or for ever without one."""
     parser = argparse.ArgumentParser(prog="python -m serving.plan_follower", description=__doc__)
@@ -216,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.product,
         control=ReleaseControl.of(settings),
         serving_home=settings.serving_home,
-        view_digest=installed_view_digest(options.product),
+        view_digest=product_view(options.product).digest,
     )
     parent = options.parent
     usual = REMOTE_LOOK_SECONDS if "://" in settings.tables_uri else LOOK_SECONDS

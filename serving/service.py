@@ -1,5 +1,7 @@
 """The BentoML service of one bento: events in, calibrated probabilities out, everything captured."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import msgspec
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.arms import LoadedVersion
-from mlops_assets.core.serving.manifest import BentoManifest
+from mlops_assets.core.serving.manifest import EXAMPLE_FILE, MANIFEST_FILE, BentoManifest
 from serving.http.app import Endpoint, Handler, HttpAnswer, HttpApp, HttpRequest
 from serving.http.fast_lane import FastLane
 
@@ -17,17 +19,20 @@ if TYPE_CHECKING:
     from serving.worker import Worker
 
 
-def make_service(manifest_file: Path) -> Any:
-    """Return the BentoML service of the bento whose manifest is `manifest_file`.
+def make_service(folder: Path) -> Any:
+    """Return the BentoML service of the bento whose manifest and example lie in `folder`.
 
     A worker starts only with the model and the feature view that the manifest names.
 
     Raises: PackagingError when the manifest cannot be read, and on start when model or view do not match it.
     """
-    manifest = BentoManifest.read(manifest_file)
+    manifest = BentoManifest.read(folder / MANIFEST_FILE)
+    example = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))
     lane = HttpApp()
 
-    @bentoml.service(name=manifest.product, description=manifest.title, workers=1, traffic={"timeout": 30})
+    @bentoml.service(
+        name=manifest.product, description=manifest.declaration.title, workers=1, traffic={"timeout": 30}
+    )
     class Scoring:
         """Scores events; its endpoints are in front of BentoML's own (serving/http/fast_lane.py says how)."""
 
@@ -36,7 +41,7 @@ def make_service(manifest_file: Path) -> Any:
         def __init__(self) -> None:
             model = _load(Path(self.stored_model.path), manifest)
             own = LoadedVersion(manifest.version, model, manifest.threshold)
-            self.worker = open_application(lane, manifest, own, is_first=_is_first_worker())
+            self.worker = open_application(lane, manifest, own, example=example, is_first=_is_first_worker())
 
         @bentoml.on_startup
         async def start(self) -> None:
@@ -57,9 +62,16 @@ def make_service(manifest_file: Path) -> Any:
 
 
 def open_application(
-    app: HttpApp, manifest: BentoManifest, own: LoadedVersion, *, is_first: bool
+    app: HttpApp,
+    manifest: BentoManifest,
+    own: LoadedVersion,
+    *,
+    example: Mapping[str, object],
+    is_first: bool,
 ) -> "Worker":
     """Open the worker and let `app` answer with it: its own endpoints, the Open Inference Protocol's, and their page.
+
+    `example` is an event that the page shows.
 
     Raises: PackagingError as `Worker` does.
     """
@@ -68,8 +80,8 @@ def open_application(
     from serving.http.openapi import openapi_document
     from serving.worker import Worker
 
-    worker = Worker(manifest, own, is_first=is_first)
-    product, spec = worker.product, worker.product.spec
+    worker = Worker(manifest, own, example=example, is_first=is_first)
+    product, declaration = worker.product, manifest.declaration
     protocol = OpenInference(
         product.name,
         version=manifest.model_tag,
@@ -78,12 +90,12 @@ def open_application(
         is_ready=worker.is_ready,
     )
     document = openapi_document(
-        title=spec.title,
-        description=spec.description,
+        title=declaration.title,
+        description=declaration.description,
         version=manifest.model_tag,
         product=product.name,
         types=worker.types,
-        example=worker.example,
+        example=example,
     )
     page = Endpoint("/docs.json", {"GET": _constant(msgspec.json.encode(document))})
     app.serve(

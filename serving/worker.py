@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from mlops_assets.catalogue import load_product
 from mlops_assets.core.errors import PackagingError, ServingError
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
@@ -19,11 +19,12 @@ from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
-from serving.event_types import EventTypes, example_event
+from serving.event_types import EventTypes
 from serving.http.endpoints import ProductEndpoints, StoreFacts
 from serving.live_release import POLL_SECONDS, LiveRelease
 from serving.metrics import ServingMetrics
 from serving.scoring_lane import ScoringLane
+from serving.served_product import ServedProduct
 from serving.shadow import ShadowLane
 from serving.store_breaker import StoreBreaker
 
@@ -36,12 +37,16 @@ _log = logging.getLogger(__name__)
 class Worker:
     """Everything that a worker process holds; `start` begins the background work on the running loop."""
 
-    def __init__(self, manifest: BentoManifest, own: LoadedVersion, *, is_first: bool) -> None:
+    def __init__(
+        self, manifest: BentoManifest, own: LoadedVersion, *, example: Mapping[str, object], is_first: bool
+    ) -> None:
         """Open the store and load what is released; `is_first` is the one worker that keeps the follower running.
+
+        `example` is an event as a request sends it, for the documentation.
 
         Raises: PackagingError when the bento's version or manifest does not fit its feature view.
         """
-        self.product = load_product(manifest.product)
+        self.product = ServedProduct.of(manifest)
         if self.product.view.digest != manifest.view_digest:
             raise PackagingError(
                 f"{manifest.product} version {manifest.version} was built for feature view "
@@ -53,16 +58,14 @@ class Worker:
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
         self.scoring = OnlineScoring(
-            EventFacts.of(self.product),
+            EventFacts.of(self.product.view, self.product.declaration.entities),
             StoreBreaker(self._store, clock=time.monotonic),
             self.live.first(),
             policy=self.settings.capture_policy,
             clock=time.perf_counter,
         )
         self.metrics.plan_sequence.set(self.scoring.arms.sequence)
-        self.example = example_event(self.product)
-        """An event as a request sends it, for the documentation."""
-        self.types = EventTypes(self.product, example=self.example)
+        self.types = EventTypes(self.product, example=example)
         self._shadow = ShadowLane(self.open_store, self.metrics)
         self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
         self.endpoints = ProductEndpoints(

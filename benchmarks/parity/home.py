@@ -83,7 +83,7 @@ class ParityHome:
             for number in (1, 2)
         }
         arms = ReleasedArms(self.product.name, self.product.view, versions, plan=CANARY)
-        return OnlineScoring(EventFacts.of(self.product), self.store(), arms)
+        return OnlineScoring(EventFacts.of(self.product.view, self.product.spec.entities), self.store(), arms)
 
     def copy(self, root: Path) -> "ParityHome":
         """A copy of its own; MLflow's artifacts stay with the original."""

@@ -9,6 +9,7 @@ import polars as pl
 
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento.build import BuiltBento, build_bento
+from mlops_assets.core.bento.golden_requests import example_event
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
@@ -19,9 +20,7 @@ from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order
 from mlops_assets.core.release.steps import decide_on, put_into_plan
-from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.core.training.fit import fit
-from serving.event_types import example_event
 
 PRODUCT = "mortality_risk"
 THRESHOLD = 0.5
@@ -96,14 +95,4 @@ def _register(product: Product, model: TrainedModel, tracking_uri: str, home: Pa
 
 
 def _built(product: Product, model: TrainedModel, bentoml_home: Path) -> BuiltBento:
-    docs = [product.view.describe(name) for name in model.feature_names]
-    return build_bento(
-        product=PRODUCT,
-        title=product.spec.title,
-        version=1,
-        model=model,
-        features=[ServedFeature(doc.name, doc.description, doc.unit, doc.null_means) for doc in docs],
-        threshold=THRESHOLD,
-        view_digest=product.view.digest,
-        bentoml_home=bentoml_home,
-    )
+    return build_bento(product, model, version=1, threshold=THRESHOLD, bentoml_home=bentoml_home)

@@ -18,7 +18,6 @@ from mlops_assets.core.model.trained_model import SplitCount, TrainedModel, feat
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.product import Product, SourceContext
-from mlops_assets.core.serving.manifest import ServedFeature
 
 PRODUCT = "fraud_detection"
 TREES, LEAVES = 300, 63
@@ -46,17 +45,7 @@ def prepare(folder: Path, *, customers: int, terminals: int, now: datetime) -> S
     start = now - timedelta(days=TRAINING_DAYS)
     features = compute_features(product.view, events, labels, start=start)
     model, matrix = _fit(product, features, labels)
-    docs = [product.view.describe(name) for name in model.feature_names]
-    bento = build_bento(
-        product=product.name,
-        title=product.spec.title,
-        version=1,
-        model=model,
-        features=[ServedFeature(doc.name, doc.description, doc.unit, doc.null_means) for doc in docs],
-        threshold=THRESHOLD,
-        view_digest=product.view.digest,
-        bentoml_home=folder / "bentoml",
-    )
+    bento = build_bento(product, model, version=1, threshold=THRESHOLD, bentoml_home=folder / "bentoml")
     _load_states(product, events, labels, folder / "home" / "online", now=now)
     return Served(product, model, bento, folder / "home" / "online", matrix[-1000:])
 

@@ -18,7 +18,8 @@ PlatformError
 │   ├── InvalidEventError       the request's fault: names the field; answered with 4xx
 │   │   └── KnownEventError     another event has this id; answered with 409
 │   └── OnlineStoreError        the online store does not answer, is full, or is not of this format
-└── MonitoringError             a report that these rows cannot carry
+├── MonitoringError             a report that these rows cannot carry
+└── IdentityError               what made a result cannot be said
 
 A message says what failed, where (product, asset, column, rows, an example) and what to do.
 """
@@ -110,3 +111,7 @@ class OnlineStoreError(ServingError):
 
 class MonitoringError(PlatformError):
     """A monitoring report cannot be made from these rows."""
+
+
+class IdentityError(PlatformError):
+    """What code or which inputs made a result cannot be said, so it can neither be kept nor made again."""

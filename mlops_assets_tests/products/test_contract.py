@@ -17,7 +17,6 @@ from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.labels.contract import check_labels
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product, RawData
-from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.training_set import build_training_set
 
@@ -223,17 +222,7 @@ def test_the_packed_model_answers_golden_requests_with_the_offline_features_and_
 ) -> None:
     product = sampled.product
     labels = sampled.raw.labels if product.view.needs_labels else None
-    docs = [product.view.describe(name) for name in model.feature_names]
-    bento = build_bento(
-        product=product.name,
-        title=product.spec.title,
-        version=1,
-        model=model,
-        features=[ServedFeature(doc.name, doc.description, doc.unit, doc.null_means) for doc in docs],
-        threshold=0.5,
-        view_digest=product.view.digest,
-        bentoml_home=tmp_path,
-    )
+    bento = build_bento(product, model, version=1, threshold=0.5, bentoml_home=tmp_path)
     golden = golden_requests(product, model, sampled.events, labels)
     result = smoke_test(bento, golden, maximum_p99_ms=10_000)
     assert result.requests == 100

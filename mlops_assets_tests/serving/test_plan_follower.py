@@ -26,7 +26,8 @@ from mlops_assets_tests.support.homes.small_registry import (
     SmallRegistry,
 )
 from mlops_assets_tests.support.plans import write_plan
-from serving.plan_follower import RETRY_AFTER, PlanFollower, installed_view_digest
+from serving.plan_follower import RETRY_AFTER, PlanFollower
+from serving.served_product import product_view
 
 LATER = NOON + RETRY_AFTER
 
@@ -262,7 +263,7 @@ def test_one_process_follows_for_a_host_and_the_next_takes_over(
     second = None
     try:
         wait_until(status.exists)
-        assert installed_view_digest(PRODUCT)[:12] in str(FollowerStatus.read(status).last_error)
+        assert product_view(PRODUCT).digest[:12] in str(FollowerStatus.read(status).last_error)
         second = start(small, serving_home)
         first.send_signal(signal.SIGSTOP)
         status.unlink()

@@ -27,7 +27,7 @@ from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving import follower_status, manifest, prediction_record, snapshot
 from mlops_assets.core.serving.follower_status import FollowerStatus
-from mlops_assets.core.serving.manifest import BentoManifest, ServedFeature
+from mlops_assets.core.serving.manifest import BentoManifest, ServedDeclaration, ServedFeature
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk
 from mlops_assets_tests.support.features.window_oracle import LabelVersion
@@ -60,15 +60,22 @@ RECORD = PredictionRecord(
 STATUS = FollowerStatus(plan_sequence=4, last_success_at=NOON, last_error="the registry is down")
 MANIFEST = BentoManifest(
     product="fraud_detection",
-    title="Fraud detection",
+    declaration=ServedDeclaration(
+        title="Fraud detection",
+        description="Scores payments",
+        label_description="Whether it was fraud",
+        id_column="transaction_id",
+        entities=("customer_id", "terminal_id"),
+    ),
     version=3,
     digest="ab" * 32,
     model_tag="fraud_detection:abc",
-    label="Whether it was fraud",
+    label="is_fraud",
     features=(ServedFeature("amount_usd", "What was paid", "USD", ""),),
     libraries=(("lightgbm", "4.7.0"),),
     threshold=0.05,
     view_digest="cd" * 32,
+    sources_digest="ef" * 32,
 )
 
 

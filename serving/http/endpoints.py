@@ -13,7 +13,6 @@ from mlops_assets.core.errors import ServingError
 from mlops_assets.core.model.explanation import BIAS, top_contributions
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.protocol import OnlineStore
-from mlops_assets.core.product import Product
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
@@ -30,6 +29,7 @@ from serving.http.responses import (
 from serving.http_errors import Problem, RefusedRequestError, refused
 from serving.live_release import LiveRelease
 from serving.scoring_lane import ScoringLane
+from serving.served_product import ServedProduct
 
 PAGE = 1000
 """Captured records that are searched at once."""
@@ -52,7 +52,7 @@ class ProductEndpoints:
 
     def __init__(
         self,
-        product: Product,
+        product: ServedProduct,
         manifest: BentoManifest,
         *,
         types: EventTypes,
@@ -126,8 +126,8 @@ class ProductEndpoints:
         return HttpAnswer(
             Release(
                 product=self._product.name,
-                title=self._product.spec.title,
-                label=self._product.spec.label.description,
+                title=self._product.declaration.title,
+                label=self._product.declaration.label_description,
                 mode=plan.mode if plan else "bento",
                 plan_sequence=arms.sequence,
                 since=plan.since if plan else None,

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from mlops_assets.commands.doctor.check import Check
+from mlops_assets.core.identity.installed import Need, applies, installed_version, needs_of
 
 AREA = "installation"
 PROJECT = "mlops-assets"
@@ -35,12 +36,11 @@ def python_check(version: str, required: str) -> Check:
 
 def requirement_checks(project: str) -> Iterator[Check]:
     """Check that what `project` requires is installed in a version that it allows, and what that requires in turn."""
-    own = [Requirement(text) for text in distribution(project).requires or ()]
-    needed = [requirement for requirement in own if _applies(requirement, extra="")]
-    broken = _broken_requirements(project)
-    own_names = {canonicalize_name(requirement.name) for requirement in needed}
+    needs = [need for need in needs_of([project]) if need.by]
+    broken = {(need.by, need.name): _complaint(need) for need in needs if not need.is_met}
     direct = {key: text for key, text in broken.items() if key[0] == canonicalize_name(project)}
     others = {key: text for key, text in broken.items() if key not in direct}
+    own_names = {need.name for need in needs if need.by == canonicalize_name(project)}
     yield _verdict("required packages", direct, ok=f"{len(own_names)} installed as required")
     yield _verdict("their requirements", others, ok="all met")
 
@@ -51,9 +51,9 @@ def lock_check(lock: str) -> Check:
     locked = [Requirement(line) for line in lines]
     different = []
     for requirement in locked:
-        if not _applies(requirement, extra=""):
+        if not applies(requirement):
             continue
-        found = _installed(requirement.name)
+        found = installed_version(requirement.name)
         if found is not None and not requirement.specifier.contains(found, prereleases=True):
             different.append(f"{requirement.name} is {found}, not {requirement.specifier}")
     if not different:
@@ -67,35 +67,7 @@ def _verdict(name: str, broken: Mapping[tuple[str, str], str], *, ok: str) -> Ch
     return Check(AREA, name, "failed", "; ".join(sorted(broken.values())), REINSTALL)
 
 
-def _broken_requirements(project: str) -> dict[tuple[str, str], str]:
-    """What is missing or not allowed, by (who requires it, what), over everything that `project` leads to."""
-    broken: dict[tuple[str, str], str] = {}
-    seen: set[tuple[str, str]] = set()
-    waiting = [(canonicalize_name(project), "")]
-    while waiting:
-        name, extra = waiting.pop()
-        if (name, extra) in seen:
-            continue
-        seen.add((name, extra))
-        for requirement in map(Requirement, distribution(name).requires or ()):
-            if not _applies(requirement, extra=extra):
-                continue
-            wanted, found = canonicalize_name(requirement.name), _installed(requirement.name)
-            if found is None:
-                broken[name, wanted] = f"{name} needs {requirement}, which is not installed"
-                continue
-            if not requirement.specifier.contains(found, prereleases=True):
-                broken[name, wanted] = f"{name} needs {requirement}, but {found} is installed"
-            waiting.extend((wanted, needed) for needed in ("", *requirement.extras))
-    return broken
-
-
-def _applies(requirement: Requirement, *, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return distribution(name).version
-    except PackageNotFoundError:
-        return None
+def _complaint(need: Need) -> str:
+    if need.installed is None:
+        return f"{need.by} needs {need.requirement}, which is not installed"
+    return f"{need.by} needs {need.requirement}, but {need.installed} is installed"

@@ -29,7 +29,6 @@ from mlops_assets.core.registry.tag_names import BENTO_TAG, LIBRARIES_TAG, THRES
 from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.record import TABLE
-from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.core.training.fit import fit
@@ -189,14 +188,4 @@ def _register(product: Product, models: tuple[TrainedModel, ...], settings: Sett
 
 
 def _bento(product: Product, model: TrainedModel, settings: Settings) -> BuiltBento:
-    docs = [product.view.describe(name) for name in model.feature_names]
-    return build_bento(
-        product=product.name,
-        title=product.spec.title,
-        version=1,
-        model=model,
-        features=[ServedFeature(doc.name, doc.description, doc.unit, doc.null_means) for doc in docs],
-        threshold=THRESHOLD,
-        view_digest=product.view.digest,
-        bentoml_home=settings.bentos,
-    )
+    return build_bento(product, model, version=1, threshold=THRESHOLD, bentoml_home=settings.bentos)

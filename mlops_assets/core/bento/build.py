@@ -1,8 +1,4 @@
-"""Packs a model version into a bento that serves by itself.
-
-The bento holds the model (as a pinned BentoML model), its manifest, the sources that serve it and pinned
-requirements.
-"""
+"""Packs a model version into a bento that serves by itself: a pinned model, its manifest, sources and requirements."""
 
 import contextlib
 import hashlib
@@ -12,55 +8,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version as installed_version
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as distribution_version
 from pathlib import Path
 
-import mlops_assets
 from mlops_assets.core.bento import build_process as bento_build
-from mlops_assets.core.bento.pinned_requirements import pinned_requirements
+from mlops_assets.core.bento.golden_requests import example_event
+from mlops_assets.core.bento.pinned_requirements import pinned_requirements, requirements_of
+from mlops_assets.core.bento.sources import BentoSources, bento_sources
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.identity.code_base import CodeBase
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.serving.manifest import MANIFEST_FILE, BentoManifest, ServedFeature
-
-REQUIREMENTS = (
-    "bentoml",
-    "deltalake",
-    "hiredis",
-    "httptools",
-    "lightgbm",
-    "mlflow-skinny",
-    "msgspec",
-    "numpy",
-    "pandera",
-    "polars",
-    "prometheus-client",
-    "pydantic",
-    "pyyaml",
-    "redis",
-    "scikit-learn",
-    "scipy",
-    "uvloop",
+from mlops_assets.core.product import Product
+from mlops_assets.core.serving.manifest import (
+    EXAMPLE_FILE,
+    MANIFEST_FILE,
+    BentoManifest,
+    ServedDeclaration,
+    ServedFeature,
 )
-"""What the sources in a bento import; pinned, with all that they need, to the versions that are installed here."""
+
 BUILD_TIMEOUT_SECONDS = 120.0
-_SOURCES = (
-    "mlops_assets/__init__.py",
-    "mlops_assets/catalogue.py",
-    "mlops_assets/core",
-    "mlops_assets/products",
-    "serving",
-)
-_SUFFIXES = (".py", ".yaml")
-_ENTRY = '''"""The bento's service; `bentoml serve` starts here."""
-
-from pathlib import Path
-
-from serving.service import make_service
-
-service = make_service(Path(__file__).with_name("product.json"))
-'''
 
 
 @dataclass(frozen=True)
@@ -74,55 +43,70 @@ class BuiltBento:
 
 
 def build_bento(
-    *,
-    product: str,
-    title: str,
-    version: int,
+    product: Product,
     model: TrainedModel,
-    features: Sequence[ServedFeature],
+    *,
+    version: int,
     threshold: float,
-    view_digest: str,
     bentoml_home: Path,
+    code: CodeBase | None = None,
 ) -> BuiltBento:
-    """Build the bento of a version, or find it: the same model, sources and libraries give the same tag and
+    """Build the bento of a version, or find it: the same model, declaration, code and libraries give the same tag and
     no work.
 
-    The tag is `<product>:v<version>-<first 12 digits of the content's SHA-256>`. A bento or model that an
-    interrupted build left incomplete, or that was changed since, is removed and built again.
+    The tag is `<product>:v<version>-<first 12 digits of the content's SHA-256>`; comments, docstrings and layout of the
+    sources are no content. A bento or model that an interrupted build left incomplete, or that was changed since, is
+    removed and built again. `code` is where the sources come from, by default what is installed.
 
-    Raises: PackagingError when `features` are not the model's, or when BentoML refuses.
+    Raises: FeatureError when the model takes a feature that the view does not have; PackagingError when BentoML
+    refuses.
     """
-    names = tuple(feature.name for feature in features)
-    if names != model.feature_names:
-        raise PackagingError(
-            f"{product} version {version}: described are the features {names}, but the model takes "
-            f"{model.feature_names}"
-        )
-    sources = _sources()
-    libraries = tuple((name, installed_version(name)) for name in REQUIREMENTS)
-    texts = [list(source) for source in sources.items()]
-    requirements = pinned_requirements(REQUIREMENTS)
-    content = json.dumps([model.digest, title, threshold, view_digest, libraries, requirements, texts])
-    tag = f"{product}:v{version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-    manifest = BentoManifest(
-        product=product,
-        title=title,
-        version=version,
-        digest=model.digest,
-        model_tag=tag,
-        label=model.label,
-        features=tuple(features),
-        libraries=libraries,
-        threshold=threshold,
-        view_digest=view_digest,
-    )
+    sources = bento_sources(product.name, code)
+    names = requirements_of(sources.libraries)
+    requirements = pinned_requirements(names)
+    untagged = _manifest(product, model, version=version, threshold=threshold, sources=sources, names=names)
+    content = json.dumps([untagged.to_json(), requirements])
+    tag = f"{product.name}:v{version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    manifest = replace(untagged, model_tag=tag)
     bento = built_bento(tag, bentoml_home)
     if not _is_complete(bento, manifest):
         _remove(bento)
+        texts = {**sources.files, EXAMPLE_FILE: json.dumps(example_event(product)).encode()}
         with tempfile.TemporaryDirectory(prefix="bento-") as folder:
-            _prepare(Path(folder), manifest, model, sources=sources, requirements=requirements)
+            _prepare(Path(folder), manifest, model, sources=texts, requirements=requirements)
             _run_build(Path(folder), bento)
     return bento
+
+
+def _manifest(
+    product: Product,
+    model: TrainedModel,
+    *,
+    version: int,
+    threshold: float,
+    sources: BentoSources,
+    names: Sequence[str],
+) -> BentoManifest:
+    spec, docs = product.spec, [product.view.describe(name) for name in model.feature_names]
+    return BentoManifest(
+        product=product.name,
+        declaration=ServedDeclaration(
+            title=spec.title,
+            description=spec.description,
+            label_description=spec.label.description,
+            id_column=spec.id_column,
+            entities=tuple(spec.entities),
+        ),
+        version=version,
+        digest=model.digest,
+        model_tag="",
+        label=model.label,
+        features=tuple(ServedFeature(doc.name, doc.description, doc.unit, doc.null_means) for doc in docs),
+        libraries=tuple((name, distribution_version(name)) for name in names),
+        threshold=threshold,
+        view_digest=product.view.digest,
+        sources_digest=sources.digest,
+    )
 
 
 def bento_environment(bentoml_home: Path) -> dict[str, str]:
@@ -157,36 +141,24 @@ def _remove(bento: BuiltBento) -> None:
             shutil.rmtree(folder)
 
 
-def _sources() -> dict[str, str]:
-    """Return the text of every source file that goes into a bento, by its path there, in a fixed order."""
-    root = Path(mlops_assets.__file__).parent.parent
-    found = {}
-    for source in _SOURCES:
-        files = [root / source] if (root / source).is_file() else (root / source).rglob("*")
-        for file in files:
-            if file.suffix in _SUFFIXES:
-                found[file.relative_to(root).as_posix()] = file.read_text(encoding="utf-8")
-    return {"bento_service.py": _ENTRY, **dict(sorted(found.items()))}
-
-
 def _prepare(
     folder: Path,
     manifest: BentoManifest,
     model: TrainedModel,
     *,
-    sources: dict[str, str],
+    sources: Mapping[str, bytes],
     requirements: Sequence[tuple[str, str]],
 ) -> None:
-    for name, text in {**sources, MANIFEST_FILE: manifest.to_json()}.items():
+    for name, text in {**sources, MANIFEST_FILE: manifest.to_json().encode()}.items():
         file = folder / bento_build.SOURCE_FOLDER / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(text)
     model.save(folder / bento_build.MODEL_FOLDER)
     plan = {
         "tag": manifest.model_tag,
         "labels": {"product": manifest.product, "model_version": str(manifest.version)},
         "metadata": {"digest": manifest.digest},
-        "description": f"{manifest.title}: version {manifest.version}",
+        "description": f"{manifest.declaration.title}: version {manifest.version}",
         "requirements": [f"{name}=={version}" for name, version in requirements],
     }
     (folder / bento_build.PLAN_FILE).write_text(json.dumps(plan), encoding="utf-8")
@@ -198,7 +170,12 @@ def _run_build(folder: Path, bento: BuiltBento) -> None:
     outcome = f"within {BUILD_TIMEOUT_SECONDS:.0f} s"
     with log.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
         built = subprocess.run(
-            [sys.executable, "-m", bento_build.__name__, str(folder)],
+            [
+                sys.executable,
+                "-P",
+                bento_build.__file__,
+                str(folder),
+            ],  # BentoML imports the bento's sources, not ours
             env=bento_environment(bento.bentoml_home),
             cwd=folder / bento_build.SOURCE_FOLDER,
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Builds one bento from a prepared folder, in a process of its own: `python -m mlops_assets.core.bento.build_process
+"""Builds one bento from a prepared folder, in a process of its own that imports none of our packages: `python -P FILE
 FOLDER`.
 
 BentoML imports the service while it builds, and its stores are process-wide; neither belongs into the process

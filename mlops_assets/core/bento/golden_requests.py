@@ -108,3 +108,9 @@ def as_request(events: pl.DataFrame) -> pl.DataFrame:
     """Return events as JSON carries them: times as RFC 3339 texts in UTC."""
     times = selectors.datetime().dt.convert_time_zone("UTC").dt.strftime(RFC_3339)
     return events.with_columns(times)
+
+
+def example_event(product: Product) -> dict[str, object]:
+    """Return an event of the product's sample, as a request would send it: it shows no real one to anybody."""
+    columns = [name for name in event_columns(product.event_schema) if name != KNOWN_AT]
+    return as_request(product.sample(0).events.select(columns).head(1)).row(0, named=True)

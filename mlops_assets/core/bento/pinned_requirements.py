@@ -1,12 +1,24 @@
-"""Everything that a set of libraries needs, pinned to what is installed here."""
+"""Everything that a bento's sources need, pinned to what is installed here."""
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.identity.installed import distribution_of, needs_of
+from mlops_assets.core.model.libraries import SCORING_LIBRARIES
+
+BROUGHT_BY = {"mlflow": "mlflow-skinny"}
+"""Smaller distribution that brings what the sources import: a bento reads the registry and logs nothing."""
+NOT_IMPORTED = ("hiredis", "httptools", "uvloop")
+"""What Redis' client and the server use when it is installed: no answer depends on it, its time does."""
+
+
+def requirements_of(libraries: Iterable[str]) -> tuple[str, ...]:
+    """Return the distributions that sources need which import `libraries`, sorted; with those that scores depend on.
+
+    Raises: IdentityError for a library that no installed distribution brings.
+    """
+    imported = {BROUGHT_BY.get(name) or distribution_of(name) for name in libraries}
+    return tuple(sorted({*imported, *SCORING_LIBRARIES, *NOT_IMPORTED}))
 
 
 def pinned_requirements(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -17,26 +29,10 @@ def pinned_requirements(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     Raises: PackagingError when one of them is not installed.
     """
     found: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
-    waiting = [Requirement(name) for name in names]
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        extras = {("", name), *((extra, name) for extra in requirement.extras)} - seen
-        if not extras:
-            continue
-        seen |= extras
-        try:
-            installed = distribution(name)
-        except PackageNotFoundError as error:
+    for need in needs_of(names):
+        if need.installed is None:
             raise PackagingError(
-                f"a bento needs {name}, which is not installed: run `make setup`, or pip install it"
-            ) from error
-        found[name] = installed.version
-        needs = [Requirement(line) for line in installed.requires or ()]
-        waiting += [need for need in needs if any(_is_needed(need, extra) for extra, _ in extras)]
+                f"a bento needs {need.name}, which is not installed: run `make setup`, or pip install it"
+            )
+        found[need.name] = need.installed
     return tuple(sorted(found.items()))
-
-
-def _is_needed(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})

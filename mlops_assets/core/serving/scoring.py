@@ -18,8 +18,8 @@ from mlops_assets.core.errors import (
 )
 from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.features.online.executor import OnlineAnswer
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, ScoringStore, StateChange
-from mlops_assets.core.product import Product
 from mlops_assets.core.serving.arms import ReleasedArms, ScoringArm
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record, prediction_id
 from mlops_assets.core.settings import CapturePolicy
@@ -40,10 +40,9 @@ class EventFacts:
     """Column whose value decides the arm; falls back to the id where it is null."""
 
     @classmethod
-    def of(cls, product: Product) -> Self:
-        """The columns of a product: its first entity decides the arm, or the id where it declares none."""
-        entity = (*product.spec.entities, product.spec.id_column)[0]
-        return cls(product.spec.id_column, product.view.event_timestamp, entity)
+    def of(cls, view: FeatureView, entities: Sequence[str]) -> Self:
+        """The columns of a view's events: the first entity decides the arm, or the id where none is declared."""
+        return cls(view.id_column, view.event_timestamp, (*entities, view.id_column)[0])
 
 
 class ScoringRequest(msgspec.Struct, frozen=True):

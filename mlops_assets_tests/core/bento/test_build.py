@@ -1,5 +1,6 @@
 """A bento is built once, repaired when broken, and released only if its own process gives the offline scores."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,10 +10,12 @@ import pytest
 import yaml
 
 from mlops_assets.core.bento import build as packaging
-from mlops_assets.core.bento.build import BuiltBento, build_bento
-from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.bento.build import BuiltBento
+from mlops_assets.core.bento.sources import bento_sources
+from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.serving.manifest import BentoManifest, ServedFeature
+from mlops_assets.core.serving.manifest import BentoManifest
+from mlops_assets_tests.support.code.edited import Edit, edited_code
 from mlops_assets_tests.support.homes.product_bento import (
     THRESHOLD,
     SampledProduct,
@@ -68,6 +71,56 @@ def test_another_model_or_version_is_another_bento(
     assert len(tags) == 3
 
 
+SAME = (
+    Edit("serving.event_types", "MAXIMUM_EVENTS = 1000", "# so many at once\nMAXIMUM_EVENTS = 1000"),
+    Edit("mlops_assets.core.model.calibration", "Raises:", "It raises:"),
+    Edit("mlops_assets.core.evaluation.plots", "def roc_curves(", "MORE = 1\n\n\ndef roc_curves("),
+    Edit("mlops_assets.core.training.fit", "def fit(", "MORE = 1\n\n\ndef fit("),
+    Edit("mlops_assets.products.fraud_detection.dataset", "SOURCES", "MORE = 1\nSOURCES"),
+    Edit("mlops_assets.products.mortality_risk.features", "VIEW", "MORE = 1\nVIEW"),
+)
+OTHER = (
+    Edit("serving.event_types", "MAXIMUM_EVENTS = 1000", "MAXIMUM_EVENTS = 999"),
+    Edit("mlops_assets.core.model.explanation", "BIAS = ", "MORE = 1\nBIAS = "),
+    Edit("mlops_assets.products.fraud_detection.features", "VIEW", "MORE = 1\nVIEW"),
+)
+
+
+@pytest.mark.parametrize("edit", SAME, ids=lambda edit: edit.module)
+def test_words_and_code_that_is_not_served_keep_the_bento(
+    built: BuiltBento, sampled: SampledProduct, monkeypatch: pytest.MonkeyPatch, edit: Edit
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a second build was started")
+
+    monkeypatch.setattr(packaging, "_run_build", refuse)
+    assert product_bento(sampled, built.bentoml_home, code=edited_code(edit)) == built
+
+
+@pytest.mark.parametrize("edit", OTHER, ids=lambda edit: edit.module)
+def test_another_statement_in_served_code_is_another_bento(
+    built: BuiltBento, sampled: SampledProduct, monkeypatch: pytest.MonkeyPatch, edit: Edit
+) -> None:
+    monkeypatch.setattr(packaging, "_run_build", lambda *_: None)
+    assert product_bento(sampled, built.bentoml_home, code=edited_code(edit)).tag != built.tag
+
+
+def test_a_bento_carries_what_serves_and_nothing_else(built: BuiltBento) -> None:
+    source = built.path / "src"
+    files = {file.relative_to(source).as_posix() for file in source.rglob("*") if file.is_file()}
+    files = {file for file in files if "__pycache__" not in file}
+    assert files == {
+        *bento_sources("fraud_detection").files,
+        "product.json",
+        "example.json",
+        "bentofile.yaml",
+    }
+    product = {file for file in files if "/products/" in file and file.count("/") > 2}
+    assert {Path(file).name for file in product} == {"__init__.py", "features.py", "schemas.py"}
+    assert not [file for file in files if file.endswith("/fit.py") or "/bento/" in file]
+    assert json.loads((source / "example.json").read_text())["transaction_id"] is not None
+
+
 def test_an_incomplete_bento_is_built_again(bento: BuiltBento, sampled: SampledProduct) -> None:
     (bento.path / "bento.yaml").unlink()
     (bento.model_path / "model.lgb").write_text("cut short")
@@ -77,16 +130,10 @@ def test_an_incomplete_bento_is_built_again(bento: BuiltBento, sampled: SampledP
     assert TrainedModel.load(bento.model_path) == sampled.model
 
 
-def test_features_that_are_not_the_models_are_refused(model: TrainedModel, tmp_path: Path) -> None:
-    features = [ServedFeature(name, "", "", "") for name in reversed(model.feature_names)]
-    with pytest.raises(PackagingError, match="the model takes"):
-        build_bento(
-            product="fraud_detection",
-            title="",
-            version=1,
-            model=model,
-            features=features,
-            threshold=0.5,
-            view_digest="",
-            bentoml_home=tmp_path,
-        )
+def test_a_model_that_takes_another_feature_than_the_view_has_is_refused(
+    sampled: SampledProduct, tmp_path: Path
+) -> None:
+    model = sampled.model
+    other = replace(model, feature_names=(*model.feature_names[:-1], "no_such_feature"))
+    with pytest.raises(FeatureError, match="no_such_feature"):
+        product_bento(replace(sampled, model=other), tmp_path)

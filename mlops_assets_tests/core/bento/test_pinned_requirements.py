@@ -5,9 +5,12 @@ from importlib.metadata import requires, version
 import pytest
 from packaging.requirements import Requirement
 
-from mlops_assets.core.bento.build import REQUIREMENTS
-from mlops_assets.core.bento.pinned_requirements import pinned_requirements
+from mlops_assets.core.bento.pinned_requirements import BROUGHT_BY, pinned_requirements, requirements_of
+from mlops_assets.core.bento.sources import bento_sources
 from mlops_assets.core.errors import PackagingError
+
+SOURCES = bento_sources("fraud_detection")
+REQUIRED = requirements_of(SOURCES.libraries)
 
 
 def test_what_is_required_by_what_is_required_is_pinned_to_what_is_installed() -> None:
@@ -18,7 +21,7 @@ def test_what_is_required_by_what_is_required_is_pinned_to_what_is_installed() -
 
 
 def test_nothing_that_a_bento_may_import_is_left_open() -> None:
-    pinned = dict(pinned_requirements(REQUIREMENTS))
+    pinned = dict(pinned_requirements(REQUIRED))
     needs = [Requirement(line) for name in pinned for line in requires(name) or ()]
     open_ones = {
         need.name.lower().replace("_", "-")
@@ -36,3 +39,12 @@ def test_an_extra_is_followed_only_where_it_is_asked_for() -> None:
 def test_a_library_that_is_missing_is_named() -> None:
     with pytest.raises(PackagingError, match="needs no-such-library, which is not installed"):
         pinned_requirements(["no-such-library"])
+
+
+def test_a_bento_requires_what_its_sources_import() -> None:
+    assert {"bentoml", "lightgbm", "mlflow-skinny", "polars", "redis", "scikit-learn"} <= set(REQUIRED)
+    assert not {"dagster", "mlflow", "pandas", "sqlalchemy", "yaml"} & set(REQUIRED)
+
+
+def test_every_exception_is_still_one() -> None:
+    assert set(BROUGHT_BY) <= set(SOURCES.libraries)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.serving.manifest import BentoManifest, ServedFeature
+from mlops_assets.core.serving.manifest import BentoManifest, ServedDeclaration, ServedFeature
 
 MANIFEST = BentoManifest(
     product="shop",
-    title="Läden",
+    declaration=ServedDeclaration("Läden", "Scores orders", "a refund", "order_id", ("customer_id",)),
     version=3,
     digest="ab" * 32,
     model_tag="shop:v3",
@@ -22,6 +22,7 @@ MANIFEST = BentoManifest(
     libraries=(("lightgbm", "4.7.0"), ("polars", "2.1.0")),
     threshold=0.1 + 0.2,
     view_digest="cd" * 32,
+    sources_digest="ef" * 32,
 )
 
 
@@ -39,7 +40,7 @@ def test_a_manifest_reads_back_equal_to_the_last_bit_and_has_one_text(tmp_path: 
 
 def test_another_format_says_which_is_readable(tmp_path: Path) -> None:
     content = json.loads(MANIFEST.to_json()) | {"format_version": 1}
-    with pytest.raises(PackagingError, match="has format 1, readable is 2"):
+    with pytest.raises(PackagingError, match="has format 1, readable is 3"):
         BentoManifest.read(written(tmp_path, json.dumps(content)))
 
 

@@ -14,10 +14,10 @@ from mlops_assets.core.bento.build import BuiltBento, build_bento
 from mlops_assets.core.bento.server import HOME_VARIABLE
 from mlops_assets.core.contracts.contract import event_columns
 from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.identity.code_base import CodeBase
 from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
-from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.training_set import build_training_set
 
@@ -58,19 +58,17 @@ def sampled_product(name: str, *, seed: int = 0) -> SampledProduct:
     return SampledProduct(product, events, raw.labels, model)
 
 
-def product_bento(sampled: SampledProduct, bentoml_home: Path, *, version: int = 3) -> BuiltBento:
+def product_bento(
+    sampled: SampledProduct, bentoml_home: Path, *, version: int = 3, code: CodeBase | None = None
+) -> BuiltBento:
     """Build, or find, the bento of a version."""
-    product = sampled.product
-    docs = [product.view.describe(name) for name in sampled.model.feature_names]
     return build_bento(
-        product=product.name,
-        title=product.spec.title,
+        sampled.product,
+        sampled.model,
         version=version,
-        model=sampled.model,
-        features=[ServedFeature(doc.name, doc.description, doc.unit, doc.null_means) for doc in docs],
         threshold=THRESHOLD,
-        view_digest=product.view.digest,
         bentoml_home=bentoml_home,
+        code=code,
     )
 
 

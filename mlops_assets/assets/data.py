@@ -1,13 +1,13 @@
 """The data stage: raw rows as they came, rows that meet the contract, rows that do not, and outcomes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.asset_options import asset_options, product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
-from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.contract import (
     apply_contract,
@@ -39,7 +39,6 @@ def _raw_events(product: Product) -> dg.AssetsDefinition:
         "raw_events",
         stage="data",
         kinds={"polars", "deltalake"},
-        code_version="1",
         is_partitioned=True,
     )
     def raw_events(
@@ -62,48 +61,8 @@ def _raw_events(product: Product) -> dg.AssetsDefinition:
 
 
 def _events(product: Product) -> dg.AssetsDefinition:
-    options = [
-        asset_options(
-            product,
-            noun,
-            stage="data",
-            kinds={"polars", "pandera", "deltalake"},
-            code_version="1",
-            is_partitioned=True,
-        )
-        for noun in ("events", "rejected_events")
-    ]
     limit = product.spec.contract.max_rejected_share
-    rows = "a day's rows" if product.spec.time else "the rows"
-    events_key = options[0]["key"]
-    descriptions = (
-        "One row is an event that meets the contract of `schemas.py`, without the columns that know the outcome.\n\n"
-        "Made from `raw_events`; used by `features`, by every slice and by every join that needs who and when.",
-        "One row is an event that broke the contract, with every reason.\n\n"
-        "Made from `raw_events`. After a fix of the source or of the contract, materialize `raw_events` and this again:"
-        " rows that now meet the contract move to `events`.",
-    )
 
-    @dg.multi_asset(
-        name=f"{product.name}__events",
-        specs=[
-            dg.AssetSpec(
-                description=text,
-                deps=[upstream(product, "raw_events")],
-                **{k: v for k, v in option.items() if k != "backfill_policy"},
-            )
-            for option, text in zip(options, descriptions, strict=True)
-        ],
-        check_specs=[
-            dg.AssetCheckSpec(
-                REJECTED_SHARE,
-                asset=events_key,
-                blocking=True,
-                description=f"At most {limit:.2%} of {rows} may break the contract; above it nothing downstream runs",
-            )
-        ],
-        backfill_policy=options[0]["backfill_policy"],
-    )
     def events(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource
     ) -> Iterator[dg.MaterializeResult]:
@@ -131,7 +90,53 @@ def _events(product: Product) -> dg.AssetsDefinition:
             {"reasons": table(summary), **_reasons_plot(summary, accepted.rows + rejected.rows)}
         )
 
-    return events
+    return _as_two_assets(product, events)
+
+
+def _as_two_assets(
+    product: Product, events: Callable[..., Iterator[dg.MaterializeResult]]
+) -> dg.AssetsDefinition:
+    options = [
+        asset_options(
+            product,
+            noun,
+            stage="data",
+            kinds={"polars", "pandera", "deltalake"},
+            function=events,
+            is_partitioned=True,
+        )
+        for noun in ("events", "rejected_events")
+    ]
+    limit = product.spec.contract.max_rejected_share
+    rows = "a day's rows" if product.spec.time else "the rows"
+    descriptions = (
+        "One row is an event that meets the contract of `schemas.py`, without the columns that know the outcome.\n\n"
+        "Made from `raw_events`; used by `features`, by every slice and by every join that needs who and when.",
+        "One row is an event that broke the contract, with every reason.\n\n"
+        "Made from `raw_events`. After a fix of the source or of the contract, materialize `raw_events` and this again:"
+        " rows that now meet the contract move to `events`.",
+    )
+    decorator = dg.multi_asset(
+        name=f"{product.name}__events",
+        specs=[
+            dg.AssetSpec(
+                description=text,
+                deps=[upstream(product, "raw_events")],
+                **{k: v for k, v in option.items() if k != "backfill_policy"},
+            )
+            for option, text in zip(options, descriptions, strict=True)
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                REJECTED_SHARE,
+                asset=options[0]["key"],
+                blocking=True,
+                description=f"At most {limit:.2%} of {rows} may break the contract; above it nothing downstream runs",
+            )
+        ],
+        backfill_policy=options[0]["backfill_policy"],
+    )
+    return decorator(events)
 
 
 def _labels(product: Product) -> dg.AssetsDefinition:
@@ -142,7 +147,6 @@ def _labels(product: Product) -> dg.AssetsDefinition:
         "labels",
         stage="data",
         kinds={"polars", "deltalake"},
-        code_version="1",
         is_partitioned=True,
         description=(
             f"One row is an outcome and the time at which it became known: `{label.column}`, {label.description}\n\n"
@@ -184,6 +188,7 @@ def _dated(frame: pl.DataFrame, days: DayRange | None) -> pl.DataFrame:
     return frame if days is None else with_event_date(frame, undated=days.first)
 
 
+@page_only
 def _day_plot(lakehouse: LakehouseResource, product: Product, noun: str) -> dict[str, dg.MetadataValue]:
     if product.spec.time is None:
         return {}
@@ -191,6 +196,7 @@ def _day_plot(lakehouse: LakehouseResource, product: Product, noun: str) -> dict
     return {"rows_per_day": picture(rows_per_day(counts), caption=f"{noun} per day")}
 
 
+@page_only
 def _reasons_plot(summary: pl.DataFrame, judged: int) -> dict[str, dg.MetadataValue]:
     if summary.is_empty():
         return {}

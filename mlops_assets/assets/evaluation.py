@@ -2,14 +2,15 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
-from mlops_assets.assets.support.day_blocks import event_days
-from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.pictures import page_only, picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.evaluation.decision_threshold import choose_threshold
@@ -27,6 +28,7 @@ from mlops_assets.core.evaluation.plots import (
 )
 from mlops_assets.core.evaluation.product_contenders import contender_columns, product_contenders
 from mlops_assets.core.evaluation.result import EvaluationResult
+from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.model.explanation import top_contributions
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
@@ -39,7 +41,6 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 
-EVALUATION_CODE_VERSION = "1"
 EXPLAINED_ROWS = 1_000
 
 
@@ -57,7 +58,6 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         "evaluation",
         stage="training",
         kinds={"mlflow", "fairlearn"},
-        code_version=EVALUATION_CODE_VERSION,
         deps=[upstream(product, noun) for noun in ("training_set", "events", *models)],
     )
     def evaluation(
@@ -74,22 +74,21 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
             v.name: read_candidate(lakehouse.tables, product.name, variant=v.name) for v in spec.variants
         }
         champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
-        inputs = digest_of(
-            EVALUATION_CODE_VERSION,
-            candidate,
-            sorted(variants.items()),
-            champion.digest if champion else None,
-            spec.evaluation.model_dump_json(),
-            [gate.model_dump_json() for gate in spec.gates],
-        )
-        if earlier := earlier_result(context, lakehouse, product, "evaluation", inputs=inputs):
+        reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
+        rows = _read_rows(reads, training_set_version=candidate.training_set_version)
+        reads.value("the candidate and the run that shows it", [candidate.digest, candidate.run_id])
+        reads.value("the variants", {name: variant.digest for name, variant in variants.items()})
+        reads.value("the champion", champion.digest if champion else None)
+        reads.declared("evaluation", "gates", "label", "training")
+        identity = reads.identity()
+        tables = ("evaluation", "gate_verdicts")
+        if earlier := earlier_result(context, lakehouse.tables, product, *tables, identity=identity):
             return earlier
         model = candidate.load(tracking.tracking_uri)
-        result, test_rows, scores = _evaluate(
-            lakehouse,
-            product,
+        result, scores = _evaluate(
+            reads.product,
+            rows,
             candidate=model,
-            training_set_version=candidate.training_set_version,
             variants={name: variant.load(tracking.tracking_uri) for name, variant in variants.items()},
             champion=(
                 load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
@@ -99,15 +98,18 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         )
         judged = judge(spec.gates, result)
         verdicts = verdict_table(judged)
-        TableWrites(context, lakehouse, product, "gate_verdicts", inputs=inputs).write(
+        verdict_writes, writes = (
+            TableWrites(context, lakehouse, product, noun, inputs=identity.to_json())
+            for noun in ("gate_verdicts", "evaluation")
+        )
+        verdict_writes.write(
             verdicts.with_columns(
                 model_digest=pl.lit(candidate.digest), threshold=pl.lit(result.threshold.value)
             ),
             None,
         )
-        writes = TableWrites(context, lakehouse, product, "evaluation", inputs=inputs)
         writes.write(result.estimates, None)
-        pictures = evaluation_pictures(product, result, model, test_rows, scores)
+        pictures = evaluation_pictures(product, result, model, rows.test, scores)
         with tracking.resume(context, candidate.run_id) as run:
             _log(run, result, verdicts, pictures)
         return writes.result(
@@ -117,7 +119,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
                 "verdict": overall(judged),
                 "gates": table(verdicts.select("name", "verdict", "reason")),
                 **({"fairness": table(result.fairness)} if result.fairness.height else {}),
-                "highest_score_explained": table(_explained(model, test_rows, scores)),
+                "highest_score_explained": table(_explained(model, rows.test, scores)),
                 "decision_threshold": result.threshold.value,
                 **{name: picture(png, caption=name) for name, png in pictures.items()},
             }
@@ -140,49 +142,61 @@ def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
     return record.released_version(plan.previous_champion) if plan.previous_champion is not None else None
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What an evaluation rests on."""
+
+    training_set: pl.DataFrame
+    test: pl.DataFrame
+    """Its test rows with the columns of the events that slices, groups and baselines read."""
+
+
+def _read_rows(reads: RecordedReads, *, training_set_version: int) -> _Rows:
+    product = reads.product
+    training_set = reads.table("training_set", version=training_set_version)
+    test = training_set.filter(pl.col("split") == "test")
+    id_column = product.spec.id_column
+    columns = [id_column, *(c for c in contender_columns(product) if c not in test.columns)]
+    days = days_of(test, product.view.event_timestamp)
+    events = reads.table("events", columns=columns, days=days)
+    return _Rows(training_set, test.join(events, on=id_column, how="left", maintain_order="left"))
+
+
 def _evaluate(
-    lakehouse: LakehouseResource,
     product: Product,
+    rows: _Rows,
     *,
     candidate: TrainedModel,
-    training_set_version: int,
     variants: Mapping[str, TrainedModel],
     champion: TrainedModel | None,
-) -> tuple[EvaluationResult, pl.DataFrame, Floats]:
-    """Return the evaluation, the rows that it rests on and the candidate's scores of them."""
+) -> tuple[EvaluationResult, Floats]:
+    """Return the evaluation and the candidate's scores of the test rows."""
     spec = product.spec
     label = spec.label.column
-    training_set = lakehouse.tables.read(product.name, "training_set", version=training_set_version)
-    validation, test = (training_set.filter(pl.col("split") == name) for name in ("validation", "test"))
-    columns = [spec.id_column, *(c for c in contender_columns(product) if c not in test.columns)]
-    events = (
-        lakehouse.tables.scan(product.name, "events", days=event_days(product, test))
-        .select(columns)
-        .collect()
-    )
-    test_rows = test.join(events, on=spec.id_column, how="left", maintain_order="left")
+    validation = rows.training_set.filter(pl.col("split") == "validation")
     threshold = choose_threshold(
         validation[label].to_numpy(), candidate.predict(validation), cost=spec.evaluation.cost
     )
     contenders = product_contenders(
         product,
-        training_set=training_set,
-        test_rows=test_rows,
+        training_set=rows.training_set,
+        test_rows=rows.test,
         candidate=candidate,
         variants=variants,
         champion=champion,
     )
     result = evaluate(
-        test_rows,
+        rows.test,
         label=label,
         contenders=contenders,
         evaluation=spec.evaluation,
         threshold=threshold,
         gates=spec.gates,
     )
-    return result, test_rows, contenders[0].scores
+    return result, contenders[0].scores
 
 
+@page_only
 def evaluation_pictures(
     product: Product,
     result: EvaluationResult,
@@ -205,12 +219,14 @@ def evaluation_pictures(
     }
 
 
+@page_only
 def _explained(model: TrainedModel, test_rows: pl.DataFrame, scores: Floats) -> pl.DataFrame:
     """What made the highest score of the test rows: its largest contributions, in log-odds."""
     highest = test_rows[[int(scores.argmax())]]
     return top_contributions(model.contributions(highest), highest.select(model.feature_names), row=0)
 
 
+@page_only
 def _side_by_side(result: EvaluationResult) -> pl.DataFrame:
     """One row per contender, one column per main metric as `value [low, high]`."""
     shown = ("auc", "average_precision", "brier", "calibration_error")

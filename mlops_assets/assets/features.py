@@ -35,7 +35,6 @@ def _features(product: Product) -> dg.AssetsDefinition:
         "features",
         stage="features",
         kinds={"polars", "deltalake"},
-        code_version=view.digest[:12],
         is_partitioned=True,
         deps=deps,
     )

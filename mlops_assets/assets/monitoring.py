@@ -9,12 +9,12 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
-from mlops_assets.assets.support.day_blocks import day_blocks, event_days
-from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.evaluation.product_contenders import CANDIDATE
 from mlops_assets.core.labels.outcomes import newest_outcomes
-from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
+from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, days_of
 from mlops_assets.core.monitoring.drift import DriftReport
 from mlops_assets.core.monitoring.drift import drift_report as compare_with_reference
 from mlops_assets.core.monitoring.drift_html import write_drift_html
@@ -81,7 +81,6 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
         "drift_report",
         stage="monitoring",
         kinds={"evidently"},
-        code_version="1",
         is_partitioned=True,
         deps=[upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")],
         check_specs=[
@@ -153,7 +152,6 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         "performance_report",
         stage="monitoring",
         kinds={"evidently"},
-        code_version="1",
         is_partitioned=True,
         deps=[upstream(product, "outcomes", lookback=lookback)],
         check_specs=[
@@ -232,7 +230,7 @@ def _unseen_outcomes(
     group = spec.evaluation.group_column
     if group is None or group in outcomes.columns:
         return outcomes
-    days = event_days(product, outcomes)
+    days = days_of(outcomes, product.view.event_timestamp)
     groups = lakehouse.tables.scan(product.name, "events", days=days).select(spec.id_column, group).collect()
     return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
 
@@ -269,6 +267,7 @@ def _stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verd
     return stamped if window.end_day is None else stamped.with_columns(event_date=pl.lit(window.end_day))
 
 
+@page_only
 def _describe(
     context: dg.AssetExecutionContext, window: ReportWindow, metadata: Mapping[str, object]
 ) -> None:
@@ -277,6 +276,7 @@ def _describe(
     context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
 
 
+@page_only
 def _shared_metadata(
     report: DriftReport | PerformanceReport,
     champion: Champion,
@@ -299,6 +299,7 @@ def _link(platform: PlatformResource, page: Path | None) -> dict[str, dg.Metadat
     return {} if page is None else {"evidently_report": dg.MetadataValue.url(platform.report_url(page))}
 
 
+@page_only
 def _drift_metadata(
     report: DriftReport, champion: Champion, window: ReportWindow, link: dict[str, dg.MetadataValue]
 ) -> dict[str, object]:
@@ -312,6 +313,7 @@ def _drift_metadata(
     }
 
 
+@page_only
 def _performance_metadata(
     report: PerformanceReport, champion: Champion, window: ReportWindow, link: dict[str, dg.MetadataValue]
 ) -> dict[str, object]:
@@ -322,6 +324,7 @@ def _performance_metadata(
     }
 
 
+@page_only
 def _over_time(lakehouse: LakehouseResource, product: Product) -> dict[str, dg.MetadataValue]:
     """Draw the primary metric of every window that was reported so far."""
     metric = product.spec.evaluation.primary_metric

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.errors import FeatureError
@@ -53,7 +54,6 @@ def _online_features(product: Product) -> dg.AssetsDefinition:
         "online_features",
         stage="features",
         kinds={"sqlite", "redis"},
-        code_version="1",
         deps=[upstream(product, noun) for noun in ("events", "labels")],
     )
     def online_features(
@@ -68,17 +68,21 @@ def _online_features(product: Product) -> dg.AssetsDefinition:
         lookback; what services added stays. Services answer from it, and `parity_report` computes what they answered
         again from the same versions.
         """
-        source = _read(lakehouse, product, config)
+        reads = RecordedReads(context, lakehouse.tables, product, noun="online_features")
+        source = _read(lakehouse, reads, config)
         with online_stores.opened(product.name) as store:
-            inputs = digest_of(
-                source.as_of, source.events_version, source.labels_version, view.digest, store.identity()
+            reads.value("the time until which rows are known", source.as_of)
+            reads.value(
+                "the versions that a report reads again", [source.events_version, source.labels_version]
             )
-            earlier = earlier_result(context, lakehouse, product, "online_features", inputs=inputs)
+            reads.value("the store", store.identity())
+            identity = reads.identity()
+            earlier = earlier_result(context, lakehouse.tables, product, "online_features", identity=identity)
             if earlier and is_loaded(store, view):
                 return earlier
             states, changed = _load(context, store, product, source)
             row = _load_row(source, view.digest, store, states=states, changed=changed)
-        writes = TableWrites(context, lakehouse, product, "online_features", inputs=inputs)
+        writes = TableWrites(context, lakehouse, product, "online_features", inputs=identity.to_json())
         writes.commits.append(
             lakehouse.tables.append(product.name, "online_features", row, commit=writes.commit_info)
         )
@@ -87,21 +91,22 @@ def _online_features(product: Product) -> dg.AssetsDefinition:
     return online_features
 
 
-def _read(lakehouse: LakehouseResource, product: Product, config: OnlineFeaturesConfig) -> OnlineSource:
+def _read(lakehouse: LakehouseResource, reads: RecordedReads, config: OnlineFeaturesConfig) -> OnlineSource:
     """Read what is known before `as_of`, at one version of each table."""
-    tables, view, name = lakehouse.tables, product.view, product.name
+    tables, product = lakehouse.tables, reads.product
+    view, name = product.view, product.name
     events_version = tables.delta(name, "events").version()
     labels_version = tables.delta(name, "labels").version() if view.needs_labels else None
     as_of = _as_of(lakehouse, product, config, events_version=events_version, labels_version=labels_version)
     first = (as_of - ALLOWED_LATENESS - view.lookback).date()
     end = as_of.date() + timedelta(days=1)
-    events = tables.read(
-        name, "events", columns=view.input_columns, days=DayRange(first, end), version=events_version
+    events = reads.table(
+        "events", columns=view.input_columns, days=DayRange(first, end), version=events_version
     )
     labels = None
     if labels_version is not None:
         days = DayRange(first, end, "known_date")
-        labels = tables.read(name, "labels", columns=view.label_columns, days=days, version=labels_version)
+        labels = reads.table("labels", columns=view.label_columns, days=days, version=labels_version)
     return OnlineSource(as_of, events, labels, events_version, labels_version)
 
 

@@ -43,7 +43,6 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         "predictions",
         stage="operation",
         kinds={"lightgbm", "polars", "deltalake"},
-        code_version="2",
         is_partitioned=True,
         deps=[upstream(product, noun) for noun in ("features", "release", "served_predictions")],
     )
@@ -160,7 +159,6 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
         "outcomes",
         stage="operation",
         kinds={"polars", "deltalake"},
-        code_version="1",
         is_partitioned=True,
         deps=[upstream(product, "predictions", lookback=delay), upstream(product, "labels")],
     )

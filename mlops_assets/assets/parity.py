@@ -8,7 +8,7 @@ import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
-from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import Shown, TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.model.trained_model import TrainedModel
@@ -37,7 +37,6 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         "parity_report",
         stage="monitoring",
         kinds={"polars", "deltalake"},
-        code_version=f"1-{product.view.digest[:12]}",
         is_partitioned=True,
         deps=deps,
         check_specs=[
@@ -123,6 +122,7 @@ def _replay(
     return history, events, replay_of(view, history, events, labels)
 
 
+@page_only
 def _shown(report: ParityReport) -> dict[str, Shown]:
     values = report.rows.filter(pl.col("kind") != "request")
     shown: dict[str, Shown] = {

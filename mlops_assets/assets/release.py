@@ -8,6 +8,7 @@ import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import table
+from mlops_assets.assets.support.recorded_reads import RecordedReads, declared_digest
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.bento.build import build_bento
@@ -15,7 +16,7 @@ from mlops_assets.core.bento.golden_requests import golden_history, golden_reque
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
@@ -35,7 +36,6 @@ from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.history import write_history
 from mlops_assets.core.release.plan import Order, ReleasePlan
 from mlops_assets.core.release.steps import obstacles, put_into_plan
-from mlops_assets.core.serving.manifest import ServedFeature
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.pools import RELEASE_POOL
@@ -58,7 +58,6 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         "model_version",
         stage="release",
         kinds={"mlflow"},
-        code_version="1",
         deps=[upstream(product, "evaluation"), upstream(product, "model")],
         check_specs=[
             dg.AssetCheckSpec(f"gate_{gate.name}", asset=key, description=_gate_text(gate))
@@ -80,6 +79,8 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
                 f"{product.name}: the verdicts are those of model {verdicts['model_digest'][0][:12]}, but the "
                 f"candidate is {candidate.digest[:12]}: materialize {product.name}/evaluation first"
             )
+        if outdated := _outdated_judgement(lakehouse, product):
+            raise RegistryError(f"{product.name}: {outdated}")
         registry = ModelRegistry(tracking.tracking_uri)
         tags = {
             THRESHOLD_TAG: repr(float(verdicts["threshold"][0])),
@@ -115,6 +116,19 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
     return model_version
 
 
+def _outdated_judgement(lakehouse: LakehouseResource, product: Product) -> str | None:
+    """Say that the stored verdicts were judged by other limits than are declared now; None when they were not."""
+    stored = Identity.read_json(lakehouse.tables.last_commit_info(product.name, "gate_verdicts").inputs)
+    now = {name: declared_digest(getattr(product.spec, name)) for name in ("gates", "evaluation")}
+    other = [name for name, digest in now.items() if stored is None or stored.declared.get(name) != digest]
+    if not other:
+        return None
+    return (
+        f"since the verdicts were made, {' and '.join(other)} of defs.yaml changed: materialize "
+        f"{product.name}/evaluation and {product.name}/model_version first"
+    )
+
+
 def _recorded_libraries(registry: ModelRegistry, run_id: str) -> dict[str, str]:
     """The libraries that the run was trained with; empty for a run of before they were recorded."""
     tags = registry.run_tags(run_id)
@@ -131,13 +145,18 @@ def _gate_text(gate: Gate) -> str:
     return f"{gate.metric}: {' and '.join(filter(None, limits))}, whole interval"
 
 
-def _newest_version(registry: ModelRegistry, product: Product) -> ModelVersion:
-    versions = registry.versions(product.name)
-    if not versions:
-        raise RegistryError(
-            f"{product.name} has no registered version: materialize {product.name}/model_version first"
-        )
-    return versions[-1]
+def _candidates_version(
+    registry: ModelRegistry, lakehouse: LakehouseResource, product: Product
+) -> ModelVersion:
+    """Return the version of the fitted candidate: the newest one, unless an earlier fit was found again since."""
+    candidate = read_candidate(lakehouse.tables, product.name)
+    for version in reversed(registry.versions(product.name)):
+        if (version.run_id, version.digest) == (candidate.run_id, candidate.digest):
+            return version
+    raise RegistryError(
+        f"{product.name}: the candidate {candidate.digest[:12]} is no registered version: materialize "
+        f"{product.name}/model_version first"
+    )
 
 
 def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
@@ -159,7 +178,6 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         "bento",
         stage="release",
         kinds={"bentoml"},
-        code_version="1",
         deps=[upstream(product, "model_version")],
     )
     def bento(
@@ -175,7 +193,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         also under load, or this fails and the previous release goes on. Used by `release`.
         """
         registry = ModelRegistry(tracking.tracking_uri)
-        version = _newest_version(registry, product)
+        version = _candidates_version(registry, lakehouse, product)
         require_training_match(
             f"{product.name} version {version.version}",
             trained_view=version.tags.get(VIEW_TAG),
@@ -185,23 +203,24 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         )
         model = registry.load(product.name, version.version)
         built = build_bento(
-            product=product.name,
-            title=product.spec.title,
+            product,
+            model,
             version=version.version,
-            model=model,
-            features=[_served_feature(product, name) for name in model.feature_names],
             threshold=float(version.tags[THRESHOLD_TAG]),
-            view_digest=product.view.digest,
             bentoml_home=platform.bentos,
         )
         answered_right = {BENTO_TAG: built.tag}
-        if earlier := earlier_result(context, lakehouse, product, "bento", inputs=built.tag):
+        reads = RecordedReads(context, lakehouse.tables, product, noun="bento")
+        reads.value("the bento", built.tag)
+        reads.value("the slowest answer that is allowed", product.spec.release.maximum_p99_ms)
+        identity = reads.identity()
+        if earlier := earlier_result(context, lakehouse.tables, product, "bento", identity=identity):
             registry.set_version_tags(product.name, version.version, answered_right)
             return earlier
         golden = golden_requests(product, model, *_golden_history(lakehouse, product))
         result = smoke_test(built, golden, maximum_p99_ms=product.spec.release.maximum_p99_ms)
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
-        writes = TableWrites(context, lakehouse, product, "bento", inputs=built.tag)
+        writes = TableWrites(context, lakehouse, product, "bento", inputs=identity.to_json())
         writes.write(answered, None)
         registry.set_version_tags(product.name, version.version, answered_right)
         return writes.result(
@@ -232,11 +251,6 @@ def _golden_history(
     return golden_history(product, tables.scan(product.name, "events"), labels)
 
 
-def _served_feature(product: Product, name: str) -> ServedFeature:
-    doc = product.view.describe(name)
-    return ServedFeature(name=name, description=doc.description, unit=doc.unit, null_means=doc.null_means)
-
-
 def _release(product: Product) -> dg.AssetsDefinition:
     key = dg.AssetKey([product.name, "release"])
 
@@ -245,7 +259,6 @@ def _release(product: Product) -> dg.AssetsDefinition:
         "release",
         stage="release",
         kinds={"mlflow", "deltalake"},
-        code_version="1",
         deps=[upstream(product, "bento")],
         pool=RELEASE_POOL,
         check_specs=[
@@ -266,18 +279,22 @@ def _release(product: Product) -> dg.AssetsDefinition:
         Made from the table `decisions`, in which people, jobs and this asset write what they decide. Used by
         `predictions` and by serving.
         """
-        newest = _newest_version(ModelRegistry(tracking.tracking_uri), product)
+        newest = _candidates_version(ModelRegistry(tracking.tracking_uri), lakehouse, product)
         control = release_control(lakehouse, tracking)
         control.take_over(product.name)
         decisions = control.record(product.name).decisions(newest.version)
-        reasons = obstacles(newest, decisions, approval=product.spec.release.approval)
+        outdated = _outdated_judgement(lakehouse, product)
+        reasons = [
+            *obstacles(newest, decisions, approval=product.spec.release.approval),
+            *([outdated] if outdated else []),
+        ]
         if not reasons:
             _apply_strategy(control, product, newest, context=context)
         for refused in control.repair(product.name):
             context.log.warning(refused)
         record = control.record(product.name)
         plan = record.standing
-        commit = CommitInfo(run_id=context.run.run_id, code_version="1")
+        commit = TableWrites(context, lakehouse, product, "release").commit_info
         history = write_history(lakehouse.tables, product.name, record.plans, commit=commit)
         return dg.MaterializeResult(
             metadata={

@@ -37,7 +37,6 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
         TABLE,
         stage="operation",
         kinds={"bentoml", "deltalake"},
-        code_version="1",
     )
     def served_predictions(
         context: dg.AssetExecutionContext,

@@ -2,32 +2,35 @@
 
 import json
 import time as clock
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.support.asset_options import digest_of, product_asset, upstream
-from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.pictures import page_only, picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.errors import TrainingError
+from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Scalar
+from mlops_assets.core.registry.artifacts import LoggedRun, load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import LIBRARIES_TAG
+from mlops_assets.core.registry.tag_names import CONTENT_TAG, INPUTS_TAG, LIBRARIES_TAG
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
 from mlops_assets.core.training.training_set import build_training_set, covered_days
 from mlops_assets.core.training.tuning import TrialRecord, tune
 from mlops_assets.resources.lakehouse import LakehouseResource
-from mlops_assets.resources.tracking import TrackedRun, TrackingResource
+from mlops_assets.resources.tracking import TrackingResource
 
-TRAINING_CODE_VERSION = "1"
 EXPLAINED_ROWS = 1_000
 
 
@@ -52,7 +55,6 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
         "training_set",
         stage="training",
         kinds={"polars", "deltalake"},
-        code_version="1",
         deps=[upstream(product, "features"), upstream(product, "labels")],
     )
     def training_set(
@@ -127,7 +129,6 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
         "hyperparameters",
         stage="training",
         kinds={"optuna", "lightgbm"},
-        code_version=TRAINING_CODE_VERSION,
         deps=[upstream(product, "training_set")],
     )
     def hyperparameters(
@@ -138,15 +139,13 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
         Made from the train and validation rows of `training_set` within the declared budget; test rows are never read.
         Used by `model`. The same training set and declaration keep the earlier result.
         """
-        version = lakehouse.tables.version(product.name, "training_set")
-        inputs = digest_of(
-            TRAINING_CODE_VERSION,
-            version,
-            product.model_features,
-            spec.training.model_dump_json(),
-            spec.tuning.model_dump_json(),
-        )
-        if earlier := earlier_result(context, lakehouse, product, "hyperparameters", inputs=inputs):
+        reads = RecordedReads(context, lakehouse.tables, product, noun="hyperparameters")
+        training_set, feature_names = reads.table("training_set"), reads.product.model_features
+        reads.declared("label", "training", "tuning")
+        identity = reads.identity()
+        if earlier := earlier_result(
+            context, lakehouse.tables, product, "hyperparameters", identity=identity
+        ):
             return earlier
 
         def report(record: TrialRecord) -> None:
@@ -155,15 +154,15 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
             )
 
         result = tune(
-            lakehouse.tables.read(product.name, "training_set"),
-            feature_names=product.model_features,
-            label=spec.label.column,
-            training=spec.training,
-            tuning=spec.tuning,
+            training_set,
+            feature_names=feature_names,
+            label=reads.product.spec.label.column,
+            training=reads.product.spec.training,
+            tuning=reads.product.spec.tuning,
             on_trial=report,
             clock=clock.monotonic,
         )
-        writes = TableWrites(context, lakehouse, product, "hyperparameters", inputs=inputs)
+        writes = TableWrites(context, lakehouse, product, "hyperparameters", inputs=identity.to_json())
         writes.write(result.trials.with_columns(parameters=pl.lit(json.dumps(dict(result.parameters)))), None)
         return writes.result(
             {
@@ -188,8 +187,8 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
     spec = product.spec
     noun = model_noun(variant)
     extra = next((v.extra_features for v in spec.variants if v.name == variant), ())
-    chosen = {*product.model_features, *extra}
-    feature_names = tuple(name for name in product.view.feature_names if name in chosen)
+    seen = {*product.model_features, *extra}
+    feature_names = tuple(name for name in product.view.feature_names if name in seen)
     reason = next((v.reason for v in spec.variants if v.name == variant), "")
     story = (
         "One thing is a fitted candidate: one MLflow run with one logged model in LightGBM's text format.\n\n"
@@ -202,7 +201,6 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         noun,
         stage="training",
         kinds={"lightgbm", "mlflow"},
-        code_version=TRAINING_CODE_VERSION,
         deps=[upstream(product, "training_set"), upstream(product, "hyperparameters")],
         description=f"{story}\n\nSees also {', '.join(extra)}, and is never released: {reason}"
         if variant
@@ -212,59 +210,82 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
     ) -> dg.MaterializeResult:
         tables = lakehouse.tables
-        parameters: dict[str, Scalar] = json.loads(
-            tables.read(product.name, "hyperparameters")["parameters"][0]
-        )
-        version = tables.version(product.name, "training_set")
-        inputs = digest_of(
-            TRAINING_CODE_VERSION, version, feature_names, spec.training.model_dump_json(), parameters
-        )
-        experiment = product.name if variant is None else f"{product.name}.{variant}"
-        registry = ModelRegistry(tracking.tracking_uri)
-        known = registry.find_model_run(experiment, inputs)
-        training_rows = tables.read(product.name, "training_set", version=version)
+        version = int(tables.version(product.name, "training_set") or 0)
+        reads = RecordedReads(context, tables, product, noun=noun)
+        training_rows = reads.table("training_set", version=version)
+        chosen = tables.read(product.name, "hyperparameters")["parameters"][0]
+        parameters: dict[str, Scalar] = json.loads(chosen)
+        reads.value("the chosen hyperparameters", parameters)
+        reads.value("the names of the features", feature_names)
+        reads.declared("label", "training")
+        identity = reads.identity()
         as_of = training_rows["as_of"][0] if "as_of" in training_rows.columns else None
-        if known is None:
-            with tracking.run(context, experiment=experiment, inputs=inputs) as run:
-                fitted = fit(
-                    training_rows,
-                    feature_names=feature_names,
-                    label=spec.label.column,
-                    training=spec.training,
-                    parameters=parameters,
-                )
-                _log_fit(run, fitted, training_set_version=version, as_of=as_of)
-                uri = registry.log_model(run.run_id, fitted)
-            candidate = Candidate(run.run_id, uri, fitted.digest, int(version or 0), as_of)
-        else:
-            context.log.info(f"{noun}: run {known.run_id} made this model from the same inputs, and stays")
-            candidate = Candidate(known.run_id, known.model_uri, known.digest, int(version or 0), as_of)
-            fitted = candidate.load(tracking.tracking_uri)
-        writes = TableWrites(context, lakehouse, product, noun, inputs=inputs)
+
+        def fitted_now() -> TrainedModel:
+            return fit(
+                training_rows,
+                feature_names=feature_names,
+                label=reads.product.spec.label.column,
+                training=reads.product.spec.training,
+                parameters=parameters,
+            )
+
+        run, fitted = _fitted_run(
+            context,
+            tracking,
+            experiment=product.name if variant is None else f"{product.name}.{variant}",
+            identity=identity,
+            fit_now=fitted_now,
+            facts={"training_set_version": version, "as_of": as_of},
+        )
+        candidate = Candidate(run.run_id, run.model_uri, run.digest, version, as_of)
+        writes = TableWrites(context, lakehouse, product, noun, inputs=identity.to_json())
         writes.write(candidate.to_frame(), None)
         return writes.result(_model_metadata(fitted, _sample(training_rows), tracking, candidate))
 
     return model
 
 
-def _log_fit(
-    run: TrackedRun, fitted: TrainedModel, *, training_set_version: int | None, as_of: datetime | None
-) -> None:
-    run.log_params(
-        {
-            **fitted.parameters,
-            "training_set_version": training_set_version,
-            "as_of": as_of,
-            "seed": fitted.seed,
-        }
-    )
-    run.log_metrics(
-        {
-            "best_iteration": fitted.best_iteration,
-            f"validation_{fitted.validation_metric}": fitted.validation_curve[fitted.best_iteration - 1],
-        }
-    )
-    run.set_tags({LIBRARIES_TAG: libraries_to_json(installed_libraries())})
+def _fitted_run(
+    context: dg.AssetExecutionContext,
+    tracking: TrackingResource,
+    *,
+    experiment: str,
+    identity: Identity,
+    fit_now: Callable[[], TrainedModel],
+    facts: Mapping[str, object],
+) -> tuple[LoggedRun, TrainedModel]:
+    """Return the finished run of a model of this identity, and the model; a new run where there is none.
+
+    identity: what the model is made from. fit_now: makes it. facts: parameters of a new run besides the model's own.
+    A run of other code whose model has the same bytes, made from the same inputs with the same libraries, stays.
+    """
+    registry = ModelRegistry(tracking.tracking_uri)
+    known = registry.find_model_run(experiment, identity.digest)
+    if known is not None:
+        context.log.info(f"run {known.run_id} made this model from the same inputs, and stays")
+        return known, load_model(tracking.tracking_uri, known.model_uri, digest=known.digest)
+    started_at = datetime.now(UTC)
+    fitted = fit_now()
+    same = registry.same_model_run(experiment, content=identity.content_digest, digest=fitted.digest)
+    if same is not None:
+        context.log.info(f"other code made the same model: run {same.run_id} stays")
+        registry.set_run_tags(same.run_id, {INPUTS_TAG: identity.digest})
+        return same, fitted
+    tags = {CONTENT_TAG: identity.content_digest, LIBRARIES_TAG: libraries_to_json(installed_libraries())}
+    with tracking.run(
+        context, experiment=experiment, inputs=identity.digest, tags=tags, started_at=started_at
+    ) as run:
+        run.log_params({**fitted.parameters, **facts, "seed": fitted.seed})
+        run.log_metrics(
+            {
+                "best_iteration": fitted.best_iteration,
+                f"validation_{fitted.validation_metric}": fitted.validation_curve[fitted.best_iteration - 1],
+            }
+        )
+        run.log_text(identity.to_json(), "made_from.json")
+        uri = registry.log_model(run.run_id, fitted)
+    return LoggedRun(run.run_id, uri, fitted.digest), fitted
 
 
 def _sample(training_rows: pl.DataFrame) -> pl.DataFrame:
@@ -272,6 +293,7 @@ def _sample(training_rows: pl.DataFrame) -> pl.DataFrame:
     return validation.sample(min(validation.height, EXPLAINED_ROWS), seed=0)
 
 
+@page_only
 def _model_metadata(
     fitted: TrainedModel, sample: pl.DataFrame, tracking: TrackingResource, candidate: Candidate
 ) -> dict[str, dg.MetadataValue | float | int | str]:

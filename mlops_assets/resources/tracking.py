@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -94,6 +95,7 @@ class TrackingResource(dg.ConfigurableResource):
         experiment: str,
         inputs: str | None = None,
         tags: Mapping[str, str] | None = None,
+        started_at: datetime | None = None,
     ) -> Iterator[TrackedRun]:
         """Open this Dagster run's MLflow run in `experiment`: begun by an earlier step or attempt, or new.
 
@@ -101,6 +103,8 @@ class TrackingResource(dg.ConfigurableResource):
         step of a Dagster run may open an experiment at a time; others take the run id from it and `resume`.
         Two that open at the same instant in two processes would get a run each, since MLflow has no unique
         key to hold against it.
+
+        `started_at` is when the work that a new run shows began, if that was before now.
 
         Raises: RegistryError when this Dagster run has an MLflow run open already in the same thread.
         """
@@ -110,8 +114,9 @@ class TrackingResource(dg.ConfigurableResource):
         run_id = _find_run(client, experiment_id, root_run_id=_root_run_id(context), inputs=inputs)
         if run_id is None:
             first_tags = {ROOT_RUN_TAG: _root_run_id(context), ATTEMPT_TAG: context.run.run_id, **all_tags}
+            began = None if started_at is None else int(started_at.timestamp() * 1000)
             run_id = client.create_run(
-                experiment_id, tags=first_tags, run_name=context.run.job_name
+                experiment_id, start_time=began, tags=first_tags, run_name=context.run.job_name
             ).info.run_id
         with self._activated(context, client, run_id=run_id, experiment=experiment, tags=all_tags) as run:
             yield run

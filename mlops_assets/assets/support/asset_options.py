@@ -1,12 +1,12 @@
 """What every asset of a product has in common: its key, group, kinds, tags, owners and partitions."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal, cast
 
 import dagster as dg
 
+from mlops_assets.assets.support.code_versions import LIBRARIES, asset_code, libraries_of
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import ProductSpec
 
@@ -29,14 +29,14 @@ def asset_options(
     *,
     stage: Stage,
     kinds: set[str],
-    code_version: str,
+    function: Callable[..., Any],
     is_partitioned: bool = False,
 ) -> dict[str, Any]:
-    """Return the keyword arguments of `dg.asset` that follow from the product, the asset's noun and its stage.
+    """Return the keyword arguments of `dg.asset` that follow from product, noun, stage and the asset's `function`.
 
     A partitioned asset of a cohort has no partitions; a range of days is materialized in one run.
     """
-    spec = product.spec
+    spec, code = product.spec, asset_code(product, function)
     partitions = daily_partitions(spec) if is_partitioned else None
     return {
         "key": dg.AssetKey([spec.name, noun]),
@@ -44,7 +44,8 @@ def asset_options(
         "kinds": kinds,
         "owners": list(spec.owners),
         "tags": {"domain": spec.domain, **({"pii": "true"} if spec.pii else {})},
-        "code_version": code_version,
+        "code_version": code.short_digest,
+        "metadata": {LIBRARIES: dg.MetadataValue.json(libraries_of(code))},
         "partitions_def": partitions,
         "backfill_policy": dg.BackfillPolicy.single_run() if partitions else None,
     }
@@ -56,7 +57,6 @@ def product_asset(
     *,
     stage: Stage,
     kinds: set[str],
-    code_version: str,
     is_partitioned: bool = False,
     deps: Sequence[dg.AssetDep] = (),
     check_specs: Sequence[dg.AssetCheckSpec] = (),
@@ -64,11 +64,11 @@ def product_asset(
     pool: str | None = None,
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """Decorate a function as the asset `noun` of the product; its docstring is the default description."""
-    options = asset_options(
-        product, noun, stage=stage, kinds=kinds, code_version=code_version, is_partitioned=is_partitioned
-    )
 
     def decorate(function: Callable[..., dg.MaterializeResult]) -> dg.AssetsDefinition:
+        options = asset_options(
+            product, noun, stage=stage, kinds=kinds, function=function, is_partitioned=is_partitioned
+        )
         decorator = dg.asset(
             **options, deps=deps, check_specs=check_specs, description=description, pool=pool
         )
@@ -85,8 +85,3 @@ def upstream(product: Product, noun: str, *, lookback: timedelta = timedelta(0))
         return dg.AssetDep(key)
     mapping = dg.TimeWindowPartitionMapping(start_offset=-days, allow_nonexistent_upstream_partitions=True)
     return dg.AssetDep(key, partition_mapping=mapping)
-
-
-def digest_of(*parts: object) -> str:
-    """SHA-256 over the text of `parts`: whether the inputs of an expensive step are those of an earlier one."""
-    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()

@@ -1,13 +1,11 @@
-"""The days that a run materializes, in blocks that fit in memory, and the days that rows are of."""
+"""The days that a run materializes, in blocks that fit in memory."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
 
 import dagster as dg
-import polars as pl
 
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
-from mlops_assets.core.product import Product
 
 BLOCK_DAYS = 31
 """Days that are held in memory and committed at once: a month of a daily product, and what a killed run repeats."""
@@ -44,15 +42,3 @@ def _block_end(first: date, end: date, rows: Mapping[date, int] | None) -> date:
     while block_end < end and (held := held + rows.get(block_end, 0)) <= BLOCK_ROWS:
         block_end += timedelta(days=1)
     return block_end
-
-
-def event_days(product: Product, rows: pl.DataFrame) -> DayRange | None:
-    """Return the days from the oldest to the newest event of `rows`; None for a cohort, or without rows.
-
-    A join with `events` then reads a week of it instead of all its history.
-    """
-    if product.view.event_timestamp is None or rows.is_empty():
-        return None
-    day = pl.col(product.view.event_timestamp).dt.date()
-    first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
-    return DayRange(first, last + timedelta(days=1), "event_date")

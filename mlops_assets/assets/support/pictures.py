@@ -1,9 +1,18 @@
 """Turns pictures and tables into Dagster metadata, for the places where a person would rather look than read."""
 
 import base64
+from collections.abc import Callable
+from typing import TypeVar
 
 import dagster as dg
 import polars as pl
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def page_only(function: Function) -> Function:
+    """Mark a function that only makes what an asset's page shows: its code is no part of the asset's code version."""
+    return function
 
 
 def picture(png: bytes, *, caption: str) -> dg.MetadataValue:

@@ -53,11 +53,14 @@ class TableWrites:
     @property
     def commit_info(self) -> CommitInfo:
         """Who writes: this run, by the code of the asset."""
+        return CommitInfo(run_id=self.context.run.run_id, code_version=self.code_version, inputs=self.inputs)
+
+    @property
+    def code_version(self) -> str:
+        """The code version of the asset that writes, also where it writes a second table beside its own."""
         versions = self.context.assets_def.code_versions_by_key
-        code_version = versions.get(dg.AssetKey([self.product.name, self.noun])) or next(
-            iter(versions.values())
-        )
-        return CommitInfo(run_id=self.context.run.run_id, code_version=str(code_version), inputs=self.inputs)
+        own = versions.get(dg.AssetKey([self.product.name, self.noun]))
+        return str(own or next(iter(versions.values())))
 
     @property
     def rows(self) -> int:

@@ -67,3 +67,15 @@ def rows_by_day(frame: pl.DataFrame, days: DayRange) -> dict[date, int]:
     counts = dict(frame.group_by(days.column).len().iter_rows())
     every = (days.first + timedelta(days=number) for number in range((days.end - days.first).days))
     return {day: counts.get(day, 0) for day in every}
+
+
+def days_of(rows: pl.DataFrame, time: str | None) -> DayRange | None:
+    """Return the days of events from the oldest to the newest of `rows` by their column `time`; None without either.
+
+    A join with `events` then reads a week of it instead of all its history.
+    """
+    if time is None or rows.is_empty():
+        return None
+    day = pl.col(time).dt.date()
+    first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
+    return DayRange(first, last + timedelta(days=1), "event_date")

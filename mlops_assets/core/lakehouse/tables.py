@@ -25,6 +25,7 @@ from mlops_assets.core.lakehouse.write import (
     append_rows,
     data_version,
     file_format,
+    last_write,
     stored_days,
     stored_rows,
     stored_schema,
@@ -80,8 +81,9 @@ class DeltaTables:
         """Replace `days` (None: the whole, unpartitioned table) by `frame` in one atomic commit, creating the
         table.
 
-        Nothing is written when the stored rows already equal the frame: same columns and types, same rows as
-        often, in any order (compared by 64-bit row hashes; -0.0 equals 0.0 and one NaN another). An empty
+        No row is written when the stored rows already equal the frame: same columns and types, same rows as
+        often, in any order (compared by 64-bit row hashes; -0.0 equals 0.0 and one NaN another). Where such a
+        write of a whole table has other `inputs` than the last one, a commit without files states them. An empty
         frame is legal and keeps its columns. A write that replaces every stored row may change the schema;
         any other must fit it, save that with `allow_new_columns` new columns are added, which are null in the
         days written before.
@@ -229,10 +231,8 @@ class DeltaTables:
         ]
 
     def last_commit_info(self, product: str, table: str) -> CommitInfo:
-        """Who wrote the newest version that changed rows or columns."""
-        stored = self.delta(product, table)
-        version = data_version(stored, None)
-        entry = next(entry for entry in stored.history() if entry["version"] == version)
+        """Who last wrote the table, or found that its rows are as they must be, and from which inputs."""
+        entry = last_write(self.delta(product, table))
         return CommitInfo(entry["run_id"], entry["code_version"], entry.get("inputs"))
 
     def day_counts(self, product: str, table: str, column: DayColumn = "event_date") -> pl.DataFrame:

@@ -5,7 +5,7 @@ lost race.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, WriterProperties, write_deltalake
@@ -21,6 +21,8 @@ MAXIMUM_ATTEMPTS = 10
 """How often a commit that lost a race is tried before the write gives up."""
 
 _WITHOUT_DICTIONARY = (pl.Float64, pl.Int64, pl.UInt64, pl.Datetime)
+RESTATES = "restates"
+"""Note of a commit that writes no row: the version whose rows it says something about."""
 _MAINTENANCE = frozenset({"VACUUM START", "VACUUM END", "OPTIMIZE"})
 
 
@@ -89,7 +91,10 @@ class Replacement:
         if not covers:
             self._require_fitting_schema(stored)
         if self._is_stored(stored):
-            return TableCommit(data_version(stored, self.days), self.rows.height, changed=False)
+            version = data_version(stored, self.days)
+            if self.days is None and self.commit.inputs not in (None, last_write(stored).get("inputs")):
+                self._restate(stored, version)
+            return TableCommit(version, self.rows.height, changed=False)
         differs = bool(schema_difference(self.rows.schema, stored_schema(stored)))
         overwrites_schema = covers and differs
         whole = self.days is None or overwrites_schema
@@ -105,6 +110,13 @@ class Replacement:
             commit_properties=self.commit.properties(days=self.days, retries=0 if whole else None),
         )
         return TableCommit(stored.version(), self.rows.height, changed=True)
+
+    def _restate(self, stored: DeltaTable, version: int) -> None:
+        """State in a commit without files that the stored rows are the result of this write's inputs, too."""
+        commit = replace(self.commit, notes={**self.commit.notes, RESTATES: str(version)})
+        stored.create_write_transaction(
+            [], mode="append", schema=stored.schema(), commit_properties=commit.properties(retries=0)
+        )
 
     @property
     def partition_by(self) -> list[str]:
@@ -280,12 +292,21 @@ def data_version(stored: DeltaTable, days: DayRange | None) -> int:
     version = 0
     for limit in (1, 100, None):
         for entry in stored.history(limit):
-            if entry["operation"] in _MAINTENANCE:
+            if entry["operation"] in _MAINTENANCE or RESTATES in entry:
                 continue
             version = entry["version"]
             if _touches(entry.get("days"), days):
                 return version
     return version
+
+
+def last_write(stored: DeltaTable) -> dict[str, Any]:
+    """Return the newest entry of the log that wrote rows, or restated what they are made from."""
+    for limit in (1, 100, None):
+        for entry in stored.history(limit):
+            if entry["operation"] not in _MAINTENANCE:
+                return entry
+    return {}
 
 
 def _touches(interval: str | None, days: DayRange | None) -> bool:

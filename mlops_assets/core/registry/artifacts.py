@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mlops_assets.core.errors import PackagingError, RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.core.registry.tag_names import DIGEST_TAG, INPUTS_TAG, MODEL_DIGEST_TAG, MODEL_URI_TAG
+from mlops_assets.core.registry.tag_names import DIGEST_TAG, MODEL_DIGEST_TAG, MODEL_URI_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,23 +89,22 @@ def load_model(tracking_uri: str, model_uri: str, *, digest: str) -> TrainedMode
     return model
 
 
-def find_model_run(tracking_uri: str, experiment: str, *, inputs: str) -> LoggedRun | None:
-    """Return the latest FINISHED run of the experiment that made a model from exactly these inputs, if there
-    is one.
-    """
+def find_model_run(tracking_uri: str, experiment: str, *, tags: Mapping[str, str]) -> LoggedRun | None:
+    """Return the latest FINISHED run of the experiment that made a model and has these tags, if there is one."""
     client = mlflow_client(tracking_uri)
     found = client.get_experiment_by_name(experiment)
     if found is None or found.lifecycle_stage != "active":
         return None
+    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
     runs = client.search_runs(
         [found.experiment_id],
-        f"tags.`{INPUTS_TAG}` = '{inputs}' and attributes.status = 'FINISHED'",
+        " and ".join([*conditions, "attributes.status = 'FINISHED'"]),
         order_by=["attributes.start_time DESC"],
     )
     for run in runs:
-        tags = run.data.tags
-        if MODEL_URI_TAG in tags and MODEL_DIGEST_TAG in tags:
-            return LoggedRun(run.info.run_id, tags[MODEL_URI_TAG], tags[MODEL_DIGEST_TAG])
+        tags_there = run.data.tags
+        if MODEL_URI_TAG in tags_there and MODEL_DIGEST_TAG in tags_there:
+            return LoggedRun(run.info.run_id, tags_there[MODEL_URI_TAG], tags_there[MODEL_DIGEST_TAG])
     return None
 
 

@@ -17,7 +17,13 @@ from mlops_assets.core.registry.artifacts import (
     logged_model_id,
 )
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.core.registry.tag_names import DIGEST_TAG, VERDICTS_TAG
+from mlops_assets.core.registry.tag_names import (
+    CONTENT_TAG,
+    DIGEST_TAG,
+    INPUTS_TAG,
+    MODEL_DIGEST_TAG,
+    VERDICTS_TAG,
+)
 from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.registry.version import (
     ModelVersion,
@@ -43,10 +49,13 @@ class ModelRegistry:
         return log_model(self.tracking_uri, run_id, model, tags=tags)
 
     def find_model_run(self, experiment: str, inputs: str) -> LoggedRun | None:
-        """Return a finished run that made its model from the same inputs; see
-        `artifacts.find_model_run`.
-        """
-        return find_model_run(self.tracking_uri, experiment, inputs=inputs)
+        """Return the latest finished run of the experiment that made its model from exactly these inputs, if any."""
+        return find_model_run(self.tracking_uri, experiment, tags={INPUTS_TAG: inputs})
+
+    def same_model_run(self, experiment: str, *, content: str, digest: str) -> LoggedRun | None:
+        """Return the latest finished run whose model has this digest and was made from the same but the code."""
+        tags = {CONTENT_TAG: content, MODEL_DIGEST_TAG: digest}
+        return find_model_run(self.tracking_uri, experiment, tags=tags)
 
     def load(self, product: str, version: int) -> TrainedModel:
         """Return a version's model, verified against the digest that was registered.
@@ -107,6 +116,11 @@ class ModelRegistry:
     def run_tags(self, run_id: str) -> dict[str, str]:
         """Return the tags of a run."""
         return dict(self._client().get_run(run_id).data.tags)
+
+    def set_run_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, one after the other."""
+        for name, value in tags.items():
+            self._client().set_tag(run_id, name, value)
 
     def set_version_tags(self, product: str, version: int, tags: Mapping[str, str]) -> None:
         """Set tags of a version, one after the other.

@@ -3,6 +3,8 @@
 # Of runs and logged models.
 INPUTS_TAG = "mlops/inputs"
 """Digest of everything that a run's model depends on."""
+CONTENT_TAG = "mlops/inputs_without_code"
+"""Digest of the same but the code: two runs that share it and their model differ in nothing that a score depends on."""
 MODEL_URI_TAG = "mlops/model_uri"
 MODEL_DIGEST_TAG = "mlops/model_digest"
 FAILED_STEP_TAG = "mlops/failed_step"

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.support.asset_options import asset_options, daily_partitions, product_asset, upstream
+from mlops_assets.assets.support.code_versions import LIBRARIES, asset_code
 from mlops_assets.catalogue import load_product
 from mlops_assets_tests.support.homes.small_home import END_DAY, FIRST_DAY, small_product
 
@@ -36,7 +37,6 @@ def test_an_asset_says_whose_it_is_where_it_stands_and_takes_a_range_in_one_run(
         "events",
         stage="data",
         kinds={"polars"},
-        code_version="3",
         is_partitioned=True,
         pool="release",
     )
@@ -46,16 +46,15 @@ def test_an_asset_says_whose_it_is_where_it_stands_and_takes_a_range_in_one_run(
 
     (spec,) = events.specs
     assert spec.key == dg.AssetKey([product.name, "events"])
-    assert (spec.group_name, spec.code_version, set(spec.owners)) == (
-        f"{product.name}/data",
-        "3",
-        set(product.spec.owners),
-    )
+    assert (spec.group_name, set(spec.owners)) == (f"{product.name}/data", set(product.spec.owners))
+    function = events.op.compute_fn.decorated_fn  # pyright: ignore
+    assert spec.code_version == asset_code(product, function).short_digest
+    assert {"lightgbm", "numpy", "polars"} <= set(spec.metadata[LIBRARIES].value)
     assert spec.description == "One row is an event."
     assert spec.tags["domain"] == product.spec.domain
     assert ("pii" in spec.tags) == product.spec.pii
     assert (events.partitions_def is not None) == (events.backfill_policy is not None) == is_daily
-    whole = asset_options(product, "model", stage="training", kinds=set(), code_version="1")
+    whole = asset_options(product, "model", stage="training", kinds=set(), function=function)
     assert whole["partitions_def"] is None
 
 

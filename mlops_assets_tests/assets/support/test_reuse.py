@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from mlops_assets.assets.support.reuse import earlier_result
+from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets_tests.support.homes.small_home import small_product
@@ -20,18 +21,24 @@ def lakehouse(tmp_path: Path) -> LakehouseResource:
     return LakehouseResource(tables_uri=str(tmp_path))
 
 
+def identity(inputs: str) -> Identity:
+    return Identity(code="1", libraries={}, declared={}, read={"inputs": inputs})
+
+
 def run(
-    lakehouse: LakehouseResource, instance: dg.DagsterInstance, *, inputs: str
+    lakehouse: LakehouseResource, instance: dg.DagsterInstance, *, inputs: str, beside: str = ""
 ) -> tuple[bool, dg.MaterializeResult | None]:
     """Make the asset as those do that are expensive; whether it was made anew, and what it found."""
     found: list[dg.MaterializeResult | None] = []
+    made = identity(inputs)
+    nouns = ("model", beside) if beside else ("model",)
 
     @dg.asset(key=KEY)
     def model(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        found.append(earlier_result(context, lakehouse, PRODUCT, "model", inputs=inputs))
+        found.append(earlier_result(context, lakehouse.tables, PRODUCT, *nouns, identity=made))
         if found[0] is not None:
             return found[0]
-        commit = CommitInfo(run_id=context.run.run_id, code_version="1", inputs=inputs)
+        commit = CommitInfo(run_id=context.run.run_id, code_version="1", inputs=made.to_json())
         lakehouse.tables.write(
             PRODUCT.name, "model", pl.DataFrame({"digest": [inputs]}), days=None, commit=commit
         )
@@ -64,3 +71,16 @@ def test_other_inputs_and_a_lost_event_make_it_anew(lakehouse: LakehouseResource
     with dg.DagsterInstance.ephemeral() as another:
         assert run(lakehouse, another, inputs="b")[0]
         assert not run(lakehouse, another, inputs="b")[0]
+
+
+def test_every_table_that_the_asset_writes_must_be_of_the_same_inputs(lakehouse: LakehouseResource) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run(lakehouse, instance, inputs="a")
+        assert run(lakehouse, instance, inputs="a", beside="verdicts")[0]
+        commit = CommitInfo(run_id="run", code_version="1", inputs=identity("a").to_json())
+        rows = pl.DataFrame({"verdict": ["pass"]})
+        lakehouse.tables.write(PRODUCT.name, "verdicts", rows, days=None, commit=commit)
+        assert not run(lakehouse, instance, inputs="a", beside="verdicts")[0]
+        other = CommitInfo(run_id="run", code_version="1", inputs=identity("b").to_json())
+        lakehouse.tables.write(PRODUCT.name, "verdicts", rows, days=None, commit=other)
+        assert run(lakehouse, instance, inputs="a", beside="verdicts")[0]

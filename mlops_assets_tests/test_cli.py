@@ -21,6 +21,7 @@ from mlops_assets_tests.support.homes.small_home import (
     RETRAIN,
     SmallHome,
 )
+from mlops_assets_tests.support.homes.small_registry import SmallRegistry
 
 COMMANDS = sorted(
     str(command.name or command.callback.__name__)
@@ -189,8 +190,16 @@ def test_a_person_decides_and_release_acts_on_it(ingested_home: SmallHome, tmp_p
     assert "found a leak" in readiness.reasons[0]
 
 
-def test_a_decision_about_a_version_that_does_not_exist_says_which_there_are(tmp_path: Path) -> None:
-    environment = {"MLOPS_HOME": str(tmp_path)}
+def test_a_decision_about_a_version_that_does_not_exist_says_which_there_are(
+    original_registry: SmallRegistry, tmp_path: Path
+) -> None:
     arguments = ["approve", FRAUD, "9", "--by", "me", "--reason", "why"]
-    result = CliRunner().invoke(cli.app, arguments, env=environment)
-    assert str(result.exception) == "fraud_detection has no version 9; it has none yet"
+    told = []
+    for home in (tmp_path, original_registry.root):
+        result = CliRunner().invoke(cli.app, arguments, env={"MLOPS_HOME": str(home)})
+        told.append(str(result.exception))
+    assert told[0] == (
+        f"there is no registry at {tmp_path}/mlflow.db yet: materialize a product's model_version first"
+    )
+    assert told[1] == "fraud_detection has no version 9; it has 1, 2, 3, 4"
+    assert not list(tmp_path.iterdir()), "nothing is made by looking"

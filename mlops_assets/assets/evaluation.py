@@ -139,7 +139,10 @@ def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
     champion = record.released_version(plan.champion.version)
     if champion.digest != digest:
         return champion
-    return record.released_version(plan.previous_champion) if plan.previous_champion is not None else None
+    previous = plan.previous_champion
+    return (
+        record.released_version(previous) if previous is not None and record.has_released(previous) else None
+    )
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,14 @@ def released_bento(settings: Settings, product: str) -> BuiltBento:
 
     Raises: RegistryError when nothing is released, or the bento is not there any more.
     """
-    record = ReleaseControl.of(settings).record(product)
-    plan = record.standing
+    control = ReleaseControl.of(settings)
+    plan = control.standing(product)
     if plan is None:
         raise RegistryError(
             f"{product} has no release plan: run `mlops demo {product}`, or materialize its release"
         )
-    version = record.released_version(plan.champion.version)
+    # The registry knows the newest bento of the version that answered right; the record, the one that was released.
+    version = control.version(product, plan.champion.version)
     tag = version.tags.get(BENTO_TAG)
     bento = built_bento(tag, settings.bentos) if tag else None
     if bento is None or not (bento.path / "bento.yaml").is_file():

@@ -159,4 +159,4 @@ def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp
     empty = Home(tmp_path / "empty", home.sampled)
     process = start(empty, free_port(), tmp_path / "log")
     assert process.wait(60) == 1
-    assert "materialize a product's model_version first" in (tmp_path / "log").read_text()
+    assert "or materialize its release" in (tmp_path / "log").read_text()

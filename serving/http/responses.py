@@ -109,6 +109,6 @@ class Release(msgspec.Struct, frozen=True):
     """Kind of the store; `none` for a product without state."""
     capture_policy: str
     follower: dict[str, Any]
-    """How the registry was last read; empty when no registry is followed."""
+    """How the release record was last read; empty when none is followed."""
     problem: str | None
     """Why the newest plan is not followed; null when it is."""

@@ -117,18 +117,19 @@ class ReleaseRecord:
     def released_version(self, version: int) -> ModelVersion:
         """Return the version as it was when it last entered a plan.
 
-        Raises: RegistryError when no plan ever named it.
+        Raises: RegistryError when the record holds nothing of it.
         """
         for entry in reversed(self.entries):
             known = entry.detail.get(_VERSIONS)
             if isinstance(known, Mapping) and str(version) in known:
                 return _read_version(self.product, version, known[str(version)])
         raise RegistryError(
-            f"{self.product} version {version} never had a part in a release plan: release it first"
+            f"{self.product}: the release record knows nothing of version {version}: it never had a part in a plan, or "
+            "was deleted in MLflow before the record began"
         )
 
     def has_released(self, version: int) -> bool:
-        """Tell whether the version ever had a part in a plan."""
+        """Tell whether the version ever had a part in a plan, so that its facts are here."""
         named = (entry.detail.get(_VERSIONS) for entry in self.entries)
         return any(isinstance(known, Mapping) and str(version) in known for known in named)
 

@@ -108,7 +108,7 @@ def put_into_plan(
     def entries(record: ReleaseRecord) -> Sequence[Entry]:
         _require_plan(record, under_plan)
         plan = decided(record)
-        return () if plan == record.standing else (plan_entry(plan, [version]),)
+        return () if plan == record.standing else (plan_entry(plan, _entering(record, version)),)
 
     return control.change(version.product, entries).plans[-1]
 
@@ -135,7 +135,7 @@ def advance_trial(
             )
         version = control.version(product, standing.other.version)
         plan = advance(standing, _order(order, version, record, approval=approval))
-        return (plan_entry(plan, [version]),)
+        return (plan_entry(plan, _entering(record, version)),)
 
     return control.change(product, entries).plans[-1]
 
@@ -171,6 +171,13 @@ def roll_back(
     plan, before = record.plans[-1], record.plans[-2]
     leaving = _leaving(before, plan)
     return RolledBack(plan, tuple(leaving), _another_view(record, plan.champion.version, leaving))
+
+
+def _entering(record: ReleaseRecord, version: ModelVersion) -> list[ModelVersion]:
+    """Return the version if it has no part in the standing plan: a trial keeps the facts with which it began."""
+    standing = record.standing
+    has_part = standing is not None and version.version in {arm.version for arm in standing.arms}
+    return [] if has_part and record.has_released(version.version) else [version]
 
 
 def _leaving(before: ReleasePlan, plan: ReleasePlan) -> list[int]:

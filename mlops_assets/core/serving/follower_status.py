@@ -20,9 +20,9 @@ class FollowerStatus:
     plan_sequence: int | None = None
     """Sequence number of the plan in the snapshot; None before the first."""
     last_success_at: datetime | None = None
-    """When the registry's plan was last seen to be the snapshot's; how old the last good plan may be."""
+    """When the plan that stands was last seen to be the snapshot's; how old the last good plan may be."""
     last_error: str | None = None
-    """Why the registry's plan is not the snapshot's, or is not known; None when all is well."""
+    """Why the plan that stands is not the snapshot's, or is not known; None when all is well."""
 
     def write(self, file: Path) -> None:
         """Replace the file; it need not survive a power cut, so nothing waits for the disk."""

@@ -7,7 +7,7 @@ import pytest
 
 from mlops_assets.core.errors import RegistryError, ReleaseRefusedError
 from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.registry.tag_names import BENTO_TAG, PLAN_TAG
+from mlops_assets.core.registry.tag_names import BENTO_TAG, PLAN_TAG, THRESHOLD_TAG
 from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.plan import Arm, Order, ReleasePlan
 from mlops_assets.core.release.steps import (
@@ -150,6 +150,20 @@ def test_a_rollback_to_a_named_version_takes_all_others_out(small: SmallRegistry
 def test_a_rollback_to_another_feature_view_says_that_services_cannot_follow(small: SmallRegistry) -> None:
     small.release(OTHER_VIEW_VERSION)
     assert "services refuse it and go on; serve its own bento" in str(back(small).warning)
+
+
+def test_a_trial_keeps_the_facts_with_which_it_began(small: SmallRegistry) -> None:
+    put(small, 2, "canary", 10)
+    small.registry.set_version_tags(PRODUCT, 2, {THRESHOLD_TAG: "0.9"})
+    put(small, 2, "canary", 20)
+    advance(small)
+    assert small.control.record(PRODUCT).released_version(2).tags[THRESHOLD_TAG] == "0.2"
+    back(small)
+    small.decide("approved", 2)
+    put(small, 2, "blue_green")
+    assert small.control.record(PRODUCT).released_version(2).tags[THRESHOLD_TAG] == "0.9", (
+        "a release of its own"
+    )
 
 
 def test_the_same_order_twice_is_one_plan(small: SmallRegistry) -> None:

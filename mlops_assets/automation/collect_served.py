@@ -19,6 +19,11 @@ PEEKED_RECORDS = 10_000
 LANDINGS = 50
 """How many of the newest landings are compared with `predictions`."""
 
+COOLDOWN = timedelta(minutes=10)
+"""How long after a run that ended and left them the same records are asked for again."""
+PAST_RUNS = 20
+_RUN_KEY = "dagster/run_key"
+
 
 @dataclass(frozen=True)
 class Landing:
@@ -45,22 +50,24 @@ class CollectDecision:
 def decide(
     *,
     time: TimeAxis | None,
-    today: date,
+    now: datetime,
     waiting: int,
     first_position: str,
     waiting_days: Iterable[date],
     landings: Sequence[Landing],
     predicted: Mapping[date | None, int],
+    ended: Mapping[str, datetime],
 ) -> CollectDecision:
     """Collect when records wait, or when a landing is newer than the predictions of its days.
 
     waiting, first_position: count of captured records, and the position of the oldest; waiting_days: UTC days of their
     events. landings: oldest first. predicted: storage id of the newest materialization of `predictions` by its day,
-    under None for a cohort. A run key repeats only as long as the very same records wait.
+    under None for a cohort. ended: run key to the time when its run ended, however it did. The very same records are
+    asked for once; where a run ended and left them, again after COOLDOWN under a key of its own.
 
-    time: the product's time axis, None for a cohort. today: the UTC day.
+    time: the product's time axis, None for a cohort. now: UTC.
     """
-    days = _Days(time, today)
+    days = _Days(time, now.date())
     pending = [
         landing
         for landing in landings
@@ -72,7 +79,16 @@ def decide(
         )
     causes = [f"{waiting:,} captured records wait"] if waiting else []
     causes += [f"{len(pending)} landings are not in predictions yet"] if pending else []
-    run_key = f"{first_position}-{waiting}-{pending[-1].storage_id if pending else 0}"
+    records = f"{first_position}-{waiting}-{pending[-1].storage_id if pending else 0}"
+    before = [at for key, at in ended.items() if key == records or key.startswith(f"{records}:")]
+    if before and now - max(before) < COOLDOWN:
+        again = max(before) + COOLDOWN
+        return CollectDecision(
+            "wait",
+            f"{' and '.join(causes)}; the run for them ended and left them, and is asked for again at "
+            f"{again:%H:%M} UTC",
+        )
+    run_key = f"{records}:after-{len(before)}-runs" if before else records
     asked = [*waiting_days, *(day for landing in pending for day in days.of(landing) if day is not None)]
     return CollectDecision("collect", " and ".join(causes), run_key, days.covering(asked))
 
@@ -132,7 +148,7 @@ def collect_served_sensor(spec: ProductSpec, job_name: str) -> dg.SensorDefiniti
         records = [decode_record(record.content) for record in peeked]
         decision = decide(
             time=spec.time,
-            today=datetime.now(UTC).date(),
+            now=datetime.now(UTC),
             waiting=waiting,
             first_position=peeked[0].position if peeked else "",
             waiting_days={
@@ -142,6 +158,7 @@ def collect_served_sensor(spec: ProductSpec, job_name: str) -> dg.SensorDefiniti
             },
             landings=_landings(context.instance, spec.name),
             predicted=_predicted(context.instance, spec),
+            ended=_ended(context.instance, job_name),
         )
         if decision.action == "wait":
             return dg.SkipReason(decision.reason)
@@ -163,6 +180,16 @@ def _unfinished(instance: dg.DagsterInstance, job_name: str) -> str | None:
     ]
     runs = instance.get_run_records(filters=dg.RunsFilter(job_name=job_name, statuses=states), limit=1)
     return runs[0].dagster_run.run_id if runs else None
+
+
+def _ended(instance: dg.DagsterInstance, job_name: str) -> dict[str, datetime]:
+    """Read when the newest runs that the sensor asked for ended, by their run key."""
+    asked = dg.RunsFilter(job_name=job_name, tags={TRIGGER: "captured"})
+    return {
+        record.dagster_run.tags[_RUN_KEY]: datetime.fromtimestamp(record.end_time, UTC)
+        for record in instance.get_run_records(filters=asked, limit=PAST_RUNS)
+        if record.end_time is not None and _RUN_KEY in record.dagster_run.tags
+    }
 
 
 def _landings(instance: dg.DagsterInstance, product: str) -> list[Landing]:

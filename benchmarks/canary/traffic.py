@@ -159,7 +159,7 @@ class World:
         own, rest = np.sqrt(one) - np.sqrt(other), np.sqrt(1 - other) - np.sqrt(1 - one)
         share = rest**2 / (own**2 + rest**2) if one != other else 0.5
         truth = self._log_odds(self._level, entity, noise, share=share)
-        return (self._generator.random(len(entity)) < sigmoid(truth)).astype(np.int8)
+        return (self._generator.random(len(entity)) < sigmoid(truth)).astype(np.int64)
 
     def _errors(self, hours: Floats, entity: Integers) -> tuple[Floats, Floats]:
         """An entity's own rate, and one outage of a quarter of an hour for both versions."""

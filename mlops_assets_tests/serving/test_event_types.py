@@ -1,6 +1,7 @@
 """The typed request of a product: an event as it was sent, or every fault of it by name."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pandera.polars as pa
@@ -10,14 +11,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.catalogue import load_product
+from mlops_assets.core.bento.golden_requests import example_event
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.product import Product
+from mlops_assets.core.serving.manifest import ServedDeclaration
 from mlops_assets.core.times import as_microseconds
-from serving.event_types import FUTURE_TOLERANCE, MAXIMUM_EVENTS, EventTypes, example_event
+from serving.event_types import FUTURE_TOLERANCE, MAXIMUM_EVENTS, EventTypes
 from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
+from serving.served_product import ServedProduct
 
 FRAUD, COHORT = load_product("fraud_detection"), load_product("mortality_risk")
-TYPES, COHORT_TYPES = EventTypes(FRAUD), EventTypes(COHORT)
-EXAMPLE = dict(example_event(FRAUD))
+
+
+def served(product: Product) -> ServedProduct:
+    spec = product.spec
+    declaration = ServedDeclaration(
+        spec.title, spec.description, spec.label.description, spec.id_column, tuple(spec.entities)
+    )
+    return ServedProduct(product.name, declaration, product.event_schema, product.view)
+
+
+TYPES, COHORT_TYPES = EventTypes(served(FRAUD)), EventTypes(served(COHORT))
+EXAMPLE = example_event(FRAUD)
 NOW = 1_767_225_600_000_000  # 2026-01-01
 
 
@@ -118,7 +133,7 @@ def test_the_contracts_checks_over_several_columns_hold_for_requests_too() -> No
 
 
 def test_a_value_outside_the_contracts_choices_is_refused() -> None:
-    example = dict(example_event(COHORT))
+    example = example_event(COHORT)
     text = next(name for name, value in example.items() if isinstance(value, str))
     assert [problem.field for problem in problems({**example, text: "no such thing"}, COHORT_TYPES)] == [text]
 
@@ -134,7 +149,5 @@ def test_a_column_that_no_json_value_can_carry_is_refused_when_the_service_start
         transaction_id: pl.Int64
         parts: pl.List(pl.Int64)  # type: ignore[valid-type]
 
-    from dataclasses import replace
-
     with pytest.raises(PackagingError, match="column parts has type List"):
-        EventTypes(replace(FRAUD, event_schema=Odd))
+        EventTypes(replace(served(FRAUD), event_schema=Odd))

@@ -15,8 +15,8 @@ from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.plan import Order, release
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
+from mlops_assets_tests.support.homes.plans import write_plan
 from mlops_assets_tests.support.homes.small_home import CANDIDATE, INGEST, SmallHome
-from mlops_assets_tests.support.plans import write_plan
 
 RETRAIN = (*CANDIDATE[:2], "model", "model_with_physicians", "evaluation", "model_version")
 

@@ -25,7 +25,6 @@ from mlops_assets_tests.support.canary_rows import CANARY, NOW
 from mlops_assets_tests.support.homes.canary_home import (
     PRODUCT,
     CanaryHome,
-    capture,
     make_canary_home,
     served,
 )
@@ -115,7 +114,7 @@ def resources_of(home: CanaryHome) -> dict[str, Any]:
     return {
         "lakehouse": LakehouseResource(tables_uri=home.settings.tables_uri),
         "tracking": TrackingResource(
-            tracking_uri=home.settings.tracking_uri, artifacts_uri=str(home.folder), ui_url=""
+            tracking_uri=home.settings.tracking_uri, artifacts_uri=str(home.root), ui_url=""
         ),
         "online_stores": OnlineStores(home.settings.online_store),
     }
@@ -127,7 +126,7 @@ def test_the_sensor_holds_then_has_a_harmful_challenger_rolled_back(
     request, skip = tick(home, instance)
     assert request is None
     assert "has answered 0 of at least 1,000 requests" in str(skip)
-    capture(home, served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
+    home.capture(served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
     request, _ = tick(home, instance)
     assert request is not None
     assert request.job_name == "fraud_detection__rollback"

@@ -1,7 +1,7 @@
 """Retention over real tables, runs and folders: what anything still points to survives any age."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,18 +11,14 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.candidate import Candidate
-from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import EVALUATION_TAG, TRAINING_SET_TAG
-from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.release.record import ReleaseRecord, plan_entry
-from mlops_assets.core.settings import Settings, load_settings
-from mlops_assets_tests.support.plans import write_plan
+from mlops_assets.core.settings import load_settings
+from mlops_assets_tests.support.homes.home import Home
 from mlops_assets_tests.support.small_model import small_model
 
 PRODUCT = "fraud_detection"
@@ -31,24 +27,15 @@ BENTO_TAG = "v1-aaaaaaaaaaaa"
 
 
 @dataclass(frozen=True)
-class GrownHome:
+class GrownHome(Home):
     """A product after five retrainings: each wrote its tables again, logged a run, and built a bento.
 
     Registered are the candidates 1 and 3; 1 is released and 3 waits; 4 is the newest candidate, and a training set was
     made since.
     """
 
-    settings: Settings
-    run_ids: tuple[str, ...]
+    run_ids: tuple[str, ...] = ()
     """By candidate, 0 to 4."""
-
-    @property
-    def tables(self) -> DeltaTables:
-        return DeltaTables(self.settings.tables_uri)
-
-    @property
-    def registry(self) -> ModelRegistry:
-        return ModelRegistry(self.settings.tracking_uri)
 
     def removals(self, *, days_later: int = 400) -> dict[str, Removal]:
         planned = plan_gc(self.settings, [PRODUCT], now=datetime.now(UTC) + timedelta(days=days_later))
@@ -69,29 +56,18 @@ class GrownHome:
 
 
 def grow(folder: Path, model: TrainedModel) -> GrownHome:
-    settings = load_settings({"MLOPS_HOME": str(folder)}, working_directory=folder)
-    tables, registry = DeltaTables(settings.tables_uri), ModelRegistry(settings.tracking_uri)
-    client = mlflow_client(settings.tracking_uri)
-    experiment = client.create_experiment(PRODUCT, artifact_location=(folder / "mlartifacts").as_uri())
-    run_ids = []
+    home = GrownHome(folder, load_product(PRODUCT))
+    settings, run_ids = home.settings, []
     for number in range(5):
         for table in ("training_set", "evaluation", "features"):
-            rows = pl.DataFrame({"candidate": [number]})
-            tables.write(PRODUCT, table, rows, days=None, commit=COMMIT)
-        run_id = client.create_run(experiment).info.run_id
-        client.log_text(run_id, "evidence", "evaluation.json")
-        client.set_terminated(run_id)
-        run_ids.append(run_id)
-        candidate = Candidate(run_id, f"models:/m-{number}", "digest", number, None)
-        tables.write(PRODUCT, "model", candidate.to_frame(), days=None, commit=COMMIT)
+            home.write(table, pl.DataFrame({"candidate": [number]}))
+        run_ids.append(run_id := home.log_run(artifact="evidence"))
+        home.write("model", Candidate(run_id, f"models:/m-{number}", "digest", number, None).to_frame())
         if number in (1, 3):
             tags = {TRAINING_SET_TAG: str(number), EVALUATION_TAG: str(number)}
-            registry.register(
-                PRODUCT, registry.log_model(run_id, model), run_id, digest=model.digest, tags=tags
-            )
-    tables.write(PRODUCT, "training_set", pl.DataFrame({"candidate": [5]}), days=None, commit=COMMIT)
-    plan = plan_of(1, evidence={"bento": f"{PRODUCT}:{BENTO_TAG}"})
-    write_plan(ReleaseControl.of(settings), PRODUCT, plan)
+            home.register(model, tags=tags, verdicts=(), run_id=run_id)
+    home.write("training_set", pl.DataFrame({"candidate": [5]}))
+    home.put(plan_of(1, evidence={"bento": f"{PRODUCT}:{BENTO_TAG}"}))
     for second, name in enumerate(
         (BENTO_TAG, "v1-bbbbbbbbbbbb", *(f"v{n}-cccccccccccc" for n in range(2, 8)))
     ):
@@ -105,7 +81,7 @@ def grow(folder: Path, model: TrainedModel) -> GrownHome:
         report.write_text("<html>")
         at = (datetime.now(UTC) - timedelta(days=age)).timestamp()
         os.utime(report, (at, at))
-    return GrownHome(settings, tuple(run_ids))
+    return replace(home, run_ids=tuple(run_ids))
 
 
 def plan_of(version: int, *, evidence: dict[str, str], previous: int | None = None) -> ReleasePlan:

@@ -14,7 +14,6 @@ from mlops_assets_tests.support.homes.canary_home import (
     BEGAN_AT,
     PRODUCT,
     CanaryHome,
-    capture,
     make_canary_home,
     served,
 )
@@ -25,7 +24,7 @@ NOW = BEGAN_AT + timedelta(hours=2)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> CanaryHome:
     home = make_canary_home(tmp_path_factory.mktemp("home"))
-    capture(home, served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
+    home.capture(served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
     return home
 
 
@@ -46,7 +45,7 @@ def test_people_see_every_question_and_the_sentence(home: CanaryHome) -> None:
 
 
 def test_machines_get_json_without_infinities(home: CanaryHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLOPS_HOME", str(home.folder))
+    monkeypatch.setenv("MLOPS_HOME", str(home.root))
     answer = CliRunner().invoke(app, ["judge", PRODUCT, "--json"])
     assert answer.exit_code == 0, answer.output
 
@@ -73,7 +72,7 @@ def test_the_picture_is_a_png(home: CanaryHome, tmp_path: Path) -> None:
 def test_without_a_canary_it_says_so(home: CanaryHome, monkeypatch: pytest.MonkeyPatch) -> None:
     judged = judge_product(home.settings, "mortality_risk", now=NOW)
     assert judged.to_json()["reason"] == "no canary stands"
-    monkeypatch.setenv("MLOPS_HOME", str(home.folder))
+    monkeypatch.setenv("MLOPS_HOME", str(home.root))
     answer = CliRunner().invoke(app, ["judge", "mortality_risk"])
     assert answer.exit_code == 0
     assert "no canary stands; `mlops release` starts one" in answer.output

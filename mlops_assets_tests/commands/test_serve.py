@@ -7,8 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,59 +14,26 @@ import psutil
 import pytest
 
 from mlops_assets.core.model.calibration import SigmoidCalibrator
-from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
-from mlops_assets.core.registry.version import RecordedVerdict
-from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.plan import Order, release
-from mlops_assets_tests.support.homes.product_bento import SampledProduct, product_bento, sampled_product
-from mlops_assets_tests.support.plans import write_plan
+from mlops_assets_tests.support.homes.home import Home
+from mlops_assets_tests.support.homes.product_bento import product_bento, sampled_product
 
 PRODUCT = "mortality_risk"
 START_SECONDS = 150
 FOLLOW_SECONDS = 30
 
 
-@dataclass
-class Home:
-    """A home with a registry of two versions, the first of which has a bento."""
-
-    folder: Path
-    sampled: SampledProduct
-
-    @property
-    def control(self) -> ReleaseControl:
-        return ReleaseControl(str(self.folder / "tables"), f"sqlite:///{self.folder / 'mlflow.db'}")
-
-    def release(self, version: int) -> int:
-        order = Order(datetime.now(UTC), "ann", "because")
-        plan = release(self.control.standing(PRODUCT), order, version=version)
-        write_plan(self.control, PRODUCT, plan)
-        return plan.sequence
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    folder = tmp_path_factory.mktemp("home")
+    """A home with a registry of two versions, the first of which has a bento and is released."""
     sampled = sampled_product(PRODUCT)
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client, registry = mlflow_client(uri), ModelRegistry(uri)
-    experiment = client.create_experiment(PRODUCT, artifact_location=(folder / "artifacts").as_uri())
-    models = (sampled.model, sampled.model.with_calibrator(SigmoidCalibrator(slope=0.5, intercept=0.0)))
-    for number, model in enumerate(models, start=1):
-        run_id = client.create_run(experiment).info.run_id
-        tags = {THRESHOLD_TAG: "0.5", VIEW_TAG: sampled.product.view.digest}
-        if number == 1:
-            bento = product_bento(replace(sampled, model=model), folder / "bentoml", version=number)
-            tags[BENTO_TAG] = bento.tag
-        model_uri = registry.log_model(run_id, model)
-        client.set_terminated(run_id)
-        version = registry.register(PRODUCT, model_uri, run_id, digest=model.digest, tags=tags)
-        registry.write_verdicts(PRODUCT, version, [RecordedVerdict("auc_floor", "pass", "0.9 >= 0.7")])
-    found = Home(folder, sampled)
-    found.release(1)
-    return found
+    home = Home(tmp_path_factory.mktemp("home"), sampled.product)
+    tags = {THRESHOLD_TAG: "0.5", VIEW_TAG: sampled.product.view.digest}
+    bento = product_bento(sampled, home.settings.bentos, version=1)
+    home.register(sampled.model, tags={**tags, BENTO_TAG: bento.tag})
+    home.register(sampled.model.with_calibrator(SigmoidCalibrator(slope=0.5, intercept=0.0)), tags=tags)
+    home.release(1)
+    return home
 
 
 def free_port() -> int:
@@ -82,7 +47,7 @@ def start(home: Home, port: int, log: Path, *options: str) -> "subprocess.Popen[
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
-            env={**environment, "MLOPS_HOME": str(home.folder)},
+            env={**environment, "MLOPS_HOME": str(home.root)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

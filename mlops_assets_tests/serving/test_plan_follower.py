@@ -17,6 +17,7 @@ from mlops_assets.core.release.plan import Order, ReleasePlan, rollback, start_c
 from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets_tests.support.homes.plans import write_plan
 from mlops_assets_tests.support.homes.small_registry import (
     NOON,
     ORDER,
@@ -25,7 +26,7 @@ from mlops_assets_tests.support.homes.small_registry import (
     VIEW,
     SmallRegistry,
 )
-from mlops_assets_tests.support.plans import write_plan
+from mlops_assets_tests.support.homes.plans import write_plan
 from serving.plan_follower import RETRY_AFTER, PlanFollower
 from serving.served_product import product_view
 
@@ -200,7 +201,7 @@ def test_artifacts_that_were_changed_are_not_served(
     small.release(2)
     stored = next(
         file
-        for file in (original_registry.root / "artifacts").rglob("extra_files/model.lgb")
+        for file in (original_registry.root / "mlartifacts").rglob("extra_files/model.lgb")
         if file.read_text() == small.models[1].booster_text
     )
     content = stored.read_text()

@@ -1,8 +1,6 @@
 """One registry with a canary for all tests of canaries; each test has tables and a store of its own."""
 
-from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
@@ -19,11 +17,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> CanaryHome:
 @pytest.fixture
 def home(registered: CanaryHome, tmp_path: Path) -> CanaryHome:
     """A home with tables of captured predictions and a store of its own."""
-    copytree(registered.settings.tables_uri, tmp_path / "tables")
-    settings = replace(
-        registered.settings, tables_uri=str(tmp_path / "tables"), online_store=str(tmp_path / "online")
-    )
-    return replace(registered, settings=settings)
+    return registered.copy(tmp_path / "home")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from mlops_assets_tests.support.homes.canary_home import (
     COMMIT,
     PRODUCT,
     CanaryHome,
-    capture,
     collect,
     served,
 )
@@ -34,7 +33,7 @@ def test_a_request_is_the_same_observation_before_and_after_it_is_collected(
     home: CanaryHome, canary: Canary
 ) -> None:
     records = served(home, sequence=2, requests=300, errors=(0.1, 0.1))
-    capture(home, records)
+    home.capture(records)
     waiting = observations(home, canary)
     assert waiting.schema == pl.Schema(OBSERVATIONS)
     collect(home, records)
@@ -48,17 +47,17 @@ def test_a_request_is_the_same_observation_before_and_after_it_is_collected(
 
 
 def test_the_store_is_read_whole_and_not_drained(home: CanaryHome, canary: Canary) -> None:
-    capture(home, served(home, sequence=2, requests=10_050))
+    home.capture(served(home, sequence=2, requests=10_050))
     assert observations(home, canary).height == 10_050
     assert observations(home, canary).height == 10_050
 
 
 def test_other_plans_and_versions_are_left_out(home: CanaryHome, canary: Canary) -> None:
-    capture(home, served(home, sequence=1, requests=50))
+    home.capture(served(home, sequence=1, requests=50))
     other = served(home, sequence=2, requests=50)[0]
     from msgspec.structs import replace
 
-    capture(home, [replace(other, version=9), replace(other, role="shadow")])
+    home.capture([replace(other, version=9), replace(other, role="shadow")])
     assert observations(home, canary).is_empty()
 
 
@@ -66,7 +65,7 @@ def test_the_outcome_that_was_known_first_counts_and_a_later_one_changes_nothing
     home: CanaryHome, canary: Canary
 ) -> None:
     records = served(home, sequence=2, requests=3)
-    capture(home, records)
+    home.capture(records)
     known = {
         0: [(BEGAN_AT + timedelta(minutes=90), 1), (BEGAN_AT + timedelta(minutes=95), 0)],
         1: [(BEGAN_AT - timedelta(days=1), 0)],
@@ -96,10 +95,10 @@ def test_the_latency_limit_is_the_champions_percentile_before_the_canary(
         store.close()
         return found.latency_limit_seconds
 
-    capture(home, served(home, sequence=2, requests=300))
+    home.capture(served(home, sequence=2, requests=300))
     assert limit() is None
     before = served(home, sequence=1, requests=400, first_id=1_000)
-    capture(home, before[:150])
+    home.capture(before[:150])
     assert limit() is None
     collect(home, before[100:])
     expected = pl.Series([record.latency_seconds for record in before]).quantile(0.95)

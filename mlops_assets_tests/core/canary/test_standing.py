@@ -11,7 +11,6 @@ from mlops_assets_tests.support.homes.canary_home import (
     BEGAN_AT,
     PRODUCT,
     CanaryHome,
-    capture,
     served,
 )
 
@@ -30,12 +29,12 @@ def judged(home: CanaryHome):
 
 
 def test_the_standing_canary_is_judged_and_drawn(home: CanaryHome) -> None:
-    capture(home, served(home, sequence=1, requests=400, first_id=10_000))
-    capture(home, served(home, sequence=2, requests=3_000))
+    home.capture(served(home, sequence=1, requests=400, first_id=10_000))
+    home.capture(served(home, sequence=2, requests=3_000))
     good = judged(home)
     assert good.judgement.action == "advance", good.judgement.reason
     assert good.not_asked == {}
-    capture(home, served(home, sequence=2, requests=1_000, first_id=5_000, errors=(0.0, 0.1), seed=1))
+    home.capture(served(home, sequence=2, requests=1_000, first_id=5_000, errors=(0.0, 0.1), seed=1))
     bad = judged(home)
     assert bad.judgement.action == "roll_back"
     assert "does harm: error " in bad.judgement.reason

@@ -22,8 +22,8 @@ from mlops_assets.core.release.decision import Decision, decision_to_tag
 from mlops_assets.core.release.plan import Arm, Order, ReleasePlan, release, rollback, start_canary
 from mlops_assets.core.release.record import TABLE, Entry, ReleaseRecord, plan_entry
 from mlops_assets.core.release.steps import put_into_plan, roll_back
+from mlops_assets_tests.support.homes.plans import write_plan
 from mlops_assets_tests.support.homes.small_registry import NOON, ORDER, PRODUCT, SmallRegistry
-from mlops_assets_tests.support.plans import write_plan
 
 
 @pytest.fixture

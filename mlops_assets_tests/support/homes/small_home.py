@@ -1,32 +1,23 @@
 """A home of its own for a small fraud product, and the runs that tell its story: real Dagster, Delta and MLflow."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from functools import cached_property
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from mlops_assets.automation.jobs import retrain_config
 from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.catalogue import load_product
 from mlops_assets.components.model_product import product_definitions
-from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import ProductSpec
-from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.release.decision import DecisionKind
-from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.release.steps import decide_on
-from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.definitions import platform_resources
 from mlops_assets.products.fraud_detection.features import PUBLISHED_FEATURES
+from mlops_assets_tests.support.homes.home import Home
 
 FRAUD = "fraud_detection"
 FIRST_DAY, END_DAY = date(2018, 4, 1), date(2018, 6, 1)
@@ -85,34 +76,8 @@ def small_product(**sections: Any) -> Product:
 
 
 @dataclass(frozen=True)
-class SmallHome:
-    """Everything that is stored for one product below one folder, and runs on it."""
-
-    root: Path
-    product: Product
-
-    @cached_property
-    def settings(self) -> Settings:
-        return load_settings({"MLOPS_HOME": str(self.root)}, working_directory=self.root)
-
-    @property
-    def tables(self) -> DeltaTables:
-        return DeltaTables(self.settings.tables_uri)
-
-    @property
-    def registry(self) -> ModelRegistry:
-        return ModelRegistry(self.settings.tracking_uri)
-
-    @property
-    def control(self) -> ReleaseControl:
-        return ReleaseControl.of(self.settings)
-
-    def standing(self) -> ReleasePlan | None:
-        return self.control.standing(self.product.name)
-
-    def decide(self, kind: DecisionKind, version: int, *, by: str, reason: str, at: datetime) -> None:
-        """Record a person's decision."""
-        decide_on(self.control, self.product.name, version, kind, by=by, reason=reason, at=at)
+class SmallHome(Home):
+    """A home with a Dagster instance, and runs on it."""
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
@@ -150,20 +115,17 @@ class SmallHome:
                 raise_on_error=raises,
             )
 
+    def with_product(self, change: Callable[[Product], Product]) -> "SmallHome":
+        """The same home, seen by another version of the product."""
+        return replace(self, product=change(self.product))
+
     def copy(self, root: Path, **sections: Any) -> "SmallHome":
         """A copy that a test may change, with other sections of the declaration.
 
-        MLflow artifacts and the stored path of the bento stay with the original, which is only read.
+        MLflow's artifacts and the stored path of the bento stay with the original, which is only read.
         """
-        shutil.copytree(self.root, root)
-        return SmallHome(root, small_product(**sections) if sections else self.product)
-
-    def with_product(self, change: Callable[[Product], Product]) -> "SmallHome":
-        """The same home, seen by another version of the product."""
-        return SmallHome(self.root, change(self.product))
-
-    def read(self, noun: str, **options: Any) -> pl.DataFrame:
-        return self.tables.read(self.product.name, noun, **options)
+        copied = super().copy(root)
+        return replace(copied, product=small_product(**sections)) if sections else copied
 
     def table_versions(self) -> dict[str, int]:
         """The Delta version of every table, maintenance included."""

@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from mlops_assets.catalogue import PRODUCTS_FOLDER, load_product, product_names
 from mlops_assets.cli import app
-from mlops_assets.commands.spec_reference import spec_reference
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.settings import VARIABLES, load_settings
@@ -30,7 +29,6 @@ PAGES = pages()
 MLOPS = re.compile(r"(?:^|.*[ /])mlops ([a-z].*)")
 PRODUCT_FILE = re.compile(r"products/(\w+)/defs\.yaml")
 RUN_CONFIG, INSTANCE, SPEC = "run-config", "dagster.yaml", "defs.yaml"
-
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -204,12 +202,6 @@ def attributes_around(page: Page, block: Block) -> dict[str, object]:
 def test_the_readme_shows_the_same_product_as_the_how_to_page() -> None:
     readme, how_to = Page(ROOT / "README.md"), Page(ROOT / "docs/how-to/add-a-product.md")
     assert readme.block(SPEC) == how_to.block(SPEC)
-
-
-def test_the_reference_of_defs_yaml_is_current() -> None:
-    page = Page(ROOT / "docs/reference/defs-yaml.md").text
-    command = "python -m mlops_assets.commands.spec_reference > docs/reference/defs-yaml.md"
-    assert page == spec_reference(), f"run: {command}"
 
 
 def test_the_reference_of_the_command_line_is_current() -> None:

@@ -13,6 +13,7 @@ from mlops_assets_tests.support.source_tree import (
     TESTS,
     has_logic,
     imported_modules,
+    mirror_of,
     modules,
 )
 
@@ -38,6 +39,13 @@ def test_no_file_is_longer_than_a_reader_keeps_in_mind() -> None:
 def test_every_folder_of_modules_is_a_package() -> None:
     folders = {file.parent for file in modules(*PACKAGES)}
     assert [shown(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_every_module_with_logic_has_its_test_module() -> None:
+    with_logic = [file for file in modules("mlops_assets", "serving") if has_logic(file.read_text("utf-8"))]
+    assert len(with_logic) > 100
+    missing = {shown(file): shown(mirror_of(file)) for file in with_logic if not mirror_of(file).exists()}
+    assert missing == {}
 
 
 def test_every_test_module_has_a_test() -> None:

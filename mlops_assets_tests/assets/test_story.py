@@ -9,12 +9,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.product import Product, Reader, SourceContext
-from mlops_assets.core.release.champion import load_champion, reference_rows
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
-    CANDIDATE,
     FIRST_DAY,
     FIRST_MONTH,
     INGEST,
@@ -65,21 +62,6 @@ def test_a_month_of_partitions_is_one_run_and_one_commit_per_table(ingested_home
             [runs[1].run_id],  # a table that the second month adds no row to
         )
     assert ingested_home.read("events")["event_date"].n_unique() == 61
-
-
-def test_every_raw_row_is_an_event_with_one_feature_vector_and_a_label_in_time(
-    ingested_home: SmallHome,
-) -> None:
-    raw, events, features, labels = (
-        ingested_home.read(noun) for noun in ("raw_events", "events", "features", "labels")
-    )
-    assert raw.height == events.height == features.height > 4000
-    assert ingested_home.read("rejected_events").height == 0
-    assert features["transaction_id"].n_unique() == features.height
-    due = events.filter(
-        pl.col("event_timestamp") < midnight(LAST_DAY + timedelta(days=1)) - timedelta(days=7)
-    )
-    assert labels["transaction_id"].sort().equals(due["transaction_id"].sort())
 
 
 def test_a_single_partition_replaces_just_its_day(ingested_home: SmallHome, tmp_path: Path) -> None:
@@ -141,18 +123,6 @@ def test_every_column_of_the_data_is_described(released_home: SmallHome, noun: s
     assert [column.name for column in schema.columns if not column.description] == []
 
 
-def test_features_name_the_columns_that_they_are_computed_from(released_home: SmallHome) -> None:
-    lineage = latest_metadata(released_home, "features")["dagster/column_lineage"].value
-    assert isinstance(lineage, dg.TableColumnLineage)
-    assert set(lineage.deps_by_column) == set(released_home.product.view.feature_names)
-    sources = {
-        (*dep.asset_key.path[1:], dep.column_name)
-        for dep in lineage.deps_by_column["terminal_fraud_share_7d"]
-    }
-    assert ("labels", "is_fraud") in sources
-    assert ("events", "is_fraud") not in sources
-
-
 @pytest.mark.parametrize("noun", PICTURES)
 def test_stages_where_a_person_would_rather_look_show_a_picture(released_home: SmallHome, noun: str) -> None:
     metadata = latest_metadata(released_home, noun)
@@ -161,57 +131,6 @@ def test_stages_where_a_person_would_rather_look_show_a_picture(released_home: S
         assert text.startswith("![")
         assert "data:image/png;base64,iVBOR" in text
         assert len(text) < 400_000
-
-
-def test_each_window_of_a_report_has_its_own_verdict(released_home: SmallHome) -> None:
-    for noun, verdicts in (
-        ("drift_report", {"stable", "drift", "inconclusive"}),
-        ("performance_report", {"stable", "degraded", "inconclusive"}),
-    ):
-        for number in (1, 0):
-            day = str(LAST_DAY - timedelta(days=number))
-            with released_home.instance() as instance:
-                records = instance.fetch_materializations(
-                    dg.AssetRecordsFilter(asset_key=released_home.key(noun), asset_partitions=[day]), limit=1
-                ).records
-            (record,) = records
-            assert record.asset_materialization is not None
-            metadata = {k: v.value for k, v in record.asset_materialization.metadata.items()}
-            assert metadata["window_end"] == day
-            assert metadata["verdict"] in verdicts
-            assert metadata["champion_version"] == 1
-            assert metadata["reason"]
-            served = str(metadata["evidently_report"]).removeprefix(f"{released_home.settings.reports_url}/")
-            assert (released_home.settings.reports / served).stat().st_size > 10_000
-        stored = released_home.read(noun)
-        assert stored["event_date"].unique().sort().to_list() == [LAST_DAY - timedelta(days=1), LAST_DAY]
-        assert stored["champion_version"].unique().to_list() == [1]
-
-
-def test_predictions_are_the_released_models_scores_of_the_features(released_home: SmallHome) -> None:
-    model = released_home.registry.load("fraud_detection", 1)
-    predictions = released_home.read("predictions").sort("transaction_id")
-    features = released_home.read("features").join(predictions.select("transaction_id"), on="transaction_id")
-    expected = model.predict(features.sort("transaction_id"))
-    assert predictions["score"].to_list() == expected.tolist()
-    assert predictions["event_date"].min() == AS_OF
-    assert predictions["model_version"].unique().to_list() == [1]
-
-
-def test_a_sample_of_the_reference_has_the_scores_of_the_whole(released_home: SmallHome) -> None:
-    tables, product = released_home.tables, released_home.product
-    champion = load_champion(released_home.control, product.name)
-    whole = reference_rows(tables, product, champion)
-    sample = reference_rows(tables, product, champion, at_most=10)
-    assert sample.height == 10
-    assert sample.join(whole, on=["transaction_id", "score"], how="semi").height == 10
-    assert reference_rows(tables, product, champion, at_most=whole.height).equals(whole)
-
-
-def test_an_outcome_appears_on_the_day_on_which_it_became_known(released_home: SmallHome) -> None:
-    outcomes = released_home.read("outcomes")
-    assert outcomes["known_date"].min() == AS_OF + timedelta(days=7)
-    assert outcomes.select((pl.col("known_at") - pl.col("event_timestamp") == timedelta(days=7)).all()).item()
 
 
 def corrected(product: Product, *, day: date, transaction_id: int) -> Product:
@@ -252,19 +171,3 @@ def test_a_late_correction_changes_no_training_set_as_of_before_it(
     is_chosen = pl.col("transaction_id") == chosen
     after = home.read("training_set").filter(is_chosen)["is_fraud"].to_list()
     assert after == [1 - before.filter(is_chosen)["is_fraud"][0]]
-
-
-def test_the_verdicts_of_another_model_register_nothing(released_home: SmallHome, tmp_path: Path) -> None:
-    home = released_home.copy(tmp_path / "home")
-    home.materialize(*CANDIDATE[:3], as_of=AS_OF + timedelta(days=3))
-    with pytest.raises(RegistryError, match=r"materialize fraud_detection/evaluation first"):
-        home.materialize("model_version")
-    assert [version.version for version in home.registry.versions("fraud_detection")] == [1]
-
-
-def test_predictions_before_any_release_say_what_to_do(ingested_home: SmallHome, tmp_path: Path) -> None:
-    home = ingested_home.copy(tmp_path / "home")
-    for nouns in (("predictions",), ("drift_report",)):
-        with pytest.raises(RegistryError, match=r"no released version: materialize fraud_detection/release"):
-            home.materialize(*nouns, days=LAST_DAY)
-    assert "predictions" not in home.table_versions()

@@ -16,7 +16,7 @@ from mlops_assets.automation.retrain_on_drift import (
     read_past_retrainings,
     retrain_on_drift_sensor,
 )
-from mlops_assets.automation.window_verdicts import Window, read_windows
+from mlops_assets.automation.window_verdicts import Window
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import Monitoring
 from mlops_assets_tests.support.product_specs import COHORT, FRAUD
@@ -272,25 +272,6 @@ def test_a_failed_run_is_read_as_failed(instance: dg.DagsterInstance):
     (past,) = read_past_retrainings(instance, "fraud_detection")
     assert (past.state, past.champion_version, past.window_end) == ("failed", 1, date(2018, 8, 2))
     assert read_past_retrainings(instance, "mortality_risk") == ()
-
-
-def test_a_partition_judged_again_counts_once_with_its_newest_verdict(instance: dg.DagsterInstance):
-    _report(instance, "2018-08-01", "amount_usd")
-    _report(instance, "2018-08-02", "amount_usd")
-    _report(instance, "2018-08-01")
-    windows = read_windows(instance, "fraud_detection")
-    assert {window.window_end: window.verdict for window in windows} == {_day(1): "stable", _day(2): "drift"}
-    request, skip, _ = _tick(instance, None)
-    assert request is None
-    assert skip == "1 of the 2 latest windows of version 1 alarm, 2 of 3 are needed"
-
-
-def test_a_materialization_reported_by_hand_is_left_out(instance: dg.DagsterInstance):
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(asset_key=drift_report.key, partition="2018-08-05", metadata={"rows": 1})
-    )
-    _report(instance, "2018-08-06", "amount_usd")
-    assert [window.window_end for window in read_windows(instance, "fraud_detection")] == [date(2018, 8, 6)]
 
 
 def test_the_as_of_day_can_be_turned_into_run_configuration(instance: dg.DagsterInstance):

@@ -1,15 +1,11 @@
 """The status of products: nothing yet, and how far the data is behind."""
 
-from dataclasses import asdict
 from datetime import UTC, date, datetime
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from mlops_assets.commands.product_status import days_behind, product_status
-from mlops_assets.commands.status_table import print_status
 from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.settings import load_settings
 
@@ -31,18 +27,6 @@ def test_data_are_behind_by_the_days_that_are_over_and_empty(
     now: datetime, end: date | None, days: int
 ) -> None:
     assert days_behind(TimeAxis(start_date=date(2026, 1, 1), end_date=end), NEWEST, now=now) == days
-
-
-def test_nothing_materialized_is_none_and_a_dash(tmp_path: Path) -> None:
-    settings = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
-    statuses = [product_status(settings, name, now=NEWEST) for name in ("fraud_detection", "mortality_risk")]
-    for status in statuses:
-        shown = asdict(status)
-        assert shown.pop("product") and shown.pop("primary_metric")
-        assert {name for name, value in shown.items() if value} == {"places"}
-    screen = StringIO()
-    print_status(statuses, console=Console(file=screen, width=200))
-    assert screen.getvalue().count("–") >= 2 * 7
 
 
 def test_credentials_of_the_tracking_server_are_not_shown(tmp_path: Path) -> None:

@@ -1,22 +1,17 @@
 """`mlops release`, `mlops rollback` and `mlops plan` on a real registry."""
 
-import json
-import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mlops_assets import cli
-from mlops_assets.commands.mirror import mirror_in_background
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
-from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.history import write_history
 from mlops_assets.core.release.plan import Arm
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
-from mlops_assets_tests.support.homes.small_registry import NOON, PRODUCT, SmallRegistry
+from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
 
 WHO = ("--by", "ann", "--reason", "because")
 
@@ -88,19 +83,6 @@ def test_advance_takes_nothing_beside_it(small: SmallRegistry) -> None:
     assert ended.value.code == 2
 
 
-def test_the_plan_shows_what_stands_what_stood_and_whether_services_follow(small: SmallRegistry) -> None:
-    run(small, "release", PRODUCT, "2", "--mode", "shadow", *WHO)
-    assert "none has run yet" in run(small, "plan", PRODUCT)
-    FollowerStatus(1, NOON, "no answer").write(status_file(small.root / "serving", PRODUCT))
-    text = run(small, "plan", PRODUCT)
-    assert "shadow: version 1 answers 100 %, version 2 scores silently" in text
-    assert "plan 1, last in step with the release record 2026-03-01 12:00:00 UTC; no answer" in text
-    answer = json.loads(run(small, "plan", PRODUCT, "--json"))
-    assert answer["standing"] == answer["history"][-1]
-    assert [plan["sequence"] for plan in answer["history"]] == [1, 2]
-    assert answer["follower"]["last_error"] == "no answer"
-
-
 def test_no_plan_is_missing_from_the_history_whoever_made_it(small: SmallRegistry) -> None:
     tables = DeltaTables(small.tables_uri)
     commit = CommitInfo(run_id="r", code_version="1")
@@ -110,15 +92,3 @@ def test_no_plan_is_missing_from_the_history_whoever_made_it(small: SmallRegistr
     history = write_history(tables, PRODUCT, small.control.record(PRODUCT).plans, commit=commit)
     assert history["sequence"].to_list() == [1, 2, 3, 4]
     assert tables.read(PRODUCT, "release").sort("sequence").equals(history)
-
-
-def test_a_change_of_the_plan_is_shown_by_mlflow_from_a_process_of_its_own(
-    small: SmallRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mlops_assets.commands.release.mirror_in_background", mirror_in_background)
-    run(small, "release", PRODUCT, "2", "--mode", "canary", *WHO)
-    tags = MlflowRegistryTags(small.uri)
-    deadline = time.monotonic() + 120
-    while tags.model(PRODUCT).aliases != {"champion": 1, "challenger": 2}:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

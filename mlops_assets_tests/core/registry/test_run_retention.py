@@ -13,6 +13,7 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.artifacts import log_model
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.run_retention import OldRun, apply_run_retention, plan_run_retention
+from mlops_assets_tests.support.homes.empty_registry import give_empty_registry
 from mlops_assets_tests.support.small_model import small_model
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -21,7 +22,9 @@ KEEP_DAYS = 30
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs")
+    give_empty_registry(folder / "mlflow.db")
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """Both doors to one registry show the same."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.registry.open_tags import open_registry_tags
 from mlops_assets.core.registry.tags import RegisteredEntry, RegistryTags
 from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.registry.tags_sqlite import SqliteRegistryTags
@@ -46,23 +43,3 @@ def test_a_version_that_was_deleted_is_not_there(small: SmallRegistry, tags: Reg
     mlflow_client(small.uri).delete_model_version(PRODUCT, "4")
     assert tags.versions(PRODUCT) == (1, 2, 3)
     assert tags.version(PRODUCT, 4) is None
-
-
-def test_the_door_by_sql_is_taken_for_a_file_of_the_known_schema_only(small: SmallRegistry) -> None:
-    assert isinstance(open_registry_tags(small.uri), SqliteRegistryTags)
-    with sqlite3.connect(small.file) as connection:
-        connection.execute("ALTER TABLE registered_model_tags ADD COLUMN later TEXT")
-    assert isinstance(open_registry_tags(small.uri), MlflowRegistryTags)
-
-
-def test_looking_for_a_registry_creates_none(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="there is no registry"):
-        open_registry_tags(f"sqlite:///{tmp_path}/mlflow.db")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "mlflow.db"
-    file.write_bytes(b"no database" * 1000)
-    with pytest.raises(RegistryError, match=f"the registry in {file} does not answer"):
-        open_registry_tags(f"sqlite:///{file}")

@@ -1,7 +1,6 @@
 """The release record: one order for all, compare-and-set, what is taken over from before, and MLflow as its mirror."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,25 +14,18 @@ import pytest
 from mlops_assets.core.errors import RegistryError, ReleaseRefusedError, TableError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.registry.tag_names import PAST_PLAN_TAG, PLAN_TAG, RECORD_TAG
-from mlops_assets.core.registry.tags_sqlite import SqliteRegistryTags
+from mlops_assets.core.registry.tag_names import PAST_PLAN_TAG, PLAN_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.decision import Decision, decision_to_tag
 from mlops_assets.core.release.plan import Arm, Order, ReleasePlan, release, rollback, start_canary
 from mlops_assets.core.release.record import TABLE, Entry, ReleaseRecord, plan_entry
 from mlops_assets.core.release.steps import put_into_plan, roll_back
-from mlops_assets_tests.support.homes.plans import write_plan
 from mlops_assets_tests.support.homes.small_registry import NOON, ORDER, PRODUCT, SmallRegistry
 
 
 @pytest.fixture
 def small(original_registry: SmallRegistry, tmp_path: Path) -> SmallRegistry:
     return original_registry.copy(tmp_path / "mlflow")
-
-
-def shown(small: SmallRegistry) -> dict[str, int]:
-    """The aliases that MLflow shows."""
-    return dict(SqliteRegistryTags(small.file).model(PRODUCT).aliases)
 
 
 def put(control: ReleaseControl, version: int) -> ReleasePlan:
@@ -73,16 +65,6 @@ def test_every_version_of_the_table_is_a_beginning_of_the_next(small: SmallRegis
     for before, after in pairwise(versions):
         assert after.head(before.height).equals(before)
     assert len(tables.delta(PRODUCT, TABLE).file_uris()) == 1, "a reader opens one file"
-
-
-def test_an_entry_of_a_kind_that_is_not_known_here_is_kept_and_left_alone(small: SmallRegistry) -> None:
-    judgement = Entry("judgement", NOON, "judge", "hold", 2, "abc", detail={"requests": 12})
-    put(small.control, 1)
-    small.control.change(PRODUCT, lambda _: (judgement,))
-    put(small.control, 2)
-    record = small.control.record(PRODUCT)
-    assert record.entries[1] == judgement
-    assert record.decisions(2) == ()
 
 
 def test_a_reader_with_an_open_control_sees_what_others_write(small: SmallRegistry) -> None:
@@ -144,89 +126,10 @@ def test_a_decision_beside_another_decision_is_written_after_it(small: SmallRegi
     assert [entry.by for entry in control.record(PRODUCT).entries] == ["ann", "bob", "us"]
 
 
-def test_a_plan_that_skips_one_is_refused(small: SmallRegistry) -> None:
-    first = release(None, ORDER, version=1)
-    with pytest.raises(RegistryError, match="plan 2 cannot follow plan 0"):
-        write_plan(small.control, PRODUCT, release(first, ORDER, version=2))
-    with pytest.raises(RegistryError, match="has no version 9"):
-        write_plan(small.control, PRODUCT, release(None, ORDER, version=9))
-
-
 def test_the_same_decision_twice_is_one(small: SmallRegistry) -> None:
     for _ in range(2):
         small.decide("approved", 2)
     assert len(small.control.record(PRODUCT).decisions(2)) == 1
-
-
-def test_a_version_is_as_it_was_when_it_entered_the_plan(small: SmallRegistry) -> None:
-    put(small.control, 1)
-    before = small.control.record(PRODUCT).released_version(1)
-    small.registry.set_version_tags(PRODUCT, 1, {"mlops/threshold": "0.9"})
-    mlflow_client(small.uri).delete_model_version(PRODUCT, "1")
-    assert small.control.record(PRODUCT).released_version(1) == before
-    assert before.tags["mlops/threshold"] == "0.1"
-    with pytest.raises(RegistryError, match="knows nothing of version 2"):
-        small.control.record(PRODUCT).released_version(2)
-
-
-def test_mlflow_is_brought_up_wherever_it_was_left_behind(small: SmallRegistry) -> None:
-    control = small.control
-    control.after_change = lambda *_: None  # a process that dies right after its commit
-    put(control, 1)
-    small.decide("approved", 2)
-    assert shown(small) == {"champion": 1}, "whoever writes next brings up what was missing"
-    put(control, 2)
-    control.change(PRODUCT, lambda _: (Entry("rejected", NOON, "x", "y", 1, "e"),))
-    assert shown(small) == {"champion": 1}
-    assert control.repair(PRODUCT) == ()
-    assert shown(small) == {"champion": 2}
-    client = mlflow_client(small.uri)
-    assert client.get_registered_model(PRODUCT).tags[PLAN_TAG] == small.standing().to_json()
-    names = {name.split("/")[1] for name in client.get_model_version(PRODUCT, "1").tags}
-    assert "decision" in names
-
-
-@pytest.mark.parametrize("damage", ["alias", "challenger", "plan", "marker"])
-def test_what_people_edit_in_mlflow_is_put_right_and_decides_nothing(
-    small: SmallRegistry, damage: str
-) -> None:
-    plan = put(small.control, 1)
-    client = mlflow_client(small.uri)
-    if damage in ("alias", "challenger"):
-        name = "champion" if damage == "alias" else "challenger"
-        client.set_registered_model_alias(PRODUCT, name, "3")
-    else:
-        client.set_registered_model_tag(PRODUCT, PLAN_TAG if damage == "plan" else RECORD_TAG, " 7")
-    assert small.standing() == plan
-    assert small.control.repair(PRODUCT) == ()
-    assert shown(small) == {"champion": 1}
-    assert client.get_registered_model(PRODUCT).tags[PLAN_TAG] == plan.to_json()
-
-
-def test_a_version_that_was_deleted_in_mlflow_is_told_and_goes_on_being_released(
-    small: SmallRegistry,
-) -> None:
-    put(small.control, 1)
-    mlflow_client(small.uri).delete_model_version(PRODUCT, "1")
-    (told,) = small.control.repair(PRODUCT)
-    assert "set_registered_model_alias champion 1" in told
-    assert small.standing().champion.version == 1
-
-
-def test_a_registry_of_another_lakehouse_is_left_alone(small: SmallRegistry, tmp_path: Path) -> None:
-    put(small.control, 1)
-    other = ReleaseControl(str(tmp_path / "other"), small.uri)
-    with pytest.raises(RegistryError, match=r"but there is none at .*other"):
-        other.record(PRODUCT)
-    shutil.copytree(small.tables_uri, tmp_path / "other")
-    shutil.rmtree(Path(small.tables_uri) / PRODUCT / TABLE)
-    client = mlflow_client(small.uri)
-    client.delete_registered_model_tag(PRODUCT, RECORD_TAG)
-    client.delete_registered_model_tag(PRODUCT, PLAN_TAG)
-    put(small.control, 2)
-    (told,) = other.repair(PRODUCT)
-    assert "MLflow shows the releases of another lakehouse" in told
-    assert shown(small) == {"champion": 2}
 
 
 def before_the_record(small: SmallRegistry) -> tuple[list[ReleasePlan], Decision]:

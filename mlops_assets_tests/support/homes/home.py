@@ -24,6 +24,7 @@ from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order, ReleasePlan, release
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets_tests.support.homes.empty_registry import give_empty_registry
 from mlops_assets_tests.support.homes.plans import write_plan
 
 COMMIT = CommitInfo(run_id="test", code_version="1")
@@ -38,6 +39,10 @@ class Home:
     product: Product
     server: str | None = None
     """URL of the MLflow server before the registry; None: it is asked as a file."""
+
+    def __post_init__(self) -> None:
+        if self.server is None:
+            give_empty_registry(self.file)
 
     @cached_property
     def settings(self) -> Settings:

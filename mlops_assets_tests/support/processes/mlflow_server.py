@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from mlops_assets_tests.support.homes.empty_registry import give_empty_registry
+
 START_SECONDS = 120.0
 
 
@@ -33,6 +35,7 @@ class MlflowServer:
 
     def start(self) -> "MlflowServer":
         """Start it and wait until it answers; clients read and write artifacts through it."""
+        give_empty_registry(self.folder / "mlflow.db")
         stores = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
         stores += ["--artifacts-destination", str(self.folder / "artifacts")]
         command = [sys.executable, "-m", "mlflow", "server", *stores, "--host", "127.0.0.1"]

@@ -1,0 +1,26 @@
+"""The status of products as people read it."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from mlops_assets.commands.product_status import product_status
+from mlops_assets.commands.status_table import print_status
+from mlops_assets.core.settings import load_settings
+
+NEWEST = datetime(2026, 3, 10, 23, 59, tzinfo=UTC)
+
+
+def test_nothing_materialized_is_none_and_a_dash(tmp_path: Path) -> None:
+    settings = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
+    statuses = [product_status(settings, name, now=NEWEST) for name in ("fraud_detection", "mortality_risk")]
+    for status in statuses:
+        shown = asdict(status)
+        assert shown.pop("product") and shown.pop("primary_metric")
+        assert {name for name, value in shown.items() if value} == {"places"}
+    screen = StringIO()
+    print_status(statuses, console=Console(file=screen, width=200))
+    assert screen.getvalue().count("–") >= 2 * 7

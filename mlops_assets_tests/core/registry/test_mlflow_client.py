@@ -1,0 +1,49 @@
+"""The door to MLflow: quiet, and leaving nothing behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon, mlflow_globals
+
+
+def test_mlflow_says_nothing_while_it_sets_up_a_new_database(tmp_path: Path) -> None:
+    code = (
+        "from mlops_assets.core.registry.mlflow_client import mlflow_client;"
+        f"mlflow_client('sqlite:///{tmp_path}/new.db').create_experiment('x')"
+    )
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert child.stdout + child.stderr == ""
+
+
+def test_what_mlflow_exports_is_as_before_when_the_block_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mine")
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    with mlflow_globals(f"sqlite:///{tmp_path}/a.db"):
+        os.environ["MLFLOW_RUN_ID"] = "leaked"
+        assert os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path}/a.db"
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://mine"
+    assert "MLFLOW_RUN_ID" not in os.environ
+
+
+def test_patience_that_the_environment_sets_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "9")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    give_up_soon()
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "9"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
+
+
+def test_a_registry_that_does_not_answer_is_an_error_of_the_platform_without_its_password() -> None:
+    with (
+        pytest.raises(RegistryError, match="does not answer") as caught,
+        answering_registry("postgresql://me:hunter2@host/mlflow"),
+    ):
+        raise ConnectionRefusedError("refused by postgresql://me:hunter2@host")
+    assert "hunter2" not in str(caught.value)

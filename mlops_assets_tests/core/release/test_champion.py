@@ -1,0 +1,52 @@
+"""The released version, as scoring and monitoring know it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.release.champion import champion_version, load_champion, reference_rows, versions_as_of
+from mlops_assets_tests.support.homes.small_home import AS_OF, FRAUD, SmallHome
+from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
+
+
+def test_before_the_first_release_there_is_none_and_it_says_what_to_do(
+    original_registry: SmallRegistry,
+) -> None:
+    control = original_registry.control
+    assert champion_version(control, PRODUCT) is None
+    with pytest.raises(RegistryError, match=f"materialize {PRODUCT}/release"):
+        load_champion(control, PRODUCT)
+
+
+def test_the_champion_is_the_released_model_with_the_tables_that_it_was_made_of(
+    released_home: SmallHome,
+) -> None:
+    champion = load_champion(released_home.control, FRAUD)
+    assert champion.version == released_home.standing().champion.version
+    assert champion.model.digest == released_home.read("model")["digest"][0]
+    assert champion.as_of is not None
+    assert champion.as_of.date() == AS_OF
+    assert versions_as_of(released_home.registry, FRAUD) == {champion.version: champion.as_of}
+    assert 0 < champion.threshold < 1
+
+
+def test_the_reference_is_scored_rows_that_no_tree_was_fitted_on(released_home: SmallHome) -> None:
+    champion = load_champion(released_home.control, FRAUD)
+    rows = reference_rows(released_home.tables, released_home.product, champion)
+    split = released_home.read("training_set", version=champion.training_set_version)
+    assert set(rows["transaction_id"]) == set(split.filter(split="test")["transaction_id"])
+    assert np.array_equal(rows["score"].to_numpy(), champion.model.predict(rows))
+    sample = reference_rows(released_home.tables, released_home.product, champion, at_most=10)
+    assert sample.height == 10
+    assert sample.equals(reference_rows(released_home.tables, released_home.product, champion, at_most=10))
+
+
+def test_a_version_that_another_tool_registered_is_named_with_what_it_lacks(
+    original_registry: SmallRegistry, tmp_path
+) -> None:
+    small = replace(original_registry.copy(tmp_path / "home"))
+    small.release(1)
+    with pytest.raises(RegistryError, match="version 1 lacks the tags"):
+        load_champion(small.control, PRODUCT)

@@ -26,7 +26,6 @@ from mlops_assets_tests.support.homes.small_registry import (
     VIEW,
     SmallRegistry,
 )
-from mlops_assets_tests.support.homes.plans import write_plan
 from serving.plan_follower import RETRY_AFTER, PlanFollower
 from serving.served_product import product_view
 

@@ -169,7 +169,7 @@ def judge(
         typer.Option(help="PNG file for a picture of how the evidence has grown.", dir_okay=False),
     ] = None,
 ) -> None:
-    """Judge the canary that stands: advance, hold or roll back, and why; nothing is changed."""
+    """Judge the canary that stands: advance, hold or roll back, and why; without one, show the last judgement."""
     from mlops_assets.catalogue import chosen_products
     from mlops_assets.commands.judge import judge_product, print_judged, write_plot
 

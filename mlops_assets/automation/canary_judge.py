@@ -11,10 +11,11 @@ import dagster as dg
 from mlops_assets.automation.run_tags import EVIDENCE, JUDGEMENT, PLAN_SEQUENCE, PRODUCT, TRIGGER
 from mlops_assets.core.canary.canary import Canary
 from mlops_assets.core.canary.evidence import read_reference
+from mlops_assets.core.canary.evidence_log import is_open, log_judgement
 from mlops_assets.core.canary.judge import Action, Judgement
 from mlops_assets.core.canary.questions import Reference
-from mlops_assets.core.canary.standing import find_canary, judge_standing
-from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.canary.standing import find_canary, find_ended_canary, judge_standing
+from mlops_assets.core.errors import ConfigurationError, RegistryError
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
@@ -116,18 +117,29 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
     ) -> dg.RunRequest | dg.SkipReason:
         control = release_control(lakehouse, tracking)
         tables, now = lakehouse.tables, datetime.now(UTC)
-        canary = find_canary(spec.name, control)
-        if canary is None:
+        standing = find_canary(spec.name, control)
+        canary = standing or find_ended_canary(spec.name, control)
+        if canary is None or (standing is None and not is_open(tables, canary)):
             return dg.SkipReason("no canary stands")
         with online_stores.opened(spec.name) as store:
             # What was known before the canary does not change, and takes two models and their test rows to read.
             key = (canary.challenger, canary.steps[0].sequence)
             if key not in references:
-                found = read_reference(spec, canary, tables=tables, control=control, store=store)
+                try:
+                    found = read_reference(spec, canary, tables=tables, control=control, store=store)
+                except RegistryError as error:
+                    if standing is not None:
+                        raise
+                    return dg.SkipReason(f"no canary stands; a last judgement is not possible: {error}")
                 references.clear()
                 references[key] = found
             judged = judge_standing(
                 spec, canary, reference=references[key], tables=tables, store=store, now=now
+            )
+        log_judgement(tables, canary, judged.judgement, at=now, is_final=standing is None)
+        if standing is None:
+            return dg.SkipReason(
+                f"no canary stands; the last judgement on version {canary.challenger} is noted"
             )
         decision = decide(
             judged.judgement,

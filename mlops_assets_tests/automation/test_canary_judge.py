@@ -145,7 +145,11 @@ def test_the_sensor_holds_then_has_a_harmful_challenger_rolled_back(
     assert [(past.sequence, past.action, past.state) for past in read_past_steps(instance, PRODUCT)] == [
         (2, "roll_back", "succeeded")
     ]
+    assert tick(home, instance) == (None, "no canary stands; the last judgement on version 2 is noted")
     assert tick(home, instance) == (None, "no canary stands")
+    kept = home.tables.read(PRODUCT, "canary_evidence").sort("at")
+    judgements = kept.select("at", "action", "is_final").unique(maintain_order=True)
+    assert judgements.drop("at").rows() == [("hold", False), ("roll_back", False), ("roll_back", True)]
     late = job.execute_in_process(
         run_config=request.run_config,
         instance=instance,

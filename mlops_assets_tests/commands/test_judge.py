@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from mlops_assets.cli import app
 from mlops_assets.commands.judge import judge_product, print_judged, write_plot
+from mlops_assets.core.release.plan import Order
+from mlops_assets.core.release.steps import roll_back
 from mlops_assets_tests.support.homes.canary_home import (
     BEGAN_AT,
     PRODUCT,
@@ -76,3 +78,22 @@ def test_without_a_canary_it_says_so(home: CanaryHome, monkeypatch: pytest.Monke
     answer = CliRunner().invoke(app, ["judge", "mortality_risk"])
     assert answer.exit_code == 0
     assert "no canary stands; `mlops release` starts one" in answer.output
+
+
+def test_the_last_judgement_on_a_canary_that_has_ended_is_shown(tmp_path: Path) -> None:
+    home = make_canary_home(tmp_path)
+    capture(home, served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
+    judge_product(home.settings, PRODUCT, now=NOW)
+    roll_back(home.control, PRODUCT, order=Order(NOW, "ann", "enough"))
+    ended = judge_product(home.settings, PRODUCT, now=NOW + timedelta(minutes=1))
+    again = judge_product(home.settings, PRODUCT, now=NOW + timedelta(minutes=2))
+    assert ended.last is not None
+    assert again.last is not None
+    assert again.last.equals(ended.last)
+    assert ended.last["is_final"].all()
+    text = shown(home, NOW + timedelta(minutes=3))
+    assert "the last judgement: version 2 beside 1, plan 2, 2026-03-02 02:01 UTC" in text
+    assert "roll back: version 2 at 50 % does harm: error " in text
+    rows = ended.to_json()["last_judgement"]
+    assert {row["question"] for row in rows if row["verdict"] == "harm"} == {"error"}
+    json.dumps(rows, allow_nan=False)

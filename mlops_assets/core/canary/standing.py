@@ -38,6 +38,16 @@ def find_canary(product: str, control: ReleaseControl) -> Canary | None:
     return standing_canary(product, record.plans)
 
 
+def find_ended_canary(product: str, control: ReleaseControl) -> Canary | None:
+    """Return the newest canary, which has ended; None where one stands, or there was none."""
+    plans = sorted(control.record(product).plans, key=lambda plan: plan.sequence)
+    for count in range(len(plans), 0, -1):
+        canary = standing_canary(product, plans[:count])
+        if canary is not None:
+            return canary if count < len(plans) else None
+    return None
+
+
 def judge_standing(
     spec: ProductSpec,
     canary: Canary,

@@ -1,6 +1,7 @@
 """Finds product folders and loads them: the declaration in defs.yaml and the objects of its Python modules."""
 
 import importlib
+import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -49,21 +50,30 @@ def load_product(name: str) -> "Product":
     return assemble(read_spec(folder / "defs.yaml"), folder=folder)
 
 
+def broken_products(names: Sequence[str]) -> dict[str, str]:
+    """Return those of the products that cannot be loaded, each with what is wrong with it."""
+    broken = {}
+    for name in names:
+        try:
+            load_product(name)
+        except ProductSpecError as error:
+            broken[name] = str(error)
+    return broken
+
+
 def assemble(spec: "ProductSpec", *, folder: Path) -> "Product":
     """Join a validated declaration with the Python objects of its folder, and check that they agree.
 
     Raises: ProductSpecError naming the module and what is missing in it, or the declared name that does not exist.
     """
+    from mlops_assets.core.declaration import check_declaration
     from mlops_assets.core.product import Product
 
     if spec.name != folder.name:
         raise ProductSpecError(
             f"{folder / 'defs.yaml'}: name is {spec.name!r}, but the folder is {folder.name!r}"
         )
-    schemas, dataset, features = (
-        importlib.import_module(f"{PRODUCTS_PACKAGE}.{folder.name}.{module}")
-        for module in ("schemas", "dataset", "features")
-    )
+    schemas, dataset, features = (_module(folder, name) for name in ("schemas", "dataset", "features"))
     product = Product(
         spec=spec,
         folder=folder,
@@ -74,6 +84,7 @@ def assemble(spec: "ProductSpec", *, folder: Path) -> "Product":
         baselines=_attribute(features, "BASELINES"),
     )
     _check_names(product)
+    check_declaration(product)
     return product
 
 
@@ -105,6 +116,22 @@ def read_spec(path: Path) -> "ProductSpec":
     except ValidationError as error:
         problems = [_problem(path, root, detail) for detail in error.errors(include_url=False)]
         raise ProductSpecError("\n".join(problems)) from error
+
+
+def _module(folder: Path, name: str) -> ModuleType:
+    """Import one module of a product.
+
+    Raises: ProductSpecError naming the file, and the line of the folder at which it failed.
+    """
+    try:
+        return importlib.import_module(f"{PRODUCTS_PACKAGE}.{folder.name}.{name}")
+    except Exception as error:  # the module is the user's code
+        places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        if isinstance(error, SyntaxError) and error.filename:
+            places.append((error.filename, error.lineno))
+        own = [place for place in places if Path(place[0]).parent == folder]
+        file, line = own[-1] if own else (folder / f"{name}.py", 1)
+        raise ProductSpecError(f"{file}:{line}: {type(error).__name__}: {error}") from error
 
 
 def _problem(path: Path, root: "yaml.Node | None", detail: Mapping[str, Any]) -> str:

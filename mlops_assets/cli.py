@@ -84,17 +84,22 @@ def demo(products: Products = None, as_json: Json = False) -> None:
 @app.command()
 def status(products: Products = None, as_json: Json = False) -> None:
     """Show per product: data, champion, last verdicts, freshness."""
-    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.catalogue import broken_products, chosen_products
     from mlops_assets.commands.product_status import product_status
     from mlops_assets.commands.status_table import print_status
 
     names = chosen_products(products)
     settings, now = _settings(), datetime.now(UTC)
-    statuses = [product_status(settings, name, now=now) for name in names]
+    broken = broken_products(names)
+    statuses = [product_status(settings, name, now=now) for name in names if name not in broken]
     if as_json:
-        print(json.dumps({"products": [entry.to_json() for entry in statuses]}))
+        print(json.dumps({"products": [entry.to_json() for entry in statuses], "broken": broken}))
     else:
         print_status(statuses, console=_console())
+        for name, problem in broken.items():
+            _console(stderr=True).print(f"{name} cannot be loaded:\n{problem}", style="red", markup=False)
+    if broken:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The code location: load the product folders and bind the resources; nothing else."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -7,12 +8,16 @@ import dagster as dg
 
 from mlops_assets.automation.abandoned_runs import close_abandoned_runs
 from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
+from mlops_assets.catalogue import product_names
+from mlops_assets.components.broken_product import broken_product, cause_of, why_not_loadable
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.tracking import TrackingResource
+
+_log = logging.getLogger(__name__)
 
 
 def _tracking(settings: Settings) -> TrackingResource:
@@ -43,7 +48,6 @@ def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
     let_waiting_threads_sleep()
     settings = load_settings(os.environ, working_directory=Path.cwd())
-    products = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.
     alerts = [
         make(webhook=settings.alert_webhook, dagster_ui_url=settings.dagster_ui_url)
@@ -54,4 +58,30 @@ def defs() -> dg.Definitions:
         executor=dg.in_process_executor,
         sensors=[*alerts, close_abandoned_runs(_tracking(settings))],
     )
-    return dg.Definitions.merge(products, platform)
+    products = _products()
+    whole = dg.Definitions.merge(*products.values(), platform)
+    if why_not_loadable(whole) is None:
+        return whole
+    return dg.Definitions.merge(*(_shown(name, one, platform) for name, one in products.items()), platform)
+
+
+def _products() -> dict[str, dg.Definitions]:
+    """Every product folder's definitions, each loaded by itself; a broken one is shown as broken beside the others."""
+    tree = dg.ComponentTree.for_project(Path(__file__).parent)
+    found = {}
+    for name in product_names():
+        try:
+            found[name] = tree.build_defs_at_path(Path(name))
+        except Exception as error:  # a product is the user's code, and not its neighbours' concern
+            found[name] = _broken(name, error)
+    return found
+
+
+def _shown(name: str, product: dg.Definitions, platform: dg.Definitions) -> dg.Definitions:
+    error = why_not_loadable(dg.Definitions.merge(product, platform))
+    return product if error is None else _broken(name, error)
+
+
+def _broken(name: str, error: Exception) -> dg.Definitions:
+    _log.error("product %s cannot be loaded, the others are: %s", name, cause_of(error))
+    return broken_product(name, error)

@@ -5,39 +5,38 @@ wrong field.
 """
 
 import json
+import logging
 import math
+import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import pandera.polars as pa
 import polars as pl
 
-from mlops_assets.core.contracts.contract import ColumnDoc, describe_columns
-from mlops_assets.core.contracts.row_failures import check_text
+from mlops_assets.core.contracts.contract import ColumnDoc, describe_columns, polars_type
+from mlops_assets.core.contracts.row_failures import check_text, judge_check
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.online.event import Event, Value
 from mlops_assets.core.times import KNOWN_AT, as_microseconds
+from serving.event_fields import EventField, event_field
 from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
 from serving.served_product import ServedProduct
 
 MAXIMUM_EVENTS = 1000
 """Events of one request."""
-MAXIMUM_TEXT = 1000
-"""Characters of a text that the contract does not limit."""
 FUTURE_TOLERANCE = timedelta(minutes=5)
 """How far a client's clock may be ahead of the server's."""
-_INT64 = 2**63 - 1
-_LIMITS = {
-    "greater_than_or_equal_to": {"ge": "min_value"},
-    "less_than_or_equal_to": {"le": "max_value"},
-    "greater_than": {"gt": "min_value"},
-    "less_than": {"lt": "max_value"},
-    "in_range": {"ge": "min_value", "le": "max_value"},
-}
-"""Pandera's checks that the type itself can carry, as msgspec's names for their statistics."""
+_TENSORS = {"whole": "INT64", "number": "FP64", "truth": "BOOL", "text": "BYTES", "time": "BYTES"}
+_MAY_BE_FINE = re.compile(rb":\d\d\.\d{7}|\\u00[23]").search
+"""Finds bodies with a time finer than a microsecond, which msgspec would round: some others, too."""
+_FINE_TIME = re.compile(r"(.*:\d\d\.\d{6})\d+(.*)").fullmatch
+_FLOAT32 = struct.Struct("f")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,11 @@ class _SlowCheck:
     def text(self) -> str:
         return check_text(self.check)
 
-    def judge(self, frame: pl.DataFrame) -> list[bool]:
-        """Say per row whether the check holds; it holds for a null, as in the contract."""
-        output = self.check(frame.lazy(), self.column).check_output.collect()
-        return output.to_series().fill_null(value=True).to_list()
+    def concerns(self, event: Event) -> bool:
+        """Whether the event has what the check reads: `known_at` and optional columns may be left out."""
+        if self.column is not None:
+            return self.column in event
+        return KNOWN_AT in event or not self.reads_known_at
 
 
 class EventTypes:
@@ -76,22 +76,19 @@ class EventTypes:
         self._time = product.view.event_timestamp
         schema = product.event_schema.to_schema()
         needed = {*product.view.input_columns, self._id_column, *product.declaration.entities} - {KNOWN_AT}
+        self._columns = schema.columns
+        self._carried: dict[str, EventField] = {}
         self._fields: dict[str, Any] = {}
-        self._times: list[str] = []
-        slow_checks: list[tuple[pa.Check, str | None]] = []
         definitions = []
         for doc in describe_columns(product.event_schema):
-            if doc.is_outcome:
+            field = None if doc.is_outcome else event_field(self._columns[doc.name])
+            if field is None:
+                if doc.name in needed:
+                    raise _not_carried(self._columns[doc.name])
                 continue
-            column = schema.columns[doc.name]
-            kind, left = _type_of(column)
-            slow_checks += [(check, doc.name) for check in left]
-            if _plain_type(column) is datetime:
-                self._times.append(doc.name)
-            if doc.is_nullable:
-                kind = kind | None
+            kind = field.kind | None if doc.is_nullable else field.kind
             kind = Annotated[kind, _documentation(doc, (example or {}).get(doc.name))]
-            self._fields[doc.name] = kind
+            self._carried[doc.name], self._fields[doc.name] = field, kind
             is_needed = doc.name in needed
             definitions.append(
                 (doc.name, kind) if is_needed else (doc.name, kind | msgspec.UnsetType, msgspec.UNSET)
@@ -99,24 +96,24 @@ class EventTypes:
         self.needed = tuple(name for name in self._fields if name in needed)
         self.names = tuple(self._fields)
         self._optional = tuple(name for name in self._fields if name not in needed)
+        self._times = tuple(name for name, field in self._carried.items() if field.carried == "time")
+        self._narrow = tuple(name for name, field in self._carried.items() if field.is_narrow)
         self.event_type = msgspec.defstruct(
             "Event", definitions, forbid_unknown_fields=True, kw_only=True, frozen=True, gc=False
         )
         self._decoder = msgspec.json.Decoder(self.event_type | list[self.event_type])
-        probe = self._frame([]).drop(KNOWN_AT, strict=False)
-        self._slow_checks = [
-            _SlowCheck(check, column, reads_known_at=_fails_without(probe, check, column))
-            for check, column in [*slow_checks, *((check, None) for check in schema.checks or ())]
-        ]
+        self._slow_checks = self._checks_left(schema)
 
     def read(self, body: bytes, *, received_at: int) -> tuple[list[Event], bool]:
         """Return the events of a request's body, and whether it was a list.
 
         Raises: RefusedRequestError with 400 for no JSON, 422 naming the wrong fields.
         """
+        if self._times and _MAY_BE_FINE(body):
+            return self._read_fine_times(body, received_at=received_at)
         try:
             decoded = self._decoder.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._refusal(body, error) from error
         is_many = isinstance(decoded, list)
         rows = decoded if is_many else [decoded]
@@ -131,6 +128,7 @@ class EventTypes:
         Raises: RefusedRequestError as `read` does.
         """
         _check_count(len(rows))
+        rows = [self._with_cut_times(row) for row in rows]
         try:
             typed = msgspec.convert(rows, list[self.event_type], strict=True)
         except msgspec.ValidationError as error:
@@ -141,9 +139,7 @@ class EventTypes:
 
     def tensor_types(self) -> dict[str, str]:
         """Return the Open Inference Protocol's datatype of each column; times are RFC 3339 texts."""
-        names = {int: "INT64", float: "FP64", bool: "BOOL", str: "BYTES", datetime: "BYTES"}
-        columns = self._product.event_schema.to_schema().columns
-        return {name: names[_plain_type(columns[name])] for name in self.names}
+        return {name: _TENSORS[field.carried] for name, field in self._carried.items()}
 
     def check(self, events: Sequence[Event], *, received_at: int) -> None:
         """Judge what a field's type cannot say: ids that come twice, times, and the contract's checks over rows.
@@ -168,7 +164,29 @@ class EventTypes:
         for name in self._times:
             if isinstance(moment := event.get(name), datetime):
                 event[name] = as_microseconds(moment)
+        for name in self._narrow:
+            if isinstance(number := event.get(name), float):
+                (event[name],) = _FLOAT32.unpack(_FLOAT32.pack(number))
         return event
+
+    def _read_fine_times(self, body: bytes, *, received_at: int) -> tuple[list[Event], bool]:
+        """Read a body in which a time may be finer than a microsecond: it is cut, as the lakehouse cuts it."""
+        try:
+            document = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._refusal(body, error) from error
+        is_many = isinstance(document, list)
+        return self.convert(document if is_many else [document], received_at=received_at), is_many
+
+    def _with_cut_times(self, row: Any) -> Any:
+        if not isinstance(row, dict):
+            return row
+        cut = {
+            name: found[1] + found[2]
+            for name in self._times
+            if isinstance(text := row.get(name), str) and (found := _FINE_TIME(text))
+        }
+        return row | cut if cut else row
 
     def _repeated(self, events: Sequence[Event]) -> Iterator[Problem]:
         seen = set()
@@ -179,8 +197,9 @@ class EventTypes:
 
     def _wrong_times(self, events: Sequence[Event], *, received_at: int) -> Iterator[Problem]:
         latest = received_at + FUTURE_TOLERANCE // timedelta(microseconds=1)
+        own = [name for name in (self._time, KNOWN_AT) if name in self._times]
         for index, event in enumerate(events):
-            for name in self._times:
+            for name in own:
                 if (moment := event.get(name)) is not None and cast("int", moment) > latest:
                     yield Problem(
                         f"lies more than {FUTURE_TOLERANCE.seconds // 60} minutes in the future",
@@ -188,32 +207,48 @@ class EventTypes:
                         event=index,
                     )
 
+    def _checks_left(self, schema: pa.DataFrameSchema) -> list[_SlowCheck]:
+        """The checks that Pandera has to judge, of those that can be judged for an event by itself."""
+        empty = self._frame([])
+        left = [
+            _SlowCheck(c, name, reads_known_at=False) for name, f in self._carried.items() for c in f.left
+        ]
+        for check in schema.checks or ():
+            if check.raise_warning:
+                continue
+            if not _can_judge(empty, check):
+                _log.warning(
+                    "check %s is the lakehouse's alone: no single event can break it", check_text(check)
+                )
+                continue
+            reads_known_at = not _can_judge(empty.drop(KNOWN_AT, strict=False), check)
+            left.append(_SlowCheck(check, None, reads_known_at))
+        return left
+
     def _broken_checks(self, events: Sequence[Event]) -> Iterator[Problem]:
         """Judge the checks that no type carries; each costs most of a millisecond, whatever the number of events."""
-        for check in self._slow_checks:
-            asked = [
-                index for index, event in enumerate(events) if not check.reads_known_at or KNOWN_AT in event
-            ]
+        for one in self._slow_checks:
+            asked = [index for index, event in enumerate(events) if one.concerns(event)]
             if not asked:
                 continue
-            frame = self._frame([events[index] for index in asked])
-            for index, holds in zip(asked, check.judge(frame), strict=True):
-                if not holds:
-                    yield Problem(f"breaks the contract: {check.text}", field=check.column, event=index)
+            holds = judge_check(self._frame([events[index] for index in asked]), one.check, one.column)
+            for index, is_held in zip(asked, cast("pl.Series", holds), strict=True):
+                if not is_held:
+                    yield Problem(f"breaks the contract: {one.text}", field=one.column, event=index)
 
     def _frame(self, events: Sequence[Event]) -> pl.DataFrame:
         """The events in the contract's types; what was not given is null."""
-        columns = self._product.event_schema.to_schema().columns
-        types = {name: columns[name].dtype.type for name in self.names}
+        types = {name: polars_type(self._columns[name]) for name in self.names}
         rows = [[event.get(name) for name in self.names] for event in events]
         return pl.DataFrame(rows, schema=types, orient="row")
 
     def _refusal(self, body: bytes, error: msgspec.DecodeError) -> RefusedRequestError:
         """Return what is wrong with a body that did not decode, looking at it again with patience."""
         try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            return RefusedRequestError(400, f"the body is no JSON: {error}")
+            document = json.loads(body.decode())
+            msgspec.json.encode(document)  # no text may hold half a character, which no answer could name
+        except (ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
+            return RefusedRequestError(400, f"the body is no JSON in UTF-8: {error}")
         rows = document if isinstance(document, list) else [document]
         return self._named(rows, error)
 
@@ -255,48 +290,18 @@ def _documentation(doc: ColumnDoc, example: object) -> msgspec.Meta:
     return msgspec.Meta(description=text, examples=None if example is None else [example])
 
 
-def _type_of(column: pa.Column) -> tuple[Any, list[pa.Check]]:
-    """Return the column's type with the limits that it can carry, and the checks that it cannot."""
-    kind = _plain_type(column)
-    if kind is datetime:
-        return Annotated[datetime, msgspec.Meta(tz=True)], list(column.checks)
-    limits: dict[str, Any] = {"ge": -_INT64 - 1, "le": _INT64} if kind is int else {}
-    limits |= {"max_length": MAXIMUM_TEXT} if kind is str else {}
-    left = []
-    for check in column.checks:
-        statistics = check.statistics or {}
-        if check.name == "isin" and kind in (int, str):
-            return Literal[tuple(statistics["allowed_values"])], [c for c in column.checks if c is not check]
-        if check.name not in _LIMITS or kind not in (int, float) or not statistics.get("include_min", True):
-            left.append(check)
-            continue
-        for limit, statistic in _LIMITS[check.name].items():
-            limits.pop({"gt": "ge", "lt": "le"}.get(limit, ""), None)
-            limits[limit] = kind(statistics[statistic])
-    return (Annotated[kind, msgspec.Meta(**limits)] if limits else kind), left
-
-
-def _fails_without(probe: pl.DataFrame, check: pa.Check, column: str | None) -> bool:
-    """Whether a check reads a column that `probe` lacks: `known_at`, for which the server's own time holds."""
+def _can_judge(frame: pl.DataFrame, check: pa.Check) -> bool:
+    """Whether a check over rows has a verdict for each row of a frame with these columns."""
     try:
-        check(probe.lazy(), column).check_output.collect()
-    except pl.exceptions.ColumnNotFoundError:
-        return True
-    return False
+        return not isinstance(judge_check(frame, check, None), bool)
+    except Exception:  # the check is the user's code, and may read what a request does not have
+        return False
 
 
-def _plain_type(column: pa.Column) -> type:
-    dtype = column.dtype.type if column.dtype is not None else None
-    if dtype is not None and dtype.is_integer():
-        return int
-    for kind, is_kind in ((float, pl.Float64), (float, pl.Float32), (str, pl.String), (bool, pl.Boolean)):
-        if dtype == is_kind:
-            return kind
-    if isinstance(dtype, pl.Datetime):
-        return datetime
-    raise PackagingError(
-        f"column {column.name} has type {dtype}, which a request cannot carry: use a number, a text, a boolean or a "
-        "time in the contract"
+def _not_carried(column: pa.Column) -> PackagingError:
+    return PackagingError(
+        f"column {column.name} has type {column.dtype}, which a request cannot carry: use a number, a text, a boolean or "
+        'pl.Datetime("us", "UTC") in the contract'
     )
 
 

@@ -9,13 +9,9 @@ from mlops_assets.assets.support.asset_options import asset_options, product_ass
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
-from mlops_assets.core.contracts.contract import (
-    apply_contract,
-    conform,
-    event_columns,
-    with_event_date,
-    with_known_date,
-)
+from mlops_assets.core.contracts.contract import conform, with_event_date, with_known_date
+from mlops_assets.core.contracts.unreadable import noting_unreadable
+from mlops_assets.core.ingestion.judge_days import IngestedDays, Ingestion, ingest_days
 from mlops_assets.core.labels.contract import check_labels
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.plots.overview import rejection_reasons, rows_per_day
@@ -47,14 +43,16 @@ def _raw_events(product: Product) -> dg.AssetsDefinition:
         """One row is an event as its source has it, with the time at which the platform could know it.
 
         Read from the product's declared source. A new, missing or retyped column stops the run before anything is
-        written. Used by `events` and `rejected_events`, which judge the values.
+        written; a single value that its column's type does not hold is null here and told in `unreadable`. Used by
+        `events` and `rejected_events`, which judge the values.
         """
         writes = TableWrites(context, lakehouse, product, "raw_events")
         for days in day_blocks(context, "event_date"):
             frame = product.read_events(
                 cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
             )
-            writes.write(_dated(conform(frame, product.event_schema, subject=subject), days), days)
+            rows = noting_unreadable(conform(frame, product.event_schema, subject=subject))
+            writes.write(_dated(rows, days), days, allow_new_columns=True)
         return writes.result()
 
     return raw_events
@@ -66,21 +64,28 @@ def _events(product: Product) -> dg.AssetsDefinition:
     def events(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource
     ) -> Iterator[dg.MaterializeResult]:
-        """Judge every raw row by the contract: good rows to `events`, broken ones with reasons to `rejected_events`."""
+        """Judge every raw row by the contract: good rows to `events`, broken ones with reasons to `rejected_events`.
+
+        An id is one event's in all stored days: where a day's rows change which row keeps an id, the other day is
+        written, too.
+        """
         accepted = TableWrites(context, lakehouse, product, "events")
         rejected = TableWrites(context, lakehouse, product, "rejected_events")
         summaries: list[pl.DataFrame] = []
+        ingestion = Ingestion(
+            lakehouse.tables,
+            product.name,
+            product.event_schema,
+            product.spec.id_column,
+            (accepted.commit_info, rejected.commit_info),
+        )
         for days in day_blocks(context, "event_date"):
-            raw = lakehouse.tables.read(product.name, "raw_events", days=days).drop(
-                "event_date", strict=False
-            )
-            result = apply_contract(
-                raw, product.event_schema, id_column=product.spec.id_column, subject=f"{product.name}/events"
-            )
-            kept = result.accepted.select(event_columns(product.event_schema))
-            accepted.write(_dated(kept, days), days)
-            rejected.write(_dated(result.rejected, days), days)
-            summaries.append(result.summary)
+            *others, mine = ingest_days(ingestion, days)
+            accepted.record(mine.commits[0], mine.events, days)
+            rejected.record(mine.commits[1], mine.rejected, days)
+            summaries.append(mine.summary)
+            for other in others:
+                _tell_of_another_day(context, product, other)
         summary = pl.concat(summaries)
         yield accepted.result(
             _day_plot(lakehouse, product, "events"),
@@ -110,9 +115,10 @@ def _as_two_assets(
     limit = product.spec.contract.max_rejected_share
     rows = "a day's rows" if product.spec.time else "the rows"
     descriptions = (
-        "One row is an event that meets the contract of `schemas.py`, without the columns that know the outcome.\n\n"
+        "One row is an event that meets the contract of `schemas.py`, without the columns that know the outcome; a"
+        " corrected event is a further row of the same id and event time, known later.\n\n"
         "Made from `raw_events`; used by `features`, by every slice and by every join that needs who and when.",
-        "One row is an event that broke the contract, with every reason.\n\n"
+        "One row is an event that broke the contract, or whose id another event had before, with every reason.\n\n"
         "Made from `raw_events`. After a fix of the source or of the contract, materialize `raw_events` and this again:"
         " rows that now meet the contract move to `events`.",
     )
@@ -186,6 +192,25 @@ def _labels(product: Product) -> dg.AssetsDefinition:
 def _dated(frame: pl.DataFrame, days: DayRange | None) -> pl.DataFrame:
     """Add the day by which the table is partitioned; a row without a time stays with the days it was read for."""
     return frame if days is None else with_event_date(frame, undated=days.first)
+
+
+def _tell_of_another_day(context: dg.AssetExecutionContext, product: Product, other: IngestedDays) -> None:
+    """Report a day outside the run's partitions that was judged again, so that what is made from it is seen as old."""
+    if other.days is None:
+        return
+    day = other.days.first.isoformat()
+    for noun, commit in zip(("events", "rejected_events"), other.commits, strict=True):
+        context.log.info(f"{noun} of {day} was judged again, since it shares ids with the days of this run")
+        if commit.changed:
+            context.log_event(
+                dg.AssetMaterialization(
+                    dg.AssetKey([product.name, noun]),
+                    partition=day,
+                    description="Judged again: another day of this run shares ids with it.",
+                    metadata={"dagster/partition_row_count": commit.rows, "table_version": commit.version},
+                    tags={"dagster/data_version": str(commit.version)},
+                )
+            )
 
 
 @page_only

@@ -13,6 +13,7 @@ from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.decision_threshold import choose_threshold
 from mlops_assets.core.evaluation.evaluate import evaluate
 from mlops_assets.core.evaluation.gates import judge, overall, verdict_table
@@ -36,6 +37,7 @@ from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.candidate import model_noun, read_candidate
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.release.record import ReleaseRecord
+from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.plots import contribution_summary
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
@@ -161,7 +163,9 @@ def _read_rows(reads: RecordedReads, *, training_set_version: int) -> _Rows:
     id_column = product.spec.id_column
     columns = [id_column, *(c for c in contender_columns(product) if c not in test.columns)]
     days = days_of(test, product.view.event_timestamp)
-    events = reads.table("events", columns=columns, days=days)
+    times = [KNOWN_AT] if product.spec.time and KNOWN_AT not in columns else []
+    read = reads.table("events", columns=[*columns, *times], days=days)
+    events = first_versions(read, id_column=id_column).select(columns)
     return _Rows(training_set, test.join(events, on=id_column, how="left", maintain_order="left"))
 
 

@@ -12,9 +12,11 @@ from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import CANDIDATE
 from mlops_assets.core.labels.outcomes import newest_outcomes
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, days_of
+from mlops_assets.core.monitoring.categories import category_features
 from mlops_assets.core.monitoring.drift import DriftReport
 from mlops_assets.core.monitoring.drift import drift_report as compare_with_reference
 from mlops_assets.core.monitoring.drift_html import write_drift_html
@@ -25,6 +27,7 @@ from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion, reference_rows
+from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
@@ -115,6 +118,7 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
                 score="score",
                 monitoring=monitoring,
                 seed=seed,
+                categories=category_features(product),
             )
             path = report_path(
                 platform.reports, product=product.name, kind="drift_report", window=window.name
@@ -231,7 +235,13 @@ def _unseen_outcomes(
     if group is None or group in outcomes.columns:
         return outcomes
     days = days_of(outcomes, product.view.event_timestamp)
-    groups = lakehouse.tables.scan(product.name, "events", days=days).select(spec.id_column, group).collect()
+    times = [KNOWN_AT] if spec.time else []
+    read = (
+        lakehouse.tables.scan(product.name, "events", days=days)
+        .select(spec.id_column, group, *times)
+        .collect()
+    )
+    groups = first_versions(read, id_column=spec.id_column).select(spec.id_column, group)
     return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
 
 

@@ -8,7 +8,13 @@ from mlops_assets.assets.support.pictures import picture, table
 from mlops_assets.assets.support.table_writes import Shown, TableWrites
 from mlops_assets.core.contracts.contract import column_type
 from mlops_assets.core.plots.overview import rows_per_day
-from mlops_assets.core.predictions.captured import SERVED_DAYS, TABLE, LandingTable, collect_captured
+from mlops_assets.core.predictions.captured import (
+    SERVED_DAYS,
+    SET_ASIDE,
+    TABLE,
+    LandingTable,
+    collect_captured,
+)
 from mlops_assets.core.predictions.served_rows import served_summary
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -46,21 +52,30 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
         """One row is a prediction that a service gave: request, feature vector, score, version, role and times.
 
         Made from the records that services captured in the online store, each exactly once; the store then forgets
-        them. Used by `predictions`.
+        them. A record that cannot be stored is set aside in `unreadable_predictions`, with its reason. Used by
+        `predictions`.
         """
         writes = TableWrites(context, lakehouse, product, TABLE, day_column=landing.day_column)
         seen: list[pl.DataFrame] = []
-        repeated = 0
+        repeated = set_aside = 0
         with online_stores.opened(product.name) as store:
             waiting = store.captured_count()
             context.log.info(f"{waiting:,} captured records are waiting")
             for block in collect_captured(store, lakehouse.tables, landing, commit=writes.commit_info):
                 writes.commits.append(block.commit)
-                repeated += block.repeated
+                repeated, set_aside = repeated + block.repeated, set_aside + block.set_aside
                 seen.append(block.rows.select(landing.day_column, *SUMMARY_COLUMNS))
                 context.log.info(f"{writes.rows:,} of {waiting:,} collected; {repeated:,} were sent again")
         counts = lakehouse.tables.day_counts(product.name, TABLE, landing.day_column)
-        shown: dict[str, Shown] = {"collected": writes.rows, "sent_again": repeated}
+        shown: dict[str, Shown] = {
+            "collected": writes.rows,
+            "sent_again": repeated,
+            "set_aside": set_aside,
+        }
+        if set_aside:
+            context.log.warning(
+                f"{set_aside:,} captured records could not be stored; they are in {product.name}/{SET_ASIDE} with the reason"
+            )
         if counts.height:
             shown["per_day"] = picture(rows_per_day(counts, title="Served predictions"), caption="per day")
         return writes.result({**shown, **_collected(pl.concat(seen), landing)})

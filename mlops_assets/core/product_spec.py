@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
+Owner = Annotated[str, Field(pattern=r"^(team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$")]
+Cron = Annotated[
+    str,
+    Field(pattern=r"^(@(hourly|daily|weekly|monthly|yearly)|[0-9*/,A-Za-z#?-]+( [0-9*/,A-Za-z#?-]+){4})$"),
+]
 Scalar = str | int | float | bool
 
 
@@ -27,6 +33,12 @@ class TimeAxis(Section):
     """First UTC day of the data; the first daily partition."""
     end_date: date | None = None
     """First UTC day after the data; null when the data goes on."""
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.end_date is not None and self.end_date <= self.start_date:
+            raise ValueError(f"end_date ({self.end_date}) must lie after start_date ({self.start_date})")
+        return self
 
 
 class Source(Section):
@@ -320,9 +332,9 @@ class Monitoring(Section):
 class Schedules(Section):
     """Cron lines, UTC; the schedules are created switched off."""
 
-    daily: str | None = "0 6 * * *"
+    daily: Cron | None = "0 6 * * *"
     """Ingests, scores and monitors the day that is over; null for no such schedule."""
-    retrain: str | None = "0 7 * * 1"
+    retrain: Cron | None = "0 7 * * 1"
     """Retrains as of the tick's day; null for no such schedule."""
 
 
@@ -348,9 +360,9 @@ class ProductSpec(Section):
     """Name for people."""
     description: str
     """What is scored, when, and from what."""
-    domain: str
-    """Business domain; a tag of every asset."""
-    owners: tuple[str, ...]
+    domain: Tag
+    """Business domain; a tag of every asset: at most 63 letters, digits, `_`, `-` and `.`."""
+    owners: tuple[Owner, ...]
     """Dagster owners: e-mail addresses or team:name."""
     pii: bool = False
     """Whether rows describe persons; tags every data asset."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.folders import require_database_folder, require_tables_folder
 
 CapturePolicy = Literal["refuse", "score"]
 VARIABLES: dict[str, str] = {
@@ -64,7 +65,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
     """Resolve all settings from `environ`; an unset or empty variable takes its default.
 
     Raises: ConfigurationError for a variable of the MLOPS_ family that the platform does not know (a typing error
-    would otherwise be ignored silently), or a webhook that is no http(s) address.
+    would otherwise be ignored silently), a folder that a library cannot take, or a webhook that is no http(s) address.
     """
     unknown = sorted(name for name in environ if name.startswith("MLOPS_") and name not in VARIABLES)
     if unknown:
@@ -72,9 +73,14 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
             f"unknown environment variable {', '.join(unknown)}; known are {', '.join(VARIABLES)}"
         )
     home = Path(environ.get("MLOPS_HOME") or _default_home(working_directory)).expanduser().resolve()
+    require_database_folder(str(home), name="MLOPS_HOME")
+    tables_uri = environ.get("MLOPS_TABLES_URI") or str(home / "tables")
+    require_tables_folder(
+        tables_uri, name="MLOPS_TABLES_URI" if environ.get("MLOPS_TABLES_URI") else "MLOPS_HOME"
+    )
     return Settings(
         home=home,
-        tables_uri=environ.get("MLOPS_TABLES_URI") or str(home / "tables"),
+        tables_uri=tables_uri,
         tracking_uri=environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
         mlflow_artifacts_uri=environ.get("MLOPS_MLFLOW_ARTIFACTS_URI") or (home / "mlartifacts").as_uri(),
         mlflow_ui_url=(environ.get("MLOPS_MLFLOW_UI_URL") or "http://127.0.0.1:5000").rstrip("/"),

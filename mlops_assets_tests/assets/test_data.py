@@ -134,7 +134,7 @@ def changed_reader(
     [
         (lambda frame: frame.with_columns(channel=pl.lit("web")), "channel"),
         (lambda frame: frame.drop("customer_id"), "customer_id"),
-        (lambda frame: frame.cast({"terminal_id": pl.Float32}), "terminal_id"),
+        (lambda frame: frame.cast({"terminal_id": pl.String}), "terminal_id"),
     ],
     ids=["unknown", "missing", "retyped"],
 )

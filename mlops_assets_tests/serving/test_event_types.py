@@ -13,26 +13,14 @@ from hypothesis import strategies as st
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.bento.golden_requests import example_event
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.product import Product
-from mlops_assets.core.serving.manifest import ServedDeclaration
 from mlops_assets.core.times import as_microseconds
+from mlops_assets_tests.support.homes.served_contract import as_served
 from serving.event_types import FUTURE_TOLERANCE, MAXIMUM_EVENTS, EventTypes
 from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
-from serving.served_product import ServedProduct
 
 FRAUD, COHORT = load_product("fraud_detection"), load_product("mortality_risk")
-
-
-def served(product: Product) -> ServedProduct:
-    spec = product.spec
-    declaration = ServedDeclaration(
-        spec.title, spec.description, spec.label.description, spec.id_column, tuple(spec.entities)
-    )
-    return ServedProduct(product.name, declaration, product.event_schema, product.view)
-
-
-TYPES, COHORT_TYPES = EventTypes(served(FRAUD)), EventTypes(served(COHORT))
-EXAMPLE = example_event(FRAUD)
+TYPES, COHORT_TYPES = EventTypes(as_served(FRAUD)), EventTypes(as_served(COHORT))
+EXAMPLE = dict(example_event(FRAUD))
 NOW = 1_767_225_600_000_000  # 2026-01-01
 
 
@@ -147,7 +135,7 @@ def test_other_protocols_get_a_type_per_column() -> None:
 def test_a_column_that_no_json_value_can_carry_is_refused_when_the_service_starts() -> None:
     class Odd(pa.DataFrameModel):
         transaction_id: pl.Int64
-        parts: pl.List(pl.Int64)  # type: ignore[valid-type]
+        amount_usd: pl.List(pl.Int64)  # type: ignore[valid-type]
 
-    with pytest.raises(PackagingError, match="column parts has type List"):
-        EventTypes(replace(served(FRAUD), event_schema=Odd))
+    with pytest.raises(PackagingError, match="column amount_usd has type List"):
+        EventTypes(as_served(replace(FRAUD, event_schema=Odd)))

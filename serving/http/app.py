@@ -17,6 +17,7 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+_FAILED = "the service failed; its log says why"
 _JSON = (b"content-type", b"application/json")
 _ENCODE = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -95,8 +96,18 @@ class HttpApp:
         """Answer one HTTP request to `endpoint`."""
         started = perf_counter()
         answer = await self._answer(endpoint, scope, receive, started)
-        await _send(send, answer, is_head=scope["method"] == "HEAD")
-        self._observe(endpoint.name, answer.status, perf_counter() - started)
+        status, body = answer.status, b""
+        try:
+            body = _written(answer)
+        except Exception:
+            _log.exception("an answer of %s cannot be written", endpoint.name)
+            status, body = 500, _written(_refusal(RefusedRequestError(500, _FAILED)))
+        try:
+            await _send(
+                send, answer, status=status, body=b"" if scope["method"] == "HEAD" else body, length=len(body)
+            )
+        finally:
+            self._observe(endpoint.name, status, perf_counter() - started)
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, started: float) -> HttpAnswer:
         method = scope["method"]
@@ -116,7 +127,7 @@ class HttpApp:
             return _refusal(RefusedRequestError(503, str(error)))
         except Exception:
             _log.exception("%s %s failed", method, endpoint.name)
-            return _refusal(RefusedRequestError(500, "the service failed; its log says why"))
+            return _refusal(RefusedRequestError(500, _FAILED))
 
 
 def _ignore(endpoint: str, status: int, seconds: float) -> None:
@@ -158,9 +169,12 @@ def _refusal(error: RefusedRequestError, headers: list[tuple[bytes, bytes]] | No
     return HttpAnswer(error.refusal, error.status, headers or [])
 
 
-async def _send(send: Send, answer: HttpAnswer, *, is_head: bool) -> None:
+def _written(answer: HttpAnswer) -> bytes:
     content = answer.body
-    body = b"" if content is None else content if isinstance(content, bytes) else _ENCODE(content)
-    headers = [*answer.headers, _JSON, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if is_head else body})
+    return b"" if content is None else content if isinstance(content, bytes) else _ENCODE(content)
+
+
+async def _send(send: Send, answer: HttpAnswer, *, status: int, body: bytes, length: int) -> None:
+    headers = [*answer.headers, _JSON, (b"content-length", str(length).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

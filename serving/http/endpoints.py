@@ -216,7 +216,7 @@ def _prediction_id(body: bytes) -> str | None:
     """Return the id of a request that asks for a captured prediction, None for any other."""
     try:
         return msgspec.json.decode(body, type=_CapturedPrediction).prediction_id
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -32,6 +32,7 @@ OUTPUTS = {
     "version": "INT64",
     "role": "BYTES",
 }
+_LENGTH_DIGITS = 10
 _NUMBERS = {"FP64": np.dtype("<f8"), "INT64": np.dtype("<i8"), "BOOL": np.dtype("?")}
 
 
@@ -199,14 +200,14 @@ class OpenInference:
     def _read(self, request: HttpRequest) -> tuple[InferRequest, bytes]:
         length = len(request.body)
         if (header := request.header(HEADER_LENGTH)) is not None:
-            if not header.isdigit() or int(header) > length:
+            if not header.isdigit() or len(header) > _LENGTH_DIGITS or int(header) > length:
                 raise RefusedRequestError(
                     400, "Inference-Header-Content-Length is not the length of a part of the body"
                 )
             length = int(header)
         try:
             return self._decoder.decode(request.body[:length]), request.body[length:]
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RefusedRequestError(400, f"the body is no inference request: {error}") from error
 
     def _wanted(self, asked: InferRequest) -> list[str]:

@@ -32,7 +32,7 @@ class TableWrites:
     """Rows of each day that was replaced, also of days without any; empty for an unpartitioned table."""
     day_column: DayColumn | None = None
 
-    def write(self, frame: pl.DataFrame, days: DayRange | None) -> None:
+    def write(self, frame: pl.DataFrame, days: DayRange | None, *, allow_new_columns: bool = False) -> None:
         """Replace `days` of the table, or all of it, by `frame` in one commit."""
         commit = self.lakehouse.tables.write(
             self.product.name,
@@ -40,7 +40,12 @@ class TableWrites:
             frame,
             days=days,
             commit=self.commit_info,
+            allow_new_columns=allow_new_columns,
         )
+        self.record(commit, frame, days)
+
+    def record(self, commit: TableCommit, frame: pl.DataFrame, days: DayRange | None) -> None:
+        """Add a commit that replaced `days` of the table, or all of it, by `frame`."""
         self.commits.append(commit)
         if days is not None:
             self.day_column = days.column

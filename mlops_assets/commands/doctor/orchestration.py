@@ -3,13 +3,19 @@
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.commands.doctor.check import Check, Checkup
+from mlops_assets.components.broken_product import cause_of, why_not_loadable
+from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.product import Product
 from mlops_assets.core.settings import Settings
 from mlops_assets.core.wheel_source import is_cached
 from mlops_assets.embedded.dagster_home import dagster_instance
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 PORTS = {3000: "Dagster's web UI", 3001: "a served bento", 5000: "MLflow's UI"}
 _PATTERN = "*?["
@@ -73,11 +79,25 @@ def port_check(port: int, *, user: str) -> Check:
 def _product_checks(settings: Settings, name: str) -> Callable[[], Iterator[Check]]:
     def checks() -> Iterator[Check]:
         product = load_product(name)
+        if (error := why_not_loadable(_with_resources(product, settings))) is not None:
+            raise ProductSpecError(
+                f"{product.folder / 'defs.yaml'}: Dagster refuses it: {cause_of(error)}"
+            ) from error
         features = len(product.view.feature_names)
         yield Check(_PRODUCTS, name, "ok", f"{features} features, {len(product.spec.gates)} gates")
         yield source_check(product, cache=settings.cache)
 
     return checks
+
+
+def _with_resources(product: Product, settings: Settings) -> "dg.Definitions":
+    import dagster as dg
+
+    from mlops_assets.components.model_product import product_definitions
+    from mlops_assets.definitions import platform_resources
+
+    resources = dg.Definitions(resources=platform_resources(settings))
+    return dg.Definitions.merge(product_definitions(product), resources)
 
 
 def source_check(product: Product, *, cache: Path) -> Check:

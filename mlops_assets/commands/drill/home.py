@@ -17,7 +17,6 @@ from mlops_assets.core.bento.build import BuiltBento, build_bento
 from mlops_assets.core.contracts.contract import event_columns
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.features.online.states import build_states
-from mlops_assets.core.lakehouse.location import table_uri
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.opening import open_online_store
@@ -73,7 +72,7 @@ class DrillHome:
     @property
     def record_folder(self) -> Path:
         """The table of the release record."""
-        return Path(table_uri(self.settings.tables_uri, PRODUCT, TABLE))
+        return Path(self.settings.tables_uri) / PRODUCT / TABLE
 
     @property
     def store_file(self) -> Path:

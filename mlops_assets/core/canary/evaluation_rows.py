@@ -10,11 +10,13 @@ from mlops_assets.core.canary.harm_ratio import ratio_per_row, ratios_by_stratum
 from mlops_assets.core.canary.questions import loss_of_decision
 from mlops_assets.core.canary.risk_set import Floats
 from mlops_assets.core.canary.score_reference import ScoreEvent, score_events
+from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product_spec import Cost, ProductSpec
 from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.tag_names import THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.times import KNOWN_AT
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,14 @@ def _entities(tested: pl.DataFrame, spec: ProductSpec, tables: DeltaTables) -> l
     """The first entity of each row, from the events; the row's own id where a product has none."""
     if not spec.entities:
         return tested[spec.id_column].to_list()
-    events = (
+    times = [KNOWN_AT] if spec.time else []
+    read = (
         tables.scan(spec.name, "events")
-        .select(spec.id_column, spec.entities[0])
+        .select(spec.id_column, spec.entities[0], *times)
         .join(tested.lazy().select(spec.id_column), on=spec.id_column, how="semi")
-        .unique(spec.id_column)
         .collect()
     )
+    events = first_versions(read, id_column=spec.id_column).select(spec.id_column, spec.entities[0])
     return tested.join(events, on=spec.id_column, how="left", maintain_order="left")[
         spec.entities[0]
     ].to_list()

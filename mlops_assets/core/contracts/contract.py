@@ -7,24 +7,29 @@ beside a strict schema. A field says more in its metadata: {"unit": "USD", "null
 "outcome": True, "pii": True}.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pandera.polars as pa
 import polars as pl
 
-from mlops_assets.core.contracts.lossless import cast_lossless
+from mlops_assets.core.contracts.event_identity import event_keys, repeated_rows
+from mlops_assets.core.contracts.lossless import cast_rows
 from mlops_assets.core.contracts.row_failures import (
+    RowFailure,
     broken_rows,
     check_text,
     find_failures,
     reject,
     summarise,
+    without_second_reasons,
 )
 from mlops_assets.core.contracts.schema_difference import schema_difference
+from mlops_assets.core.contracts.unreadable import UNREADABLE, unreadable_values, with_unreadable
 from mlops_assets.core.errors import ContractError, SchemaDriftError
 
-PLATFORM_COLUMNS = ("event_date",)
+PLATFORM_COLUMNS = ("event_date", UNREADABLE)
 """Columns that the platform adds to a source's own; a contract must not declare them."""
 
 
@@ -68,7 +73,7 @@ def describe_columns(schema: type[pa.DataFrameModel]) -> tuple[ColumnDoc, ...]:
         documents.append(
             ColumnDoc(
                 name=name,
-                dtype=str(_expected_type(column)),
+                dtype=str(polars_type(column)),
                 is_nullable=column.nullable,
                 description=column.description or "",
                 unit=str(metadata.get("unit", "")),
@@ -96,7 +101,7 @@ def column_type(schema: type[pa.DataFrameModel], name: str) -> pl.DataType | Non
         raise ContractError(
             f"the contract {schema.__name__} has no column {name}; it has {', '.join(columns)}"
         )
-    return _expected_type(columns[name])
+    return polars_type(columns[name])
 
 
 def with_event_date(frame: pl.DataFrame, *, undated: date | None = None) -> pl.DataFrame:
@@ -132,12 +137,10 @@ def with_known_date(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def conform(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: str) -> pl.DataFrame:
-    """Return the contract's columns in its order and types, then the platform's; only lossless casts are
-    made.
+    """Return the contract's columns in its order and types, then the platform's; see `lossless` for what is cast.
 
-    Lossless are wider numbers of the same kind, integers that a Float64 holds exactly, finer time units,
-    another time zone of the same instant, Categorical and Enum to String, and any type for a column of nulls
-    only.
+    A value that its column's type does not hold becomes null, and is told in `unreadable`: `apply_contract` rejects its
+    row. So a row that cannot be read does not keep its neighbours away.
     Raises: SchemaDriftError listing new, missing and retyped columns.
     """
     columns = schema.to_schema().columns
@@ -147,15 +150,13 @@ def conform(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: st
             f"{subject}: {', '.join(reserved)} is the platform's own; the contract must not declare it"
         )
     expected = {
-        name: _expected_type(column) or frame.schema.get(name, pl.Null()) for name, column in columns.items()
+        name: polars_type(column) or frame.schema.get(name, pl.Null()) for name, column in columns.items()
     }
     present = {
         name: dtype for name, dtype in expected.items() if name in frame.columns or columns[name].required
     }
-    casts = {
-        name: cast_lossless(frame[name], dtype) for name, dtype in present.items() if name in frame.columns
-    }
-    conformed = frame.with_columns(values for values in casts.values() if values is not None)
+    casts = {name: cast_rows(frame[name], dtype) for name, dtype in present.items() if name in frame.columns}
+    conformed = frame.with_columns(cast.values for cast in casts.values() if cast is not None)
     found = {name: dtype for name, dtype in conformed.schema.items() if name not in PLATFORM_COLUMNS}
     difference = schema_difference(found, present)
     if difference:
@@ -163,7 +164,9 @@ def conform(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: st
             f"{subject}: the columns differ from the contract {schema.__name__}:\n{difference.describe()}\n"
             "If the source changed on purpose, change the contract and reprocess; otherwise mend the source."
         )
-    return conformed.select([*present, *(name for name in PLATFORM_COLUMNS if name in frame.columns)])
+    lost = {name: cast.lost for name, cast in casts.items() if cast is not None and cast.lost.any()}
+    conformed = with_unreadable(conformed, {name: (frame[name], mask) for name, mask in lost.items()})
+    return conformed.select([*present, *(name for name in PLATFORM_COLUMNS if name in conformed.columns)])
 
 
 def apply_contract(
@@ -171,23 +174,68 @@ def apply_contract(
 ) -> ContractResult:
     """Divide a frame into rows that meet the contract and rows that break it, with every reason.
 
-    A NaN is a broken value, also where null is allowed. Of rows with the same id (and of other unique
-    columns) the first one that meets the rest of the contract is kept; later ones are rejected, exact copies
-    too.
+    A value that could not be read is broken, and so is NaN or an infinite number, also where null is allowed. Rows that
+    break nothing else are then told apart by `identity`: of the same id, and of other unique columns, one event stays.
     Raises: SchemaDriftError when columns or types differ; ContractError when a check fails for the frame as a
     whole, or could not run.
     """
-    rows = conform(frame, schema, subject=subject)
-    failures = find_failures(rows, schema, id_column=id_column, subject=subject)
-    hidden = [column.name for column in describe_columns(schema) if column.is_pii]
-    return ContractResult(
-        accepted=rows.filter(~broken_rows(failures, height=rows.height)) if failures else rows,
-        rejected=reject(rows, failures),
-        summary=summarise(rows, failures, hidden=hidden),
-    )
+    judged = judge_rows(frame, schema, subject=subject)
+    keys = event_keys(schema, id_column=id_column, columns=judged.rows.columns)
+    return judged.divided(repeated_rows(judged.sound(), keys))
 
 
-def _expected_type(column: pa.Column) -> pl.DataType | None:
+@dataclass(frozen=True)
+class JudgedRows:
+    """Rows with all that they break by themselves; which of them repeat another is still to be told."""
+
+    rows: pl.DataFrame
+    failures: list[RowFailure]
+    hidden: tuple[str, ...]
+    """Columns of which no example is shown."""
+
+    @property
+    def is_sound(self) -> pl.Series:
+        """Per row, whether it breaks nothing by itself."""
+        return ~broken_rows(self.failures, height=self.rows.height)
+
+    def sound(self) -> pl.DataFrame:
+        """The rows that break nothing by themselves, in their order."""
+        return self.rows.filter(self.is_sound)
+
+    def divided(self, repeated: Sequence[RowFailure]) -> ContractResult:
+        """Divide the rows; `repeated` are failures of identity, with a mask over the sound rows."""
+        places = pl.arg_where(self.is_sound, eager=True)
+        none = pl.Series("broken", [False]).new_from_index(0, self.rows.height)
+        spread = [
+            replace(one, broken=none.clone().scatter(places.filter(one.broken), True))
+            for one in repeated
+            if one.broken.any()
+        ]
+        failures = [*self.failures, *spread]
+        return ContractResult(
+            accepted=self.rows.filter(~broken_rows(failures, height=self.rows.height)),
+            rejected=reject(self.rows, failures),
+            summary=summarise(self.rows, failures, hidden=self.hidden),
+        )
+
+
+def judge_rows(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: str) -> JudgedRows:
+    """Judge each row by itself: types, nulls, and the contract's checks.
+
+    Raises: as `apply_contract`.
+    """
+    conformed = conform(frame, schema, subject=subject)
+    rows = conformed.drop(UNREADABLE, strict=False)
+    failures = [
+        *unreadable_values(conformed, schema.to_schema()),
+        *find_failures(rows, schema, subject=subject),
+    ]
+    hidden = tuple(column.name for column in describe_columns(schema) if column.is_pii)
+    return JudgedRows(rows, without_second_reasons(failures), hidden)
+
+
+def polars_type(column: pa.Column) -> pl.DataType | None:
+    """The column's type; None when the contract leaves it open."""
     if column.dtype is None:
         return None
     dtype = column.dtype.type

@@ -1,23 +1,23 @@
 """Which rows break a contract's checks, and why, in words.
 
-Pandera judges the values; uniqueness and NaN are judged here, since Pandera rejects the first of equal rows
-too, and lets NaN pass where null is allowed.
+`judge_check` is the one judge of a value: the lakehouse asks it for whole tables, serving for what a request's type
+cannot carry.
 """
 
-import copy
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandera.polars as pa
 import polars as pl
-from pandera.config import ValidationDepth, config_context
 from pandera.constants import CHECK_OUTPUT_KEY
-from pandera.errors import SchemaError, SchemaErrors
 
+from mlops_assets.core.contracts.carried import MAXIMUM_CHARACTERS, limits_length
 from mlops_assets.core.errors import ContractError
 
 MAXIMUM_TEXT = 200
 """Characters of a check or an example that a reason or a summary shows."""
+NUMBER, REASON = "__number", "__reason"
+"""Columns of a step, under names that no contract can have."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,81 @@ class RowFailure:
     check: str
     broken: pl.Series
     """Per row of the frame, whether it breaks the check."""
+    found: pl.Series | None = None
+    """What stood in the column, as text, where the row itself does not hold it."""
+
+    def of_first(self, rows: int) -> "RowFailure":
+        """The same failure for the first rows alone."""
+        return replace(self, broken=self.broken[:rows])
 
 
-def find_failures(
-    rows: pl.DataFrame, schema: type[pa.DataFrameModel], *, id_column: str, subject: str
-) -> list[RowFailure]:
+def find_failures(rows: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: str) -> list[RowFailure]:
     """Judge rows whose columns already conform to the schema; an empty list when nothing is broken.
 
     Raises: ContractError when a check fails for the frame as a whole, or could not run.
     """
     if rows.is_empty():
         return []
-    contract = copy.deepcopy(schema.to_schema())
-    unique = _take_uniqueness(contract, id_column=id_column)
-    not_nan = _nan_failures(rows)
-    values = rows.with_columns(pl.col(failure.column).fill_nan(None) for failure in not_nan)
-    failures = [*not_nan, *_check_failures(values, contract, not_nan, subject=subject)]
-    sound = ~broken_rows(failures, height=rows.height)
-    duplicates = (_duplicates(rows, columns, sound) for columns in unique)
-    return failures + [failure for failure in duplicates if failure is not None]
+    contract = schema.to_schema()
+    failures = _no_numbers(rows)
+    present = {name: column for name, column in contract.columns.items() if name in rows.columns}
+    values = rows.select(list(present)).with_columns(
+        pl.col(one.column).fill_nan(None).replace([float("inf"), float("-inf")], None) for one in failures
+    )
+    for name, column in present.items():
+        if (is_long := _too_long(rows[name], column)) is not None:
+            failures.append(
+                RowFailure(name, f"at most {MAXIMUM_CHARACTERS} characters (or str_length)", is_long)
+            )
+        if not column.nullable:
+            failures.append(RowFailure(name, "not_nullable", rows[name].is_null()))
+        failures += [_judged(values, check, name, subject=subject) for check in column.checks]
+    failures += [_judged(values, check, "", subject=subject) for check in contract.checks or ()]
+    return [failure for failure in failures if failure.broken.any()]
+
+
+def judge_check(rows: pl.DataFrame, check: pa.Check, column: str | None) -> pl.Series | bool:
+    """Say per row whether a check holds, or in one word where the check speaks of the frame as a whole.
+
+    A null holds, unless the check says otherwise (`ignore_na=False`). rows: in the contract's types, without NaN.
+    """
+    result = check(rows.lazy(), column)
+    output = result.check_output.collect()[CHECK_OUTPUT_KEY]
+    return bool(output[0]) if result.failure_cases is None else output.fill_null(value=True)
+
+
+def _judged(rows: pl.DataFrame, check: pa.Check, column: str, *, subject: str) -> RowFailure:
+    text = check_text(check)
+    if check.raise_warning:
+        return RowFailure(column, text, _none_of(rows))
+    where = f"{subject}: check {text}" + (f" of {column}" if column else "")
+    try:
+        holds = judge_check(rows, check, column or None)
+    except Exception as error:  # the check is the user's code
+        raise ContractError(f"{where} could not run: {type(error).__name__}: {error}") from error
+    if isinstance(holds, bool):
+        if holds:
+            return RowFailure(column, text, _none_of(rows))
+        raise ContractError(f"{where} says nothing about single rows, and it fails")
+    if holds.len() != rows.height:
+        raise ContractError(f"{where} gave {holds.len()} results for {rows.height} rows")
+    return RowFailure(column, text, ~holds)
+
+
+def _none_of(rows: pl.DataFrame) -> pl.Series:
+    return pl.Series("broken", [False]).new_from_index(0, rows.height)
+
+
+def without_second_reasons(failures: Sequence[RowFailure]) -> list[RowFailure]:
+    """Leave out that a value is null where it is null only because it could not be read."""
+    unread = {one.column: one.broken for one in failures if one.found is not None}
+    kept = [
+        replace(one, broken=one.broken & ~unread[one.column])
+        if one.check == "not_nullable" and one.column in unread
+        else one
+        for one in failures
+    ]
+    return [one for one in kept if one.broken.any()]
 
 
 def broken_rows(failures: Sequence[RowFailure], *, height: int) -> pl.Series:
@@ -58,72 +114,22 @@ def broken_rows(failures: Sequence[RowFailure], *, height: int) -> pl.Series:
     return broken
 
 
-def _take_uniqueness(contract: pa.DataFrameSchema, *, id_column: str) -> list[list[str]]:
-    """Move uniqueness out of the contract: Pandera would reject the first of equal rows too."""
-    together = contract.unique or []
-    unique = [[id_column]] + [[name] for name, column in contract.columns.items() if column.unique]
-    unique += (
-        [list(together)] if together and isinstance(together[0], str) else [list(names) for names in together]
-    )
-    contract.unique = None
-    for column in contract.columns.values():
-        column.unique = False
-    return [columns for number, columns in enumerate(unique) if columns not in unique[:number]]
+def _too_long(texts: pl.Series, column: pa.Column) -> pl.Series | None:
+    if not isinstance(texts.dtype, pl.String | pl.Categorical) or limits_length(column):
+        return None
+    is_long = (
+        texts.cast(pl.String).str.len_bytes() > MAXIMUM_CHARACTERS
+    )  # counted at once; characters are not more
+    if not is_long.any():
+        return None
+    return (texts.cast(pl.String).str.len_chars() > MAXIMUM_CHARACTERS).fill_null(value=False)
 
 
-def _nan_failures(rows: pl.DataFrame) -> list[RowFailure]:
+def _no_numbers(rows: pl.DataFrame) -> list[RowFailure]:
     floats = [name for name, dtype in rows.schema.items() if dtype.is_float()]
     found = [RowFailure(name, "not_nan", rows[name].is_nan().fill_null(value=False)) for name in floats]
+    found += [RowFailure(name, "finite", rows[name].is_infinite().fill_null(value=False)) for name in floats]
     return [failure for failure in found if failure.broken.any()]
-
-
-def _check_failures(
-    rows: pl.DataFrame, contract: pa.DataFrameSchema, not_nan: Sequence[RowFailure], *, subject: str
-) -> list[RowFailure]:
-    checks = [
-        *(contract.checks or ()),
-        *(check for column in contract.columns.values() for check in column.checks),
-    ]
-    for check in checks:
-        check.n_failure_cases = 1  # the masks are enough; Pandera would copy every broken row into Python
-    try:
-        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
-            contract.validate(rows.select(list(contract.columns)), lazy=True)
-    except SchemaErrors as errors:
-        nan = {failure.column: failure.broken for failure in not_nan}
-        failures = [
-            _row_failure(error, nan, height=rows.height, subject=subject) for error in errors.schema_errors
-        ]
-        return [failure for failure in failures if failure.broken.any()]
-    return []
-
-
-def _row_failure(error: SchemaError, nan: dict[str, pl.Series], *, height: int, subject: str) -> RowFailure:
-    check = check_text(error.check)
-    output = error.check_output
-    if not isinstance(error.failure_cases, pl.DataFrame) or not isinstance(output, pl.DataFrame):
-        raise ContractError(f"{subject}: check {check} says nothing about single rows: {error}") from error
-    if output.height != height:
-        raise ContractError(
-            f"{subject}: check {check} gave {output.height} results for {height} rows"
-        ) from error
-    column = str(error.schema.name) if isinstance(error.schema, pa.Column) else ""
-    broken = ~output[CHECK_OUTPUT_KEY]
-    if check == "not_nullable" and column in nan:
-        broken = broken & ~nan[column]
-    return RowFailure(column, check, broken)
-
-
-def _duplicates(rows: pl.DataFrame, columns: list[str], sound: pl.Series) -> RowFailure | None:
-    """Rows whose non-null key an earlier row has that breaks no other check."""
-    key = rows.select(columns)
-    if key.n_unique() == key.height:
-        return None
-    keyed = key.with_columns(sound.alias("sound"), pl.int_range(pl.len()).alias("number"))
-    first = pl.col("number").filter(pl.col("sound")).min().over(columns)
-    is_key = pl.all_horizontal(pl.col(columns).is_not_null())
-    broken = keyed.select((pl.col("number") > first).fill_null(value=False) & is_key).to_series()
-    return RowFailure(", ".join(columns), "unique", broken) if broken.any() else None
 
 
 def _text(rows: pl.DataFrame, column: str) -> pl.Expr:
@@ -138,20 +144,22 @@ def reject(rows: pl.DataFrame, failures: Sequence[RowFailure]) -> pl.DataFrame:
     rejected = rows.filter(broken)
     number = pl.arg_where(broken, eager=True) if failures else pl.Series([], dtype=pl.UInt32)
     reasons = pl.concat(
-        [pl.DataFrame({"number": number[:0], "reason": pl.Series([], dtype=pl.String)})]
+        [pl.DataFrame({NUMBER: number[:0], REASON: pl.Series([], dtype=pl.String)})]
         + [_reasons(rows, failure) for failure in failures]
     )
-    by_row = reasons.sort("number", "reason").group_by("number", maintain_order=True).agg("reason")
-    return rejected.with_columns(by_row["reason"].alias("reasons"))
+    by_row = reasons.sort(NUMBER, REASON).group_by(NUMBER, maintain_order=True).agg(REASON)
+    return rejected.with_columns(by_row[REASON].alias("reasons"))
 
 
 def _reasons(rows: pl.DataFrame, failure: RowFailure) -> pl.DataFrame:
     """One row per broken row: number, reason."""
     text = pl.lit(f"{failure.column}: {failure.check}" if failure.column else failure.check)
-    if failure.column in rows.columns:
+    if failure.found is not None:
+        text = pl.concat_str(text, pl.lit(", got "), pl.lit(failure.found).str.slice(0, MAXIMUM_TEXT))
+    elif failure.column in rows.columns:
         text = pl.concat_str(text, pl.lit(", got "), _text(rows, failure.column))
-    numbered = rows.with_row_index("number").filter(failure.broken)
-    return numbered.select("number", text.alias("reason"))
+    numbered = rows.with_row_index(NUMBER).with_columns(text.alias(REASON))
+    return numbered.filter(failure.broken).select(NUMBER, REASON)
 
 
 def summarise(rows: pl.DataFrame, failures: Sequence[RowFailure], *, hidden: Collection[str]) -> pl.DataFrame:
@@ -163,6 +171,8 @@ def summarise(rows: pl.DataFrame, failures: Sequence[RowFailure], *, hidden: Col
         first = rows.filter(failure.broken).head(1)
         shown = failure.column in rows.columns and failure.column not in hidden
         example = first.select(_text(rows, failure.column)).item() if shown else ""
+        if shown and failure.found is not None:
+            example = failure.found.filter(failure.broken)[0][:MAXIMUM_TEXT]
         entries.append((failure.column, failure.check, int(failure.broken.sum()), example))
     layout = {"column": pl.String, "check": pl.String, "rows": pl.Int64, "example": pl.String}
     summary = pl.DataFrame(entries, schema=layout, orient="row")

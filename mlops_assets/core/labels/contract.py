@@ -3,10 +3,13 @@
 It is the platform's, not a product's: joins, features and metrics rest on it.
 """
 
+from collections.abc import Mapping
+
 import pandera.polars as pa
 import polars as pl
 
 from mlops_assets.core.contracts.contract import column_type
+from mlops_assets.core.contracts.lossless import Cast, cast_rows
 from mlops_assets.core.contracts.schema_difference import schema_difference
 from mlops_assets.core.errors import ContractError, SchemaDriftError
 from mlops_assets.core.times import UTC_TIME
@@ -34,26 +37,44 @@ def check_labels(
     Raises: SchemaDriftError for a new, missing or retyped column; ContractError for a null, an outcome that is neither
     0 nor 1, one that was known before its event, or two outcomes of one id known at the same instant.
     """
-    id_type = column_type(events, id_column)
-    expected = {id_column: id_type or frame.schema.get(id_column, pl.Null())}
+    expected: dict[str, pl.DataType] = {
+        id_column: column_type(events, id_column) or frame.schema.get(id_column, pl.Null())
+    }
     if has_times:
         expected |= dict.fromkeys(TIMES, UTC_TIME)
     expected[label] = pl.Int8()
-    is_whole = frame.schema.get(label, pl.Null()).is_integer()
-    found = {name: pl.Int8() if name == label and is_whole else dtype for name, dtype in frame.schema.items()}
+    casts = _casts(frame, expected, label=label)
+    found = {name: expected[name] if name in casts else dtype for name, dtype in frame.schema.items()}
     difference = schema_difference(found, expected)
     if difference:
         raise SchemaDriftError(
             f"{subject}: the columns differ from those of labels:\n{difference.describe()}\nMend the reader of labels."
         )
-    rows = frame.select(list(expected))
+    for name, cast in casts.items():
+        what = f"{label} is neither 0 nor 1" if name == label else f"{name} is no {expected[name]}"
+        _refuse(frame, frame.filter(cast.lost), what=what, subject=subject)
+    rows = frame.select(cast.values.alias(name) for name, cast in casts.items()).select(list(expected))
     has_repeated_ids = rows[id_column].n_unique() < rows.height
     if has_repeated_ids:
         rows = rows.unique(maintain_order=True)
     _check_values(rows, label=label, has_times=has_times, subject=subject)
     if has_repeated_ids:
         _check_no_contradiction(rows, id_column=id_column, has_times=has_times, subject=subject)
-    return rows.cast({label: pl.Int8()})
+    return rows
+
+
+def _casts(frame: pl.DataFrame, expected: Mapping[str, pl.DataType], *, label: str) -> dict[str, Cast]:
+    """The columns that are of the expected kind; an outcome may be a truth value, too."""
+    casts = {}
+    for name in expected:
+        if name not in frame.columns:
+            continue
+        values = frame[name]
+        if name == label and values.dtype == pl.Boolean():
+            values = values.cast(pl.Int8())
+        if (cast := cast_rows(values, expected[name])) is not None:
+            casts[name] = cast
+    return casts
 
 
 def _check_no_contradiction(rows: pl.DataFrame, *, id_column: str, has_times: bool, subject: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mlops_assets.core.errors import TableError
-from mlops_assets.core.lakehouse.location import KEPT_LOG
+from mlops_assets.core.lakehouse.location import KEPT_LOG, local_folder
 
 if TYPE_CHECKING:
     from arro3.core import Table as ArrowTable
@@ -138,7 +138,7 @@ class Ledger:
 
     @property
     def _is_local(self) -> bool:
-        return "://" not in self.uri
+        return local_folder(self.uri) is not None
 
     def _is_unchanged(self, state: LedgerState, commit_file: tuple[int, int, int] | None) -> bool:
         """Tell it from the names in a local log alone: a follower asks twice a second."""
@@ -150,7 +150,7 @@ class Ledger:
         )
 
     def _commit_file(self, version: int) -> Path:
-        return Path(self.uri) / "_delta_log" / f"{version:020d}.json"
+        return (local_folder(self.uri) or Path()) / "_delta_log" / f"{version:020d}.json"
 
     def _rows(self, opened: "DeltaTable") -> tuple[Row, ...]:
         if self._known is not None:

@@ -15,7 +15,7 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from mlops_assets.core.errors import TableError, TableNotFoundError
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
-from mlops_assets.core.lakehouse.location import KEPT_LOG, TABLE_NAME, table_uri
+from mlops_assets.core.lakehouse.location import KEPT_LOG, TABLE_NAME, folder_uri, table_uri
 from mlops_assets.core.lakehouse.storable_types import to_storable
 from mlops_assets.core.lakehouse.write import (
     CommitInfo,
@@ -54,7 +54,7 @@ class DeltaTables:
         from deltalake.fs import DeltaStorageHandler
         from pyarrow.fs import FileSelector
 
-        folder = f"{self.root.rstrip('/')}/{product}"
+        folder = folder_uri(self.root, product)
         try:
             store = DeltaStorageHandler(folder, dict(self.storage_options or {}))
         except DeltaTableNotFoundError:
@@ -139,13 +139,13 @@ class DeltaTables:
         table: str,
         derive: Callable[[DeltaTable | None], tuple[pl.DataFrame, CommitInfo]],
         *,
-        day_column: DayColumn,
+        day_column: DayColumn | None,
     ) -> TableCommit:
         """Add the rows that `derive` makes from the table as it stands (None: not written yet), in one atomic commit.
 
         When anything else was committed meanwhile, nothing is written and `derive` is asked again: rows that follow
         from what the table holds already are added once, however many writers there are. An empty frame writes nothing,
-        save that it creates the table, partitioned by `day_column`.
+        save that it creates the table, partitioned by `day_column` (None: by nothing).
         Raises: TableError as `append`, and when other writers won every race.
         """
         subject = f"{product}/{table}"
@@ -153,9 +153,11 @@ class DeltaTables:
         def attempt() -> TableCommit:
             stored = self._find(product, table)
             frame, commit = derive(stored)
-            rows = to_storable(frame, subject=subject).sort(day_column, maintain_order=True)
+            partition_by = [] if day_column is None else [day_column]
+            rows = to_storable(frame, subject=subject)
+            rows = rows.sort(partition_by, maintain_order=True) if partition_by else rows
             if stored is None:
-                return self._create(product, table, rows, commit=commit, partition_by=[day_column])
+                return self._create(product, table, rows, commit=commit, partition_by=partition_by)
             return append_rows(stored, rows, subject=subject, commit=commit, retries=0)
 
         return with_retries(subject, attempt)

@@ -14,6 +14,7 @@ from deltalake.exceptions import CommitFailedError
 from mlops_assets.core.contracts.schema_difference import schema_difference
 from mlops_assets.core.errors import TableError
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
+from mlops_assets.core.lakehouse.scan import scan_table
 
 logger = logging.getLogger(__name__)
 
@@ -257,7 +258,7 @@ def stored_rows(stored: DeltaTable, days: DayRange | None, *, subject: str) -> p
 
     Raises: TableError when the table is not partitioned by the day column of `days`.
     """
-    rows = pl.scan_delta(stored)
+    rows = scan_table(stored)
     if days is None:
         return rows
     if days.column not in stored.metadata().partition_columns:

@@ -4,7 +4,7 @@
 verdict; the two know nothing of each other's limits, so that either can be calibrated alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +51,8 @@ class ColumnDrift:
     mean_reference: float | None
     mean_current: float | None
     reason: str
+    is_category: bool = False
+    """Whether the values are codes of categories, compared one by one."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,22 @@ def drift_report(
     score: str,
     monitoring: Monitoring,
     seed: int,
+    categories: Collection[str] = (),
 ) -> DriftReport:
     """Compare a window of predictions with the champion's reference rows and give a verdict with a reason.
 
     Both frames hold the features and the score, numeric; null, NaN and infinite count as missing. Sides
     above `maximum_rows` are sampled, seeded. With fewer than `minimum_rows` on a side the verdict is
-    inconclusive; an empty side too.
+    inconclusive; an empty side too. `categories` names the features whose values are codes.
 
     Raises: MonitoringError for a missing or non-numeric column.
     """
     names = [*feature_names, score]
     seen_reference = seen_rows(reference, names, side="reference", monitoring=monitoring, seed=seed)
     seen_current = seen_rows(current, names, side="current window", monitoring=monitoring, seed=seed)
-    columns = judge_columns(seen_reference, seen_current, score=score, threshold=monitoring.psi_threshold)
+    columns = judge_columns(
+        seen_reference, seen_current, score=score, threshold=monitoring.psi_threshold, categories=categories
+    )
     verdict, reason = judge_window(
         columns, rows_reference=reference.height, rows_current=current.height, monitoring=monitoring
     )
@@ -133,7 +138,12 @@ def drift_report(
 
 
 def judge_columns(
-    reference: pl.DataFrame, current: pl.DataFrame, *, score: str, threshold: float
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    *,
+    score: str,
+    threshold: float,
+    categories: Collection[str] = (),
 ) -> tuple[ColumnDrift, ...]:
     """Judge each column of `reference` against the same column of `current`; the score comes last.
 
@@ -143,7 +153,11 @@ def judge_columns(
     names = [name for name in reference.columns if name != score]
     return tuple(
         _judge_column(
-            reference[name], current[name], role="score" if name == score else "feature", threshold=threshold
+            reference[name],
+            current[name],
+            role="score" if name == score else "feature",
+            threshold=threshold,
+            is_category=name in categories,
         )
         for name in (*names, score)
     )
@@ -212,10 +226,17 @@ def seen_rows(
 
 
 def _judge_column(
-    reference: pl.Series, current: pl.Series, *, role: Literal["feature", "score"], threshold: float
+    reference: pl.Series,
+    current: pl.Series,
+    *,
+    role: Literal["feature", "score"],
+    threshold: float,
+    is_category: bool,
 ) -> ColumnDrift:
     ours, theirs = _present(reference), _present(current)
-    psi = population_stability_index(ours, theirs) if ours.size and theirs.size else None
+    psi = None
+    if ours.size and theirs.size:
+        psi = population_stability_index(ours, theirs, is_category=is_category)
     missing = _missing_index(reference, current)
     verdict, reason = _column_verdict(
         psi, missing, reference=ours.size, current=theirs.size, threshold=threshold
@@ -232,6 +253,7 @@ def _judge_column(
         mean_reference=float(ours.mean()) if ours.size else None,
         mean_current=float(theirs.mean()) if theirs.size else None,
         reason=reason,
+        is_category=is_category,
     )
 
 

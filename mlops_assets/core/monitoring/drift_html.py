@@ -63,7 +63,8 @@ def _metrics(report: DriftReport, columns: list[ColumnDrift], *, drift_share: fl
         yield number(title, report.drifted_share, drift_share)
     for column in sorted(columns, key=lambda column: (column.role != "score", -(column.psi or 0.0))):
         name = column.column
-        yield number(f"{name}: PSI (deciles of the reference)", column.psi or 0.0, column.threshold)
+        bins = "category by category" if column.is_category else "deciles of the reference"
+        yield number(f"{name}: PSI ({bins})", column.psi or 0.0, column.threshold)
         if column.missing_psi:
             yield number(f"{name}: PSI of missing against present", column.missing_psi, column.threshold)
         yield MeanValue(column=name, tests=[])

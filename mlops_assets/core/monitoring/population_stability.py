@@ -9,9 +9,14 @@ BINS = 10
 """Deciles of the reference, the usual choice (Siddiqi 2006, Credit Risk Scorecards)."""
 MAXIMUM_CATEGORIES = 20
 """A reference with at most this many distinct values is compared value by value."""
+MOST_CATEGORIES = 200
+CATEGORY_NOISE = 0.05
+"""What chance alone may add to the index of categories: with k bins, samples of n and m rows of one distribution differ
+by (k - 1) (1/n + 1/m) in the mean (Yurdakul 2018), so that few rows carry few categories of their own.
+"""
 
 
-def population_stability_index(reference: Values, current: Values) -> float:
+def population_stability_index(reference: Values, current: Values, *, is_category: bool = False) -> float:
     """Return Σ (r - c) · ln(r / c) over bins, r and c being a bin's share in `reference` and in `current`.
 
     0 means equal shares; symmetric in the two samples but for the choice of bins, which the reference
@@ -20,8 +25,13 @@ def population_stability_index(reference: Values, current: Values) -> float:
     half a row per bin (Jeffreys' prior; Krichevsky and Trofimov 1981), so that an empty bin gives a large
     finite term instead of an infinite one. Both arrays are finite and not empty.
 
+    Values that are codes of categories (`is_category`) are never put in order: the most frequent ones of both samples
+    have a bin each, as many as CATEGORY_NOISE allows, at least BINS and at most MOST_CATEGORIES; the others share one.
+
     Source: Siddiqi 2006; Kullback and Leibler 1951, whose symmetric divergence this is.
     """
+    if is_category:
+        return _category_index(reference, current)
     distinct = np.unique(reference)
     if distinct.size <= MAXIMUM_CATEGORIES:
         reference_codes, current_codes = _categories(reference, distinct), _categories(current, distinct)
@@ -31,6 +41,14 @@ def population_stability_index(reference: Values, current: Values) -> float:
         reference_codes, current_codes = _intervals(reference, quantiles), _intervals(current, quantiles)
         bins = 2 * BINS
     return _divergence(reference_codes, current_codes, bins)
+
+
+def _category_index(reference: Values, current: Values) -> float:
+    distinct, counts = np.unique(np.concatenate([reference, current]), return_counts=True)
+    allowed = 1 + int(CATEGORY_NOISE / (1 / reference.size + 1 / current.size))
+    kept = min(max(allowed, BINS), MOST_CATEGORIES)
+    largest = np.sort(distinct[np.argsort(-counts, kind="stable")[:kept]])
+    return _divergence(_categories(reference, largest), _categories(current, largest), largest.size + 1)
 
 
 def _categories(values: Values, distinct: Values) -> npt.NDArray[np.intp]:

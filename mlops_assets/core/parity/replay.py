@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from mlops_assets.core.contracts.lossless import Cast, cast_rows
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.features.view import FeatureView
@@ -69,7 +70,8 @@ def captured_events(
     """Return the events of captured predictions, each once: the view's input columns in the types `dtypes`.
 
     An event that several versions scored, or that was sent twice, comes once. Of contradicting copies of an event the
-    one that was known first stays.
+    one that was known first stays. An event with a value that `dtypes` does not hold, asked under an earlier contract,
+    is left out.
 
     Raises: MonitoringError for a request that is not what the view reads.
     """
@@ -82,9 +84,9 @@ def captured_events(
             *([KNOWN_AT] if time else []),
             "received_at",
         ).unnest("request")
-        events = decoded.with_columns(pl.col(name).cast(dtypes[name]) for name in columns)
     except pl.exceptions.PolarsError as error:
         raise MonitoringError(f"view {view.name}: captured requests cannot be read: {error}") from error
+    events = _typed(decoded, {name: dtypes[name] for name in columns})
     order = [KNOWN_AT, "received_at"] if time else ["received_at"]
     events = events.sort(key, *order)
     if time is None:
@@ -94,10 +96,29 @@ def captured_events(
 
 
 def _wire_type(dtype: pl.DataType) -> pl.DataType:
-    """The type in which a request carries a column: times as microseconds, categories as text."""
-    if isinstance(dtype, pl.Datetime):
+    """The widest type of the kind in which a request carries a column; times are microseconds."""
+    if isinstance(dtype, pl.Datetime) or dtype.is_integer():
         return pl.Int64()
+    if dtype.is_float():
+        return pl.Float64()
     return pl.String() if isinstance(dtype, pl.Categorical | pl.Enum) else dtype
+
+
+def _typed(decoded: pl.DataFrame, dtypes: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The rows whose values all fit their types, in these types."""
+    fits = pl.Series("fits", [True]).new_from_index(0, decoded.height)
+    values = []
+    for name, dtype in dtypes.items():
+        found = decoded[name]
+        if isinstance(dtype, pl.Datetime):
+            values.append(found.cast(dtype))
+            continue
+        cast = cast_rows(found, dtype)
+        if cast is None:  # a Float64 of an earlier contract, where a Float32 stands now
+            cast = Cast(found.cast(dtype, strict=False), pl.Series([False]).new_from_index(0, found.len()))
+        values.append(cast.values)
+        fits &= ~cast.lost
+    return decoded.with_columns(values).filter(fits)
 
 
 def replay_of(

@@ -4,27 +4,34 @@ The table's commit carries the position up to which the store was read, and only
 is killed in between leaves records that the next one finds in the table already.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import msgspec
 import polars as pl
 from deltalake import DeltaTable
 
+from mlops_assets.core.errors import ServingError
 from mlops_assets.core.lakehouse.day_range import DayColumn
+from mlops_assets.core.lakehouse.scan import scan_table
 from mlops_assets.core.lakehouse.tables import DeltaTables
-from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit, newest_note
-from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit, newest_note, stored_schema
+from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from mlops_assets.core.times import UTC_TIME
 
 TABLE = "served_predictions"
+SET_ASIDE = "unreadable_predictions"
+"""Table of captured records that could not be stored: position in which store, content, reason."""
 BLOCK_RECORDS = 50_000
 """Records that are held in memory and committed at once."""
 SERVED_DAYS = "event_days"
 """Metadata of a landing: first and last UTC day of the events that it moved, as an ISO 8601 interval."""
 STORE_NOTE = "captured_in"
 POSITION_NOTE = "captured_until"
+MAXIMUM_TEXT = 500
+"""Characters of a reason."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,18 @@ class LandingTable:
     def day_column(self) -> DayColumn:
         """The partition column: the UTC day of the event, or for a cohort that of the request."""
         return "event_date" if self.has_time else "received_date"
+
+    def fitting(self, stored: DeltaTable) -> Self:
+        """The same table with the type of id that is stored: a contract may have changed since."""
+        return replace(self, id_type=stored_schema(stored).get(self.id_column, self.id_type))
+
+    def problem(self, record: PredictionRecord) -> str | None:
+        """Say why the table cannot hold a record; None when it can."""
+        try:
+            self.frame([record])
+        except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+            return f"{type(error).__name__}: {error}"[:MAXIMUM_TEXT]
+        return None
 
     def frame(self, records: Sequence[PredictionRecord]) -> pl.DataFrame:
         """Return one row per record, in their order; the columns are those of PredictionRecord.
@@ -77,6 +96,8 @@ class CollectedBlock:
     """The rows that were added to the table."""
     repeated: int
     """Records that were in the table already: requests that were sent again."""
+    set_aside: int
+    """Records that could not be stored, and are in the table SET_ASIDE now."""
     commit: TableCommit
 
 
@@ -96,15 +117,15 @@ def collect_captured(
     tables, landing: the lakehouse, and the table in it. commit: what each commit says of its origin. block_records: how
     many are moved in one commit.
 
-    Raises: OnlineStoreError; ServingError for a record that cannot be read; TableError.
+    Raises: OnlineStoreError; TableError.
     """
-    step = _Step(store, landing, commit, block_records, identity=store.identity())
+    step = _Step(store, tables, landing, commit, block_records, identity=store.identity())
     while True:
         done = tables.append_derived(landing.product, TABLE, step.derive_rows, day_column=landing.day_column)
         if step.until:
             store.forget_captured(until=step.until)
-        yield CollectedBlock(step.rows, step.repeated, done)
-        if step.rows.is_empty() and not step.repeated:
+        yield CollectedBlock(step.rows, step.repeated, step.set_aside, done)
+        if not step.captured:
             return
 
 
@@ -113,25 +134,70 @@ class _Step:
     """One reading of the store, made again when another writer's commit came in between."""
 
     store: OnlineStore
+    tables: DeltaTables
     landing: LandingTable
     commit: CommitInfo
     block_records: int
     identity: str
     rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     repeated: int = 0
+    set_aside: int = 0
+    captured: int = 0
+    """Records that this reading found in the store."""
     until: str = ""
     """Position up to which all records are in the table once the rows are."""
 
     def derive_rows(self, stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
         self.until = "" if stored is None else _collected_until(stored, self.identity)
         captured = self.store.captured(after=self.until, limit=self.block_records)
-        read = self.landing.frame([decode_record(record.content) for record in captured])
+        self.captured = len(captured)
+        read = self._frame(captured, self.landing if stored is None else self.landing.fitting(stored))
         self.rows = _without_repetitions(read, stored, self.landing.day_column)
         self.repeated = read.height - self.rows.height
         if captured:
             self.until = captured[-1].position
         notes = {STORE_NOTE: self.identity, POSITION_NOTE: self.until}
         return self.rows, replace(self.commit, notes=notes)
+
+    def _frame(self, captured: Sequence[CapturedRecord], landing: "LandingTable") -> pl.DataFrame:
+        """The rows of the records that the table can hold; the others are set aside, which is done before it returns."""
+        problems: dict[str, str] = {}
+        records = []
+        for one in captured:
+            try:
+                records.append((one, decode_record(one.content)))
+            except ServingError as error:
+                problems[one.position] = str(error)[:MAXIMUM_TEXT]
+        try:
+            rows = landing.frame([record for _, record in records])
+        except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+            found = {one.position: landing.problem(record) for one, record in records}
+            problems |= {position: problem for position, problem in found.items() if problem is not None}
+            rows = landing.frame([r for one, r in records if one.position not in problems])
+        self.set_aside = len(problems)
+        if problems:
+            _set_aside(self, [one for one in captured if one.position in problems], problems)
+        return rows
+
+
+def _set_aside(step: _Step, captured: Sequence[CapturedRecord], problems: Mapping[str, str]) -> None:
+    """Add the records to the table SET_ASIDE, each once, however often it is tried."""
+    told = pl.DataFrame(
+        {
+            "store": [step.identity] * len(captured),
+            "position": [one.position for one in captured],
+            "content": [one.content.decode(errors="backslashreplace") for one in captured],
+            "reason": [problems[one.position] for one in captured],
+        }
+    )
+
+    def derive(stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
+        if stored is None:
+            return told, step.commit
+        known = scan_table(stored).select("store", "position").collect()
+        return told.join(known, on=["store", "position"], how="anti", maintain_order="left"), step.commit
+
+    step.tables.append_derived(step.landing.product, SET_ASIDE, derive, day_column=None)
 
 
 def _collected_until(stored: DeltaTable, identity: str) -> str:
@@ -149,7 +215,7 @@ def _without_repetitions(
     first = rows.unique(["prediction_id", is_error], keep="first", maintain_order=True)
     if stored is None or first.is_empty():
         return first
-    known = pl.scan_delta(stored)
+    known = scan_table(stored)
     if day_column == "event_date":
         known = known.filter(pl.col(day_column).is_between(first[day_column].min(), first[day_column].max()))
     keys = known.select("prediction_id", is_error).collect()

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 import polars as pl
 
+from mlops_assets.core.contracts.unreadable import UNREADABLE, parse_texts
 from mlops_assets.core.errors import SourceError
 from mlops_assets.core.product import RawData, Reader, SourceContext
+from mlops_assets.core.source_files import data_files
 from mlops_assets.products.fraud_detection.simulator import Simulation, simulate
 
 TIMESTAMP = pl.Datetime("us", "UTC")
@@ -54,24 +55,32 @@ def file_events(context: SourceContext, *, start: datetime | None, end: datetime
     """Read the transactions of [start, end) from a Parquet file in our column names or the Handbook's.
 
     Only the row groups of the asked time are read. Times without a zone are UTC; without a column `known_at`
-    a transaction is known as it happens. `path` may be a file, a folder of files or a pattern with `*`.
+    a transaction is known as it happens. `path` may be a file, a folder of files or a pattern with `*`. Ids and amounts
+    may be text; where a text is no number, its row is rejected by the contract.
 
     Raises: SourceError when there is no such file, it cannot be read, or columns are missing.
     """
     frame = _scan(context)
-    return _collect(_between(frame, "event_timestamp", start, end), context).pipe(_as_events)
+    read = _collect(_between(frame, "event_timestamp", start, end), context)
+    return _as_events(parse_texts(read, HANDBOOK_TYPES))
 
 
 def file_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
     """Read the outcomes that became known in [start, end), label_delay_days after their transactions.
 
     Rows without an outcome (null) are no labels.
+
+    Raises: SourceError as `file_events`, and for an id that is text and no number.
     """
     delay = timedelta(days=float(context.source.options.get("label_delay_days", DEFAULT_LABEL_DELAY_DAYS)))
     earlier_start, earlier_end = (None if bound is None else bound - delay for bound in (start, end))
     frame = _between(_scan(context), "event_timestamp", earlier_start, earlier_end)
-    known = frame.filter(pl.col("is_fraud").is_not_null()).with_columns(pl.col("is_fraud").cast(pl.Int8))
-    return _as_labels(_collect(known, context), delay)
+    known = frame.filter(pl.col("is_fraud").is_not_null())
+    read = parse_texts(_collect(known, context), HANDBOOK_TYPES | {"is_fraud": pl.Float64})
+    if UNREADABLE in read.columns:
+        first = read.filter(pl.col(UNREADABLE).is_not_null()).row(0, named=True)
+        raise SourceError(f"source.path: {context.file()}: not a number in {first}")
+    return _as_labels(read, delay)
 
 
 SOURCES: Mapping[str, Reader] = {
@@ -124,7 +133,8 @@ def _simulate_between(simulation: Simulation, start: datetime | None, end: datet
 def _as_events(transactions: pl.DataFrame) -> pl.DataFrame:
     if "known_at" not in transactions.columns:
         transactions = transactions.with_columns(known_at="event_timestamp")
-    return transactions.select(EVENT_COLUMNS)
+    noted = [UNREADABLE] if UNREADABLE in transactions.columns else []
+    return transactions.select(*EVENT_COLUMNS, *noted)
 
 
 def _as_labels(transactions: pl.DataFrame, delay: timedelta) -> pl.DataFrame:
@@ -133,17 +143,16 @@ def _as_labels(transactions: pl.DataFrame, delay: timedelta) -> pl.DataFrame:
 
 def _scan(context: SourceContext) -> pl.LazyFrame:
     path = context.file()
-    if "*" not in path.name and not path.exists():
-        raise SourceError(f"source.path: there is no {path}; {_neighbours(path)}")
+    files = data_files(path, suffix=".parquet")
     try:
-        frame = pl.scan_parquet(path)
+        frame = pl.scan_parquet(files, glob=False)
         columns = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(f"source.path: {path} cannot be read as Parquet: {error}") from error
     if "transaction_id" not in columns and "TRANSACTION_ID" in columns:
         names = tuple(HANDBOOK_COLUMNS)
         present = {name: ours for name, ours in HANDBOOK_COLUMNS.items() if name in columns}
-        frame = frame.rename(present).cast({n: t for n, t in HANDBOOK_TYPES.items() if n in present.values()})
+        frame = frame.rename(present)
     else:
         names = OUR_COLUMNS
     missing = [name for name in names if name not in columns]
@@ -156,13 +165,6 @@ def _scan(context: SourceContext) -> pl.LazyFrame:
     return frame.with_columns(
         _utc(frame, name) for name in ("event_timestamp", "known_at") if name in frame.collect_schema()
     )
-
-
-def _neighbours(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"nor its folder {path.parent}"
-    others = sorted(other.name for other in path.parent.glob("*.parquet"))
-    return f"its folder has {', '.join(others[:5]) if others else 'no Parquet file'}"
 
 
 def _utc(frame: pl.LazyFrame, name: str) -> pl.Expr:

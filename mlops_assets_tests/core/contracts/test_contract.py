@@ -111,20 +111,55 @@ def test_a_lossless_type_is_cast_and_is_no_drift(column: str, values: pl.Series)
 @pytest.mark.parametrize(
     ("column", "values"),
     [
-        ("sale_id", pl.Series([2**63], dtype=pl.UInt64)),
-        ("sale_id", pl.Series([1.0])),
-        ("amount_usd", pl.Series([2**53 + 1])),
-        ("returned", pl.Series([300], dtype=pl.Int64)),
+        ("sale_id", pl.Series(["1"])),
         ("event_timestamp", pl.Series([NOON]).dt.replace_time_zone(None)),
-        ("event_timestamp", pl.Series([1], dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))),
         ("event_timestamp", pl.Series([date(2018, 4, 1)])),
         ("colour", pl.Series([1])),
     ],
     ids=str,
 )
-def test_a_type_that_would_lose_something_is_drift(column: str, values: pl.Series) -> None:
+def test_a_type_of_another_kind_is_drift(column: str, values: pl.Series) -> None:
     with pytest.raises(SchemaDriftError, match=f"retyped column {column}: expected .*, found "):
         conform(frame(row(1)).with_columns(values.alias(column)), Sale, subject="shop/raw_events")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        (
+            "sale_id",
+            pl.Series([1, 2**63], dtype=pl.UInt64),
+            "sale_id: is Int64, got 9223372036854775808",
+        ),
+        ("sale_id", pl.Series([1.0, 1.7]), "sale_id: is Int64, got 1.7"),
+        ("sale_id", pl.Series([1.0, float("nan")]), "sale_id: is Int64, got nan"),
+        ("amount_usd", pl.Series([5, 2**53 + 1]), "amount_usd: is Float64, got 9007199254740993"),
+        ("returned", pl.Series([1, 300], dtype=pl.Int64), "returned: is Int8, got 300"),
+        ("returned", pl.Series([0.0, 0.9]), "returned: is Int8, got 0.9"),
+    ],
+    ids=str,
+)
+def test_a_value_that_its_type_does_not_hold_rejects_its_row_alone(
+    column: str, values: pl.Series, reason: str
+) -> None:
+    given = frame(row(1), row(2)).with_columns(values.alias(column))
+    raw = conform(given, Sale, subject="shop/raw_events")
+    assert raw.select(list(SCHEMA)).schema == SCHEMA
+    result = judge(raw)
+    assert result.accepted.columns == list(SCHEMA)
+    assert result.accepted[column].to_list() == [values[0]]
+    assert result.rejected["reasons"].to_list() == [[reason]]
+    assert result.rejected.columns == [*SCHEMA, "reasons"]
+    assert result.summary.rows() == [
+        (column, reason.split(": ")[1].split(",", maxsplit=1)[0], 1, reason.split("got ")[1])
+    ]
+
+
+def test_times_are_cut_to_microseconds_towards_the_past() -> None:
+    nanoseconds = pl.Series([1_999, -1], dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))
+    given = frame(row(1), row(2)).with_columns(nanoseconds.alias("event_timestamp"))
+    conformed = conform(given, Sale, subject="shop/raw_events")
+    assert conformed["event_timestamp"].to_physical().to_list() == [1, -1]
 
 
 def test_the_platforms_own_day_passes_beside_a_strict_contract() -> None:

@@ -64,3 +64,17 @@ def test_two_outcomes_of_one_id_at_once_are_refused(has_times: bool):
 def test_an_outcome_that_cannot_be_is_refused(broken: tuple[int | None, int, int], problem: str):
     with pytest.raises(ContractError, match=problem):
         check(labels((5, 7, 0), broken))
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [False, True], [0, 1]], ids=str)
+def test_whole_outcomes_of_any_type_are_taken(values: list[float]):
+    given = labels((3, 7, 0), (1, 7, 1)).with_columns(is_fraud=pl.Series(values))
+    assert check(given)["is_fraud"].to_list() == [0, 1]
+
+
+def test_a_fractional_outcome_is_refused_with_an_example_and_not_cut():
+    given = labels((3, 7, 0), (1, 7, 1)).with_columns(is_fraud=pl.Series([0.0, 0.9]))
+    with pytest.raises(
+        ContractError, match=r"is_fraud is neither 0 nor 1 in 1 of 2 rows, for example .*0\.9"
+    ):
+        check(given)

@@ -12,11 +12,11 @@ import msgspec
 import polars as pl
 import pytest
 
-from mlops_assets.core.errors import ServingError, TableError
+from mlops_assets.core.errors import TableError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
-from mlops_assets.core.predictions.captured import TABLE, LandingTable, collect_captured
+from mlops_assets.core.predictions.captured import SET_ASIDE, TABLE, LandingTable, collect_captured
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets_tests.support.captured import FIRST, captured_record
 from mlops_assets_tests.support.processes.captured_collector import COMMIT, LANDING, PRODUCT
@@ -180,13 +180,54 @@ def test_another_store_starts_from_its_own_beginning(tmp_path: Path, tables: Del
         store.close()
 
 
-def test_a_record_that_cannot_be_read_stops_the_collector_and_is_not_forgotten(
+def test_a_record_that_cannot_be_stored_is_set_aside_and_its_neighbours_go_their_way(
     store: OnlineStore, tables: DeltaTables
 ) -> None:
+    narrow = replace(LANDING, id_type=pl.Int16())
+    good, other = captured_record(1), captured_record(2)
+    too_large, wrong = captured_record(2**20), captured_record("text")
+    assert store.commit([], [encode_record(good), b"no record \xff", encode_record(too_large)])
+    capture(store, wrong, other)
+    assert collect(store, tables, landing=narrow, block=2) == (2, 0)
+    assert store.captured_count() == 0
+    assert stored(tables)["order_id"].sort().to_list() == [1, 2]
+    aside = tables.read(PRODUCT, SET_ASIDE).sort("position")
+    assert aside["store"].unique().to_list() == [store.identity()]
+    assert aside["content"].to_list() == [
+        "no record \\xff", encode_record(too_large).decode(), encode_record(wrong).decode()
+    ]  # fmt: skip
+    assert "cannot be read" in aside["reason"][0]
+    assert all(aside["reason"].str.len_chars() > 10)
+
+
+def test_a_record_is_set_aside_once_however_often_its_collection_is_cut_short(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    class Forgetful:
+        """A store of which the process is killed before it forgets."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def forget_captured(self, *, until: str) -> None:
+            raise KeyboardInterrupt
+
     assert store.commit([], [b"no record"])
-    with pytest.raises(ServingError, match="cannot be read"):
-        collect(store, tables)
-    assert store.captured_count() == 1
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            collect(Forgetful(), tables)  # pyright: ignore[reportArgumentType]
+    assert collect(store, tables) == (0, 0)
+    assert tables.read(PRODUCT, SET_ASIDE).height == 1
+
+
+def test_a_contract_that_gets_another_type_of_id_does_not_stop_the_collector(
+    store: OnlineStore, tables: DeltaTables
+) -> None:
+    capture(store, captured_record(1))
+    collect(store, tables)
+    capture(store, captured_record(2), captured_record("three"))
+    assert collect(store, tables, landing=replace(LANDING, id_type=pl.String())) == (1, 0)
+    assert tables.read(PRODUCT, SET_ASIDE).height == 1
 
 
 def test_rows_that_do_not_fit_the_table_stop_the_collector(store: OnlineStore, tables: DeltaTables) -> None:

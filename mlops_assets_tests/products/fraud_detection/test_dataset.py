@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.contracts.contract import apply_contract
-from mlops_assets.core.errors import SourceError
+from mlops_assets.core.errors import ContractError, SourceError
+from mlops_assets.core.labels.contract import check_labels
 from mlops_assets.core.product import SourceContext
 from mlops_assets.core.product_spec import Source
 from mlops_assets.products.fraud_detection import dataset
@@ -100,9 +101,61 @@ def test_handbook_ids_that_were_stored_as_text_become_numbers(tmp_path):
     path = _write(tmp_path, names="handbook")
     pl.read_parquet(path).cast({"CUSTOMER_ID": pl.String, "TERMINAL_ID": pl.String}).write_parquet(path)
     assert _read("events", _file(path)).equals(_read("events", _simulator()))
-    pl.read_parquet(path).with_columns(CUSTOMER_ID=pl.lit("C-1")).write_parquet(path)
-    with pytest.raises(SourceError, match="C-1"):
-        _read("events", _file(path))
+
+
+def test_an_id_that_is_no_number_rejects_its_row_and_no_other(tmp_path):
+    path = _write(tmp_path, names="handbook")
+    texts = pl.read_parquet(path).with_columns(pl.col("CUSTOMER_ID").cast(pl.String))
+    is_first = pl.col("TRANSACTION_ID") == texts["TRANSACTION_ID"].min()
+    texts.with_columns(
+        pl.when(is_first).then(pl.lit("C-1")).otherwise("CUSTOMER_ID").alias("CUSTOMER_ID")
+    ).write_parquet(path)
+    result = apply_contract(
+        _read("events", _file(path)), EventSchema, id_column="transaction_id", subject="file"
+    )
+    assert result.rejected["reasons"].to_list() == [["customer_id: is Int64, got C-1"]]
+    assert result.accepted.height == texts.height - 1
+
+
+def test_a_fractional_id_rejects_its_row_and_a_fractional_outcome_is_refused(tmp_path):
+    path = _write(tmp_path, names="handbook")
+    rows = pl.read_parquet(path)
+    first = rows["TRANSACTION_ID"].min()
+    is_first = pl.col("TRANSACTION_ID") == first
+    broken = rows.with_columns(
+        pl.when(is_first).then(1.7).otherwise(pl.col("CUSTOMER_ID").cast(pl.Float64)).alias("CUSTOMER_ID")
+    )
+    broken.write_parquet(path)
+    result = apply_contract(
+        _read("events", _file(path)), EventSchema, id_column="transaction_id", subject="file"
+    )
+    assert result.rejected["reasons"].to_list() == [["customer_id: is Int64, got 1.7"]]
+    rows.with_columns(TX_FRAUD=pl.when(is_first).then(0.9).otherwise(0.0)).write_parquet(path)
+    with pytest.raises(
+        ContractError, match=r"is_fraud is neither 0 nor 1 in 1 of \d+ rows, for example .*0\.9"
+    ):
+        check_labels(
+            _read("labels", _file(path)),
+            id_column="transaction_id",
+            label="is_fraud",
+            has_times=True,
+            events=EventSchema,
+            subject="file/labels",
+        )
+
+
+@pytest.mark.parametrize("pattern", ["dt=*/part-0.parquet", "dt=2018-0?-*", "", "*"])
+def test_folders_as_spark_writes_them_are_read_by_any_pattern(tmp_path, pattern):
+    folder = tmp_path / "tx [archive] 100% #1"
+    rows = pl.read_parquet(_write(tmp_path))
+    for (day,), part in rows.group_by(pl.col("event_timestamp").dt.date(), maintain_order=True):
+        (folder / f"dt={day}").mkdir(parents=True)
+        part.write_parquet(folder / f"dt={day}" / "part-0.parquet")
+        (folder / f"dt={day}" / ".part-0.parquet.crc").write_bytes(b"crc")
+    (folder / "_SUCCESS").write_bytes(b"")
+    (folder / "_temporary").mkdir()
+    (folder / "_temporary" / "part-1.parquet").write_bytes(b"half")
+    assert _read("events", _file(folder / pattern)).equals(_read("events", _simulator()))
 
 
 def test_rows_without_an_outcome_are_events_but_no_labels(tmp_path):

@@ -7,12 +7,27 @@ from mlops_assets_tests.support.homes.served_product import Served
 
 @pytest.mark.parametrize(
     ("content", "status"),
-    [(b"", 400), (b"not json", 400), (b"\xff\xfe", 400), (b"[" * 50_000, 400), (b"[1]", 422), (b"[]", 422)],
-)
-def test_a_body_that_is_no_event_is_refused(fraud: Served, content: bytes, status: int) -> None:
-    answer = fraud.client.post("/predict", content=content, headers={"Content-Type": "application/json"})
-    assert answer.status_code == status
-    assert answer.json()["message"]
+    [
+        (b"", 400), (b"not json", 400), (b"\xff\xfe", 400), (b"[" * 50_000, 400), (b"[1]", 422), (b"[]", 422),
+        (b'{"transaction_id":1,"\xff":1}', 400), (b'{"transaction_id":1,"\\ud800":1}', 400),
+        (b'{"transaction_id":"\\ud800"}', 400), (b"\xef\xbb\xbf{}", 400), ("{}".encode("utf-16"), 400),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/v2/models/fraud_detection/infer"])
+def test_a_body_that_is_no_event_is_refused_and_counted(
+    fraud: Served, content: bytes, status: int, path: str
+) -> None:
+    before = fraud.metric("mlops_requests_total")
+    answer = fraud.client.post(path, content=content, headers={"Content-Type": "application/json"})
+    body = answer.json()
+    if path.startswith("/v2"):
+        assert answer.status_code == 400
+        assert body["error"]
+    else:
+        assert answer.status_code == status
+        assert body["message"]
+        assert "problems" in body
+    assert fraud.metric("mlops_requests_total") == before + 1
 
 
 def test_too_many_events_and_too_large_a_body_are_refused(fraud: Served) -> None:

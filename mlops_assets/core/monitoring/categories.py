@@ -1,0 +1,44 @@
+"""Which features are codes of categories, by the product's own declaration: contract and feature view."""
+
+import pandera.polars as pa
+import polars as pl
+
+from mlops_assets.core.contracts.contract import polars_type
+from mlops_assets.core.features.expressions import Applied, Column, Expression
+from mlops_assets.core.product import Product
+
+_KEEPS_CODES = ("cast_float", "fill_null")
+
+
+def category_features(product: Product) -> frozenset[str]:
+    """Return the row features whose values have no order: `category(...)`, or a category column as it is.
+
+    A column is a category when its contract says so by metadata {"category": True}, or is an Enum or Categorical, or a
+    whole number that is one of a list (`isin`); {"category": False} says that such a list is of numbers.
+    """
+    columns = product.event_schema.to_schema().columns
+    return frozenset(
+        feature.name for feature in product.view.row_features if _is_category(feature.expression, columns)
+    )
+
+
+def _is_category(expression: Expression, columns: dict[str, pa.Column]) -> bool:
+    while isinstance(expression, Applied) and expression.operation in _KEEPS_CODES:
+        expression = expression.operands[0]
+    if isinstance(expression, Applied):
+        return expression.operation == "category"
+    return isinstance(expression, Column) and is_category_column(columns.get(expression.name))
+
+
+def is_category_column(column: pa.Column | None) -> bool:
+    """Say whether a contract declares a column's values to be categories."""
+    if column is None:
+        return False
+    declared = (column.metadata or {}).get("category")
+    if declared is not None:
+        return bool(declared)
+    dtype = polars_type(column)
+    if isinstance(dtype, pl.Enum | pl.Categorical):
+        return True
+    is_whole = dtype is not None and dtype.is_integer()
+    return is_whole and any(check.name == "isin" for check in column.checks)

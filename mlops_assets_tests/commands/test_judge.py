@@ -82,7 +82,7 @@ def test_without_a_canary_it_says_so(home: CanaryHome, monkeypatch: pytest.Monke
 
 def test_the_last_judgement_on_a_canary_that_has_ended_is_shown(tmp_path: Path) -> None:
     home = make_canary_home(tmp_path)
-    capture(home, served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
+    home.capture(served(home, sequence=2, requests=2_500, errors=(0.0, 0.05)))
     judge_product(home.settings, PRODUCT, now=NOW)
     roll_back(home.control, PRODUCT, order=Order(NOW, "ann", "enough"))
     ended = judge_product(home.settings, PRODUCT, now=NOW + timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""A broken product folder: the others are loaded, and the code location, the doctor and the status show the broken one."""
+"""A broken product folder: the others are loaded, and code location, doctor and status show the broken one."""
 
 import json
 import os
@@ -22,7 +22,8 @@ d = defs()
 graph = d.resolve_asset_graph()
 keys = [key.to_user_string() for key in graph.get_all_asset_keys()]
 spec = next((s for s in d.resolve_all_asset_specs() if s.key.path[-1] == "declaration"), None)
-print(json.dumps({"keys": keys, "told": spec.description if spec else None, "jobs": [j.name for j in d.get_repository_def().get_all_jobs()]}))
+jobs = [job.name for job in d.get_repository_def().get_all_jobs()]
+print(json.dumps({"keys": keys, "told": spec.description if spec else None, "jobs": jobs}))
 """
 
 
@@ -39,9 +40,13 @@ class Checkout:
             "MLOPS_HOME": str(self.root.parent / "home"),
         }
         return subprocess.run(
-            [sys.executable, "-W", "ignore", *arguments], cwd=self.root, env=environment, capture_output=True, text=True,
+            [sys.executable, "-W", "ignore", *arguments],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
 
 
 def checkout(tmp_path: Path, *, file: str, old: str, new: str) -> Checkout:

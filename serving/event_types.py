@@ -300,8 +300,8 @@ def _can_judge(frame: pl.DataFrame, check: pa.Check) -> bool:
 
 def _not_carried(column: pa.Column) -> PackagingError:
     return PackagingError(
-        f"column {column.name} has type {column.dtype}, which a request cannot carry: use a number, a text, a boolean or "
-        'pl.Datetime("us", "UTC") in the contract'
+        f"column {column.name} has type {column.dtype}, which a request cannot carry: use a number, a text, a boolean "
+        'or pl.Datetime("us", "UTC") in the contract'
     )
 
 

@@ -74,7 +74,7 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
         }
         if set_aside:
             context.log.warning(
-                f"{set_aside:,} captured records could not be stored; they are in {product.name}/{SET_ASIDE} with the reason"
+                f"{set_aside:,} captured records could not be stored; {product.name}/{SET_ASIDE} has them and why"
             )
         if counts.height:
             shown["per_day"] = picture(rows_per_day(counts, title="Served predictions"), caption="per day")

@@ -1,4 +1,4 @@
-"""A product folder that cannot be loaded, as the code location shows it: one asset that says why, and a failing check."""
+"""A product folder that cannot be loaded, as the code location shows it: one asset that says why, a failing check."""
 
 import traceback
 

@@ -96,9 +96,9 @@ def _column_problems(product: Product, column: pa.Column, *, is_needed: bool) ->
         yield f"{name}: an outcome never leaves raw_events, so that it cannot be unique among all events"
     if name == product.spec.id_column and (carried not in ("whole", "text") or column.nullable):
         yield f"{name} is the id: a whole number or a text, and never null"
-    if product.spec.time and name in (product.view.event_timestamp, KNOWN_AT):
-        if dtype != UTC_TIME or column.nullable:
-            yield f"{name} must have the type Datetime('us', 'UTC') and never be null: all that happens has a time"
+    is_time = product.spec.time and name in (product.view.event_timestamp, KNOWN_AT)
+    if is_time and (dtype != UTC_TIME or column.nullable):
+        yield f"{name} must have the type Datetime('us', 'UTC') and never be null: all that happens has a time"
 
 
 def _check_problems(schema: pa.DataFrameSchema) -> Iterator[Problem]:

@@ -34,5 +34,5 @@ def require_database_folder(folder: str, *, name: str) -> None:
     """
     if found := _UNREADABLE_DATABASES.search(folder):
         raise ConfigurationError(
-            f"{name}: {folder} has {found[0]!r}, after which the address of a SQLite database ends; choose another folder"
+            f"{name}: {folder} has {found[0]!r}, after which a SQLite database's address ends; choose another folder"
         )

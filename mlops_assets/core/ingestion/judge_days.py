@@ -1,8 +1,8 @@
 """Which raw rows of some days become events, told apart from all other stored days whatever was ingested first.
 
-Whether a row repeats another is a question about all sound rows together (`contracts.event_identity`), so that its answer does
-not depend on the order of ingestion. Where the rows of these days change the answer for other days, those are judged
-again.
+Whether a row repeats another is a question about all sound rows together (`core/contracts/event_identity.py`), so that
+its answer does not depend on the order of ingestion. Where the rows of these days change the answer for other days,
+those are judged again.
 """
 
 from collections.abc import Sequence

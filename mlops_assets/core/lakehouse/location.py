@@ -25,7 +25,7 @@ def table_uri(root: str, product: str, table: str) -> str:
 
 
 def folder_uri(root: str, *parts: str) -> str:
-    """Return a folder below the root in the form that deltalake reads right: a URI where the path has blanks or the like.
+    """Return a folder below the root in the form that deltalake reads right: a URI where the path has blanks.
 
     Raises: ConfigurationError for a local folder whose tables could not be read again.
     """

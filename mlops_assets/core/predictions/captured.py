@@ -160,7 +160,7 @@ class _Step:
         return self.rows, replace(self.commit, notes=notes)
 
     def _frame(self, captured: Sequence[CapturedRecord], landing: "LandingTable") -> pl.DataFrame:
-        """The rows of the records that the table can hold; the others are set aside, which is done before it returns."""
+        """The rows of the records that the table can hold; the others are set aside before it returns."""
         problems: dict[str, str] = {}
         records = []
         for one in captured:

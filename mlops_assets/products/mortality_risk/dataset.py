@@ -219,7 +219,7 @@ def _realigned(patients: pl.DataFrame) -> pl.DataFrame:
     if missing or patients["patient_id"].to_list() != list(range(1, PHASE_TWO_ROWS[-1][1] + 1)):
         what = f"it has no column {', '.join(missing)}" if missing else f"it has {patients.height} rows"
         raise SourceError(
-            f"source.options.realign is for the published file of 9,105 patients in its order only; {what}: leave it out"
+            f"source.options.realign is for the published file of 9,105 patients in its order; {what}: leave it out"
         )
     return realign_physiology(patients)
 

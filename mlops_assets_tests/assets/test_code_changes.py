@@ -68,3 +68,15 @@ def test_a_changed_metric_makes_the_evaluation_anew_and_keeps_the_model(
     assert done["changed"] == ["evaluation"]
     assert (done["runs"], done["versions"]) == (runs, [1])
     assert not home.read("evaluation").equals(before)
+
+
+def test_a_fit_by_other_code_that_gives_the_same_model_keeps_run_and_version(
+    home: SmallHome, tmp_path: Path
+) -> None:
+    runs = home.mlflow_runs()
+    other = Edit(f"{CORE}.training.fit", "def fit(", "MORE = 1\n\n\ndef fit(")
+    packages = copied_packages(tmp_path / "code", other)
+    done = again(home, packages)
+    assert (done["changed"], done["runs"], done["versions"]) == ([], runs, [1])
+    tables = home.table_versions()
+    assert (again(home, packages)["runs"], home.table_versions()) == (runs, tables)

@@ -6,7 +6,8 @@ from typing import Any, Literal, cast
 
 import dagster as dg
 
-from mlops_assets.assets.support.code_versions import LIBRARIES, asset_code, libraries_of
+from mlops_assets.assets.support.code_versions import asset_code, libraries_of
+from mlops_assets.assets.support.recorded_reads import LIBRARIES
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import ProductSpec
 

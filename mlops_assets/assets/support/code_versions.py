@@ -21,13 +21,16 @@ SHOWS_ONLY = (
     "mlops_assets.core.training.plots",
 )
 """Modules that make pictures and pages of a result. With other code there, the result is the same."""
-LIBRARIES = "libraries"
-"""Entry of an asset's metadata: the distributions that compute it."""
 CARRIERS = frozenset(
     {"arro3", "dagster", "dagster_mlflow", "deltalake", "mlflow", "pyarrow", "pydantic", "yaml"}
 )
 """Libraries that start, store, carry and validate; what is computed is the same with another version of them."""
-_BUNDLE = "mlops_assets.core.product"
+_BUNDLES = (
+    "mlops_assets.core.product",
+    "mlops_assets.assets.support.recorded_reads",
+    "mlops_assets.catalogue",
+)
+"""Modules that only put a `Product` together, so that what they read of it says nothing about who needs it."""
 _MODULE_BY_ATTRIBUTE = {
     "event_schema": "schemas",
     "read_events": "dataset",
@@ -55,7 +58,7 @@ def asset_code(product: Product, function: Callable[..., Any], code: CodeBase | 
     modules = {
         f"{PRODUCTS_PACKAGE}.{product.folder.name}.{module}"
         for attribute, module in _MODULE_BY_ATTRIBUTE.items()
-        if own.reads(attribute, besides=_BUNDLE)
+        if own.reads(attribute, besides=_BUNDLES)
     }
     return (
         closure_of(code, functions=[root], modules=sorted(modules), left_out=SHOWS_ONLY) if modules else own

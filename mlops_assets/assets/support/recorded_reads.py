@@ -9,7 +9,6 @@ import dagster as dg
 import polars as pl
 from pydantic import BaseModel
 
-from mlops_assets.assets.support.code_versions import LIBRARIES
 from mlops_assets.core.errors import IdentityError
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.identity.content import frame_digest, value_digest
@@ -20,6 +19,8 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import ProductSpec
 
+LIBRARIES = "libraries"
+"""Entry of an asset's metadata: the distributions that compute it."""
 WORDS = frozenset({"name", "title", "description", "domain", "owners", "pii"})
 """Parts of the declaration, and keys in them, that name and describe; no result depends on them."""
 

@@ -36,9 +36,9 @@ class Closure:
         files = sorted(f"{file.name} {digest}" for file, digest in self.files.items())
         return hashlib.sha256("\n".join([*self.parts, *named, *files]).encode()).hexdigest()
 
-    def reads(self, attribute: str, *, besides: str) -> bool:
-        """Whether any code in it reads an attribute of that name, other than the module `besides`."""
-        return any(attribute in names for module, names in self.attributes.items() if module != besides)
+    def reads(self, attribute: str, *, besides: tuple[str, ...]) -> bool:
+        """Whether any code in it reads an attribute of that name, other than the modules `besides`."""
+        return any(attribute in names for module, names in self.attributes.items() if module not in besides)
 
     @property
     def short_digest(self) -> str:

@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.support.asset_options import asset_options, daily_partitions, product_asset, upstream
-from mlops_assets.assets.support.code_versions import LIBRARIES, asset_code
+from mlops_assets.assets.support.code_versions import asset_code
+from mlops_assets.assets.support.recorded_reads import LIBRARIES
 from mlops_assets.catalogue import load_product
 from mlops_assets_tests.support.homes.small_home import END_DAY, FIRST_DAY, small_product
 

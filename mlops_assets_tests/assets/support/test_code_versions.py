@@ -33,7 +33,7 @@ FOUND = {  # what an edit of a module must touch, and what it must leave alone
     Edit(f"{CORE}.plots.overview", "def rows_per_day(", "MORE = 1\n\n\ndef rows_per_day("): (set(), {"*"}),
     Edit(f"{CORE}.lakehouse.day_range", '"""Whole UTC days', '"""Entire UTC days'): (set(), {"*"}),
     Edit("mlops_assets.assets.evaluation", '"precision_recall":', '"precision and recall":'): (set(), {"*"}),
-    Edit("mlops_assets.assets.evaluation", '"validation", "test")', '"test", "validation")'): (
+    Edit("mlops_assets.assets.evaluation", '== "validation"', '== "train"'): (
         {"evaluation"},
         {"model", "hyperparameters", "model_version"},
     ),
@@ -43,13 +43,13 @@ FOUND = {  # what an edit of a module must touch, and what it must leave alone
     ),
     Edit(f"{FOLDER}.features", "VIEW", "MORE = 1\nVIEW"): (
         {"features", "training_set", "model", "evaluation", "parity_report", "bento"},
-        {"raw_events", "events", "labels", "release", "outcomes", "drift_report"},
+        {"raw_events", "events", "labels", "release", "outcomes"},
     ),
     Edit(f"{FOLDER}.dataset", "SOURCES", "MORE = 1\nSOURCES"): (
         {"raw_events", "labels"},
         {"events", "features", "model", "evaluation", "bento", "release"},
     ),
-    Edit("serving.event_types", "MAXIMUM_TEXT = 1000", "MAXIMUM_TEXT = 1001"): (
+    Edit("serving.event_types", "MAXIMUM_EVENTS = 1000", "MAXIMUM_EVENTS = 1001"): (
         {"bento"},
         {"model", "evaluation", "model_version", "release", "predictions"},
     ),
@@ -106,6 +106,7 @@ def test_what_is_left_out_gives_code_that_computes_nothing_but_pictures_and_word
     shown = {
         "bytes",
         "None",
+        "Path | None",
         "Path",
         "dg.MetadataValue",
         "dg.TableSchema",

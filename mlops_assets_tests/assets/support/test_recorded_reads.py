@@ -8,8 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from mlops_assets.assets.support.code_versions import LIBRARIES
-from mlops_assets.assets.support.recorded_reads import RecordedReads, declared_digest
+from mlops_assets.assets.support.recorded_reads import LIBRARIES, RecordedReads, declared_digest
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.errors import IdentityError
 from mlops_assets.core.identity.identity import Identity

@@ -21,9 +21,10 @@ import polars as pl
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks.result import print_json, print_table
+from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import SourceContext
-from mlops_assets.core.product_spec import Scalar, Source, Training
+from mlops_assets.core.product_spec import Source, Training
 from mlops_assets.core.training.fit import fit
 from mlops_assets.products.fraud_detection.dataset import SOURCES
 from mlops_assets.products.fraud_detection.features import PUBLISHED_FEATURES, VIEW

@@ -13,13 +13,13 @@ from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
-from mlops_assets.core.product_spec import Scalar
 from mlops_assets.core.registry.artifacts import LoggedRun, load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun
 from mlops_assets.core.registry.registry import ModelRegistry

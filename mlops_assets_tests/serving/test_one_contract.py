@@ -1,4 +1,4 @@
-"""One contract, two doors: serving refuses what the lakehouse rejects, and what it takes comes back bit by bit."""
+"""One contract: serving refuses exactly what the lakehouse rejects, and what it takes comes back bit by bit."""
 
 import struct
 from dataclasses import replace

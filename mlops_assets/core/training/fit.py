@@ -10,10 +10,11 @@ from typing import Any
 
 import polars as pl
 
+from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.model.calibration import NoCalibrator, fit_calibrator
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.product_spec import Scalar, Training
+from mlops_assets.core.product_spec import Training
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.training.data import TrainingData, prepare_training_data
 from mlops_assets.core.training.parameter_names import main_name

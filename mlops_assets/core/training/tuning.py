@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.errors import TrainingError
-from mlops_assets.core.product_spec import Scalar, SearchRange, Training, Tuning
+from mlops_assets.core.product_spec import SearchRange, Training, Tuning
 from mlops_assets.core.training.data import TrainingData, prepare_training_data
 from mlops_assets.core.training.fit import boost, canonical_parameters
 

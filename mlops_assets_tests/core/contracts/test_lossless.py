@@ -87,7 +87,7 @@ def test_nulls_take_any_type_and_an_empty_column_only_one_that_fits() -> None:
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [
-        (pl.Series([0.5]), pl.Float32()),
+        (pl.Series([0.1, 0.5]), pl.Float32()),
         (pl.Series(["1"]), pl.Int64()),
         (pl.Series([1]), pl.String()),
         (pl.Series([datetime(2026, 1, 1, tzinfo=UTC)]), pl.Date()),

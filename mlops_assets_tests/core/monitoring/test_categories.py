@@ -42,7 +42,7 @@ def cities(rows: int, *, seed: int, among: np.ndarray) -> pl.DataFrame:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_fifty_of_sixty_cities_that_vanish_are_seen_and_the_same_cities_are_no_drift(
-    seed: int, tmp_path
+    seed: int,
 ) -> None:
     every = np.random.default_rng(0).permutation(60)
     reference = cities(4000, seed=99, among=every)
@@ -56,10 +56,9 @@ def test_fifty_of_sixty_cities_that_vanish_are_seen_and_the_same_cities_are_no_d
     ):
         report = drift_report(
             reference, cities(rows, seed=seed, among=among), feature_names=["city"], score="score",
-            monitoring=Monitoring(minimum_rows=50), seed=0, categories=["city"], html=tmp_path / "drift.html",
+            monitoring=Monitoring(minimum_rows=50), seed=0, categories=["city"],
         )  # fmt: skip
         assert report.columns[0].verdict == verdict, report.columns[0].reason
-    assert (tmp_path / "drift.html").is_file()
 
 
 def test_a_renumbering_that_keeps_the_order_is_no_drift_of_numbers_but_one_of_categories() -> None:

@@ -77,6 +77,7 @@ def test_a_fit_by_other_code_that_gives_the_same_model_keeps_run_and_version(
     other = Edit(f"{CORE}.training.fit", "def fit(", "MORE = 1\n\n\ndef fit(")
     packages = copied_packages(tmp_path / "code", other)
     done = again(home, packages)
-    assert (done["changed"], done["runs"], done["versions"]) == ([], runs, [1])
+    assert (done["runs"], done["versions"]) == (runs, [1])
+    assert set(done["changed"]) <= {"hyperparameters"}  # whose trials took other times
     tables = home.table_versions()
     assert (again(home, packages)["runs"], home.table_versions()) == (runs, tables)

@@ -19,6 +19,7 @@ from mlops_assets.core.registry.tag_names import INPUTS_TAG
 from mlops_assets.resources.tracking import ROOT_RUN_TAG, TrackingResource
 from mlops_assets_tests.support.homes.empty_registry import give_empty_registry
 from mlops_assets_tests.support.processes import tracking_location as location
+from mlops_assets_tests.support.source_tree import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,7 +129,8 @@ def test_step_processes_share_runs_and_re_execution_resumes_the_failed_one(
     client: MlflowClient, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EVALUATION", "fail")
-    repository = ReconstructableRepository.for_module(location.__name__, "location")
+    module = location.__name__  # of the tests, which are not installed
+    repository = ReconstructableRepository.for_module(module, "location", working_directory=str(ROOT))
     job = repository.get_reconstructable_job("__ASSET_JOB")  # Dagster's implicit job, which can have no hooks
     with dg.execute_job(job, instance=instance) as result:
         failed = result.dagster_run

@@ -85,9 +85,9 @@ def _whole(dtype: pl.DataType, checks: list[pa.Check]) -> EventField:
 
 def _number(dtype: pl.DataType, checks: list[pa.Check]) -> EventField:
     if dtype == pl.Float32():
-        limits = msgspec.Meta(gt=-_ROUNDS_TO_INFINITY, lt=_ROUNDS_TO_INFINITY)
+        finite = msgspec.Meta(gt=-_ROUNDS_TO_INFINITY, lt=_ROUNDS_TO_INFINITY)
         # Bounds hold for the rounded value, which no type can see.
-        return EventField("number", Annotated[float, limits], tuple(checks), is_narrow=True)
+        return EventField("number", Annotated[float, finite], tuple(checks), is_narrow=True)
     low, high = ("ge", -_LARGEST_FLOAT64), ("le", _LARGEST_FLOAT64)
     left = []
     for check in checks:
@@ -100,7 +100,8 @@ def _number(dtype: pl.DataType, checks: list[pa.Check]) -> EventField:
                 low = (side, float(value))
             if side in ("le", "lt") and (value, side == "le") < (high[1], high[0] == "le"):
                 high = (side, float(value))
-    return EventField("number", Annotated[float, msgspec.Meta(**dict([low, high]))], tuple(left))
+    limits: dict[str, Any] = dict([low, high])
+    return EventField("number", Annotated[float, msgspec.Meta(**limits)], tuple(left))
 
 
 def _text(column: pa.Column, dtype: pl.DataType, checks: list[pa.Check]) -> EventField:

@@ -242,7 +242,7 @@ class EventTypes:
         rows = [[event.get(name) for name in self.names] for event in events]
         return pl.DataFrame(rows, schema=types, orient="row")
 
-    def _refusal(self, body: bytes, error: msgspec.DecodeError) -> RefusedRequestError:
+    def _refusal(self, body: bytes, error: Exception) -> RefusedRequestError:
         """Return what is wrong with a body that did not decode, looking at it again with patience."""
         try:
             document = json.loads(body.decode())

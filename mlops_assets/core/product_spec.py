@@ -34,7 +34,7 @@ class Source(Section):
     """A key of the product's SOURCES, for example simulator or parquet."""
     path: str | None = None
     """File or URI for kinds that read one; relative paths are taken from the product folder."""
-    options: dict[str, Scalar] = {}
+    options: dict[str, Scalar] = Field(default={})
     """Keyword arguments of the reader, for example the size of a simulation."""
 
 
@@ -99,9 +99,9 @@ class Training(Section):
     """scale_pos_weight weighs positives by the ratio of negatives to positives among the train rows."""
     calibration: Literal["none", "sigmoid", "isotonic", "auto"] = "auto"
     """Probability calibrator fitted on validation rows; auto takes the best cross-fitted Brier score on them."""
-    monotone_constraints: dict[Name, Literal[-1, 1]] = {}
+    monotone_constraints: dict[Name, Literal[-1, 1]] = Field(default={})
     """Feature name to the direction in which the score may move."""
-    parameters: dict[str, Scalar] = {}
+    parameters: dict[str, Scalar] = Field(default={})
     """LightGBM parameters that hold for every trial."""
     num_threads: Annotated[int, Field(ge=1)] = 2
     """Threads of one fit; part of what makes model bytes reproducible."""
@@ -132,7 +132,7 @@ class Tuning(Section):
     """Settings to try; the first is `training.parameters` as declared."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 120
     """The search stops after so many seconds even if trials are left; it is then not reproducible, and says so."""
-    search_space: dict[str, SearchRange] = {}
+    search_space: dict[str, SearchRange] = Field(default={})
     """LightGBM parameter name to the range that is searched."""
 
 

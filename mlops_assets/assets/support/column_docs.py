@@ -13,6 +13,7 @@ PLATFORM_COLUMNS = {
     "known_at": "when the platform could know it, UTC",
     "event_date": "UTC day of the event; the table's partition",
     "known_date": "UTC day on which it became known; the table's partition",
+    "unreadable": "JSON of what stood in columns that are null since it could not be read; else null",
     "reasons": "every way in which the row broke the contract",
     "split": "train, validation or test",
     "as_of": "the training set uses only what was known by this time, UTC",

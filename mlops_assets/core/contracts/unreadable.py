@@ -20,7 +20,9 @@ def with_unreadable(frame: pl.DataFrame, lost: Mapping[str, tuple[pl.Series, pl.
     """
     if not lost:
         return frame
-    told = frame[UNREADABLE].to_list() if UNREADABLE in frame.columns else [None] * frame.height
+    told: list[str | None] = [None] * frame.height
+    if UNREADABLE in frame.columns:
+        told = frame[UNREADABLE].to_list()
     notes: dict[int, dict[str, str]] = {}
     for name, (values, mask) in lost.items():
         for place in pl.arg_where(mask, eager=True):

@@ -52,7 +52,7 @@ class SoundRows:
         if not self.tables.exists(self.product, EVENTS):
             return none
         stored = self.tables.scan(self.product, EVENTS, days=days).select(self.keys.columns)
-        return stored.cast(dict(none.schema)).collect()
+        return stored.cast(none.schema).collect()
 
     def versions(self) -> tuple[int, int]:
         """The versions of both tables, -1 for one that was never written; another one means that somebody wrote."""

@@ -145,7 +145,7 @@ def _scan(context: SourceContext) -> pl.LazyFrame:
     path = context.file()
     files = data_files(path, suffix=".parquet")
     try:
-        frame = pl.scan_parquet(files, glob=False)
+        frame = pl.scan_parquet(list(files), glob=False)
         columns = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(f"source.path: {path} cannot be read as Parquet: {error}") from error

@@ -218,7 +218,7 @@ def _labels(drawn: Drawn) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "request_id": np.arange(len(drawn.hours)),
-            "has_happened": drawn.outcome,
+            "has_happened": drawn.outcome.astype(np.int8),
             "known_at": pl.Series(_microseconds(drawn.known_hours)).cast(UTC_TIME),
         }
     )

@@ -49,7 +49,9 @@ def make_canary_home(folder: Path) -> CanaryHome:
     rows = small_rows(3_000).rename({"id": "transaction_id"}).with_columns(split=pl.lit("test"))
     rows = rows.with_columns(event_timestamp=RELEASED_AT + pl.duration(seconds="transaction_id"))
     home.write("training_set", rows)
-    home.write("events", rows.select("transaction_id", customer_id=pl.col("transaction_id") % 700))
+    customer = pl.col("transaction_id") % 700
+    events = rows.select("transaction_id", customer_id=customer, known_at=pl.col("event_timestamp"))
+    home.write("events", events)
     training_set = str(home.tables.version(PRODUCT, "training_set"))
     for seed in (0, 1):
         tags = {THRESHOLD_TAG: str(THRESHOLD), TRAINING_SET_TAG: training_set}

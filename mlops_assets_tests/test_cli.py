@@ -168,7 +168,7 @@ def test_a_person_decides_and_release_acts_on_it(ingested_home: SmallHome, tmp_p
         tmp_path / "home", release={"approval": "manual"}, gates=[PASSING_GATE, FAILING_GATE]
     )
     home.materialize(*RETRAIN, as_of=AS_OF)
-    assert home.standing() is None
+    assert home.control.standing(FRAUD) is None
 
     def decided(verb: str, reason: str) -> str:
         code, text = run(home.root, verb, FRAUD, "1", "--by", "ada@example.org", "--reason", reason)
@@ -177,7 +177,7 @@ def test_a_person_decides_and_release_acts_on_it(ingested_home: SmallHome, tmp_p
         return text
 
     assert "version 1: approved by ada@example.org (looks good)" in decided("approve", "looks good")
-    assert home.standing() is None, "an approval does not heal a failed gate"
+    assert home.control.standing(FRAUD) is None, "an approval does not heal a failed gate"
     decided("override", "the gate is a placeholder")
     plan = home.standing()
     assert plan is not None

@@ -118,7 +118,8 @@ class _Features:
 
     def __init__(self, features: OnlineFeatures) -> None:
         self._features = features
-        self.names, self.empty_key, self.keys = features.names, features.empty_key, features.keys
+        self.names, self.empty_key = features.names, features.empty_key
+        self.keys, self.is_late = features.keys, features.is_late
 
     def answer(self, event: Mapping[str, Value], states: Sequence[bytes], **options: object) -> OnlineAnswer:
         return self._features.answer(event, states, **options)  # pyright: ignore[reportArgumentType]

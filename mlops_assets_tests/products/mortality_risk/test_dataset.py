@@ -147,9 +147,7 @@ def test_a_file_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, content:
 
 def test_realigning_another_file_than_the_published_one_is_refused(tmp_path: Path):
     path = write_csv(sample(2).events, tmp_path / "cohort.csv")
-    with pytest.raises(
-        SourceError, match="published file of 9,105 patients in its order; it has 600 rows"
-    ):
+    with pytest.raises(SourceError, match="published file of 9,105 patients in its order; it has 600 rows"):
         SOURCES["csv"].events(context(path, realign=True), start=None, end=None)
     path = write_csv(sample(2).events.drop("arterial_ph"), tmp_path / "other.csv")
     with pytest.raises(SourceError, match="it has no column arterial_ph"):

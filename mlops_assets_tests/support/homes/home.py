@@ -21,12 +21,15 @@ from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.decision import DecisionKind
 from mlops_assets.core.release.plan import Order, ReleasePlan, release
+from mlops_assets.core.release.steps import decide_on
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets_tests.support.homes.empty_registry import give_empty_registry
 from mlops_assets_tests.support.homes.plans import write_plan
 
+DECIDED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COMMIT = CommitInfo(run_id="test", code_version="1")
 PASSED = RecordedVerdict("auc_floor", "pass", "0.9 >= 0.7")
 
@@ -126,6 +129,18 @@ class Home:
         """Let plans stand, one after the other."""
         for plan in plans:
             write_plan(self.control, self.name, plan)
+
+    def decide(
+        self,
+        kind: DecisionKind,
+        version: int,
+        *,
+        by: str = "bob",
+        reason: str = "looked",
+        at: datetime = DECIDED_AT,
+    ) -> None:
+        """Record a person's decision about a version."""
+        decide_on(self.control, self.name, version, kind, by=by, reason=reason, at=at)
 
     def standing(self) -> ReleasePlan:
         plan = self.control.standing(self.name)

@@ -7,9 +7,7 @@ from pathlib import Path
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.tag_names import BENTO_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
-from mlops_assets.core.release.decision import DecisionKind
 from mlops_assets.core.release.plan import Order, ReleasePlan
-from mlops_assets.core.release.steps import decide_on
 from mlops_assets_tests.support.homes.home import Home
 from mlops_assets_tests.support.small_model import small_model
 
@@ -30,10 +28,6 @@ class SmallRegistry(Home):
 
     def release(self, version: int, order: Order | None = None) -> ReleasePlan:
         return super().release(version, order or ORDER)
-
-    def decide(self, kind: DecisionKind, version: int, *, by: str = "bob", reason: str = "looked") -> None:
-        """Record a person's decision."""
-        decide_on(self.control, PRODUCT, version, kind, by=by, reason=reason, at=NOON)
 
 
 def make_small_registry(root: Path, *, server: str | None = None, versions: int = 4) -> SmallRegistry:

@@ -102,7 +102,7 @@ class CodeBase:
                     *([place.with_name(f"{place.name}.py")] if parts else []),
                 ]
             self._places[name] = next((file for file in candidates if file.is_file()), None)
-        return self._places[name]
+        return self._places[name] or (_on_a_packages_path(name) if self.owns(name) else None)
 
     def module_file(self, name: str) -> Path:
         """Return the file of a module.
@@ -207,3 +207,15 @@ def _key(source: bytes, *of: str) -> str:
     for part in (source, *(text.encode() for text in of)):
         content.update(len(part).to_bytes(8, "big") + part)
     return content.hexdigest()
+
+
+def _on_a_packages_path(name: str) -> Path | None:
+    """Return the file of a module that lies in another folder of a loaded package's path, as a product may."""
+    parts = name.split(".")
+    for size in range(len(parts) - 1, 0, -1):
+        for folder in getattr(sys.modules.get(".".join(parts[:size])), "__path__", ()):
+            place = Path(folder).joinpath(*parts[size:])
+            for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+                if file.is_file():
+                    return file
+    return None

@@ -121,7 +121,7 @@ def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp
         process = start(home, server.getsockname()[1], tmp_path / "log")
         assert process.wait(60) == 1
     assert "is taken" in (tmp_path / "log").read_text()
-    empty = Home(tmp_path / "empty", home.sampled)
+    empty = Home(tmp_path / "empty", home.product)
     process = start(empty, free_port(), tmp_path / "log")
     assert process.wait(60) == 1
     assert "or materialize its release" in (tmp_path / "log").read_text()

@@ -91,7 +91,7 @@ def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_c
     home: Home, service: tuple["subprocess.Popen[bytes]", httpx.Client], tmp_path: Path
 ) -> None:
     process, client = service
-    event = home.sampled.events.head(1).to_dicts()[0]
+    event = sampled_product(PRODUCT).events.head(1).to_dicts()[0]
 
     def versions() -> set[int]:
         """Of the workers that answer some connections of their own."""
@@ -102,7 +102,7 @@ def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_c
     wait(lambda: client.get("/model").json()["plan_sequence"] == 1, FOLLOW_SECONDS, tmp_path / "log")
     assert versions() == {1}
     running = {child.pid for child in children(process)}
-    sequence = home.release(2)
+    sequence = home.release(2).sequence
     wait(lambda: versions() == {2}, FOLLOW_SECONDS, tmp_path / "log")
     answer = client.get("/model").json()
     assert (answer["mode"], answer["plan_sequence"], answer["by"]) == ("blue_green", sequence, "ann")

@@ -288,3 +288,46 @@ def test_a_training_set_before_there_are_outcomes_says_which_are_needed(
         home.materialize("training_set", as_of=AS_OF)
     with pytest.raises(TrainingError, match=r"labels has no rows: materialize labels first"):
         home.materialize("training_set")
+
+
+def test_a_day_that_loses_an_id_to_an_earlier_event_is_written_and_told_as_materialized(
+    home: SmallHome, transactions: pl.DataFrame
+) -> None:
+    later = DAY + timedelta(days=1)
+    victim = transactions.filter(pl.col("event_timestamp").dt.date() == later)[0]
+    earlier = victim.with_columns(pl.col("event_timestamp") - timedelta(days=1), amount_usd=pl.lit(1.25))
+    write_day(home, transactions, lambda day: pl.concat([day, earlier]))
+    result = home.materialize(*DATA, days=DAY)
+    taken = pl.col("transaction_id") == victim["transaction_id"].item()
+    assert home.read("events").filter(taken)["event_date"].to_list() == [DAY]
+    (rejected,) = home.read("rejected_events").iter_rows(named=True)
+    assert rejected["event_date"] == later
+    assert rejected["reasons"] == [f"transaction_id: unique, got {victim['transaction_id'].item()}"]
+    told = {
+        (event.asset_key.path[-1], event.partition)
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None and event.partition == later.isoformat()
+    }
+    assert told == {("events", later.isoformat()), ("rejected_events", later.isoformat())}
+    transactions.write_parquet(str(home.product.spec.source.path))
+    assert home.materialize(*DATA, days=DAY).success
+    assert home.read("rejected_events").is_empty()
+    assert home.read("events").filter(taken)["event_date"].to_list() == [later]
+
+
+def test_a_corrected_event_is_a_version_and_leaves_its_own_features_as_they_were(
+    home: SmallHome, transactions: pl.DataFrame
+) -> None:
+    before = home.read("features").sort("transaction_id")
+    dated = transactions.with_columns(known_at=pl.col("event_timestamp"))
+    first = dated.filter(pl.col("event_timestamp").dt.date() == DAY)[0]
+    correction = first.with_columns(pl.col("known_at") + timedelta(hours=30), amount_usd=pl.lit(1.25))
+    pl.concat([dated, correction]).write_parquet(str(home.product.spec.source.path))
+    assert home.materialize(*INGEST, days=(FIRST_DAY, FIRST_DAY + timedelta(days=2))).success
+    assert home.read("rejected_events").is_empty()
+    versions = home.read("events").filter(pl.col("transaction_id") == first["transaction_id"].item())
+    assert versions.sort("known_at")["amount_usd"].to_list() == [first["amount_usd"].item(), 1.25]
+    after = home.read("features").sort("transaction_id")
+    assert after.height == before.height
+    is_it = pl.col("transaction_id") == first["transaction_id"].item()
+    assert after.filter(is_it).equals(before.filter(is_it))

@@ -203,6 +203,8 @@ def assess(
     """Fit on each test fold's train rows with the chosen setting and return its metrics on the assessed rows.
 
     The number of rounds is given, so no rows are needed to stop on: the train rows stand in for them.
+
+    names: of the features. choice: the setting. seed: of the fits. advance: is told of each fold that is done.
     """
     scores = []
     for each in test:

@@ -15,6 +15,7 @@ from mlops_assets_tests.support.source_tree import (
     imported_modules,
     mirror_of,
     modules,
+    undescribed_parameters,
 )
 
 MAXIMUM_MODULES = 15
@@ -46,6 +47,25 @@ def test_every_module_with_logic_has_its_test_module() -> None:
     assert len(with_logic) > 100
     missing = {shown(file): shown(mirror_of(file)) for file in with_logic if not mirror_of(file).exists()}
     assert missing == {}
+
+
+def test_public_functions_of_many_parameters_say_what_each_is() -> None:
+    packages = modules("mlops_assets", "serving", "benchmarks")
+    unsaid = {
+        f"{shown(file)}: {name}": missing
+        for file in packages
+        if file.name != "cli.py"  # there each parameter has its `help`
+        for name, missing in undescribed_parameters(file.read_text("utf-8"))
+    }
+    assert unsaid == {}
+
+
+def test_a_parameter_that_a_docstring_leaves_out_is_found() -> None:
+    source = (
+        'def move(a, b, c, *, pace, goal):\n    """Move from a and b to c.\n\n    pace: in m/s.\n    """\n'
+    )
+    assert list(undescribed_parameters(source)) == [("move", ["goal"])]
+    assert list(undescribed_parameters(source.replace("move", "_move"))) == []
 
 
 def test_every_test_module_has_a_test() -> None:

@@ -73,6 +73,9 @@ def open_application(
 
     `example` is an event that the page shows.
 
+    manifest: of the bento. own: the version that the bento holds. is_first: whether this is the first of a host's
+    workers.
+
     Raises: PackagingError as `Worker` does.
     """
     # What only a worker needs: BentoML's supervisor imports this module too.

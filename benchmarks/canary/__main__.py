@@ -111,7 +111,10 @@ def _options() -> argparse.Namespace:
 def simulate(
     pool: ProcessPoolExecutor, traffic: Traffic, harm: Harm, *, runs: int, seed: int
 ) -> tuple[Run, ...]:
-    """Judge `runs` canaries of their own seeds."""
+    """Judge `runs` canaries of their own seeds.
+
+    pool: the processes that judge. traffic, harm: what the simulated requests are like. seed: of the first run.
+    """
     seeds = range(seed, seed + runs)
     return tuple(pool.map(partial(judge_run, traffic, harm), seeds, chunksize=max(1, runs // 50)))
 

@@ -30,6 +30,9 @@ class Load:
 def full_load(contender: Contender, *, seconds: int, customers: int, terminals: int, first_id: int) -> Load:
     """Ask as fast as 8 connections on one core can.
 
+    contender: who is asked. seconds: how long. customers, terminals: how many different ones ask. first_id: of
+    the first transaction.
+
     Raises: SystemExit when wrk is missing or any answer was no 200.
     """
     if shutil.which("wrk") is None:

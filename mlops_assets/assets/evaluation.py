@@ -211,7 +211,10 @@ def evaluation_pictures(
     test_rows: pl.DataFrame,
     scores: Floats,
 ) -> dict[str, bytes]:
-    """Draw what a person would rather look at, by name; `scores` are the model's of the test rows."""
+    """Draw what a person would rather look at, by name; `scores` are the model's of the test rows.
+
+    product, result, model: whose evaluation is drawn. test_rows: those that it judged.
+    """
     sample = test_rows.sample(min(test_rows.height, EXPLAINED_ROWS), seed=product.spec.evaluation.seed)
     contributions = model.contributions(sample)
     return {

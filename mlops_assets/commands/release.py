@@ -87,7 +87,10 @@ def describe_plan(product: str, plan: ReleasePlan) -> str:
 def run_decision(
     settings: Settings, product: str, version: int, kind: DecisionKind, *, order: Order
 ) -> Decision:
-    """Record what a person decides about a version."""
+    """Record what a person decides about a version.
+
+    settings, product: whose record. kind: what is decided. order: who asks, why and when.
+    """
     return decide_on(
         _control(settings), product, version, kind, by=order.by, reason=order.reason, at=order.since
     )

@@ -106,6 +106,8 @@ class TrackingResource(dg.ConfigurableResource):
 
         `started_at` is when the work that a new run shows began, if that was before now.
 
+        context: of the step. tags: of the MLflow run.
+
         Raises: RegistryError when this Dagster run has an MLflow run open already in the same thread.
         """
         client = mlflow_client(self.tracking_uri)

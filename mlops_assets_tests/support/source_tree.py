@@ -1,6 +1,7 @@
 """The repository's Python files, and which of them hold logic."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,18 @@ def _without_annotations(node: ast.AST) -> Iterator[ast.AST]:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 yield from _without_annotations(child)
+
+
+def undescribed_parameters(source: str, most: int = 4) -> Iterator[tuple[str, list[str]]]:
+    """Public functions of more than `most` parameters, with those that their docstring does not name."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        names = [argument.arg for argument in given if argument.arg not in ("self", "cls")]
+        said = set(re.findall(r"\w+", ast.get_docstring(node) or ""))
+        if len(names) > most and (missing := [name for name in names if name not in said]):
+            yield node.name, missing
 
 
 def mirror_of(module: Path) -> Path:

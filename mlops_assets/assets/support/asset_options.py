@@ -36,6 +36,8 @@ def asset_options(
     """Return the keyword arguments of `dg.asset` that follow from product, noun, stage and the asset's `function`.
 
     A partitioned asset of a cohort has no partitions; a range of days is materialized in one run.
+
+    kinds: the badges that Dagster shows. is_partitioned: by the product's days.
     """
     spec, code = product.spec, asset_code(product, function)
     partitions = daily_partitions(spec) if is_partitioned else None
@@ -64,7 +66,12 @@ def product_asset(
     description: str | None = None,
     pool: str | None = None,
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
-    """Decorate a function as the asset `noun` of the product; its docstring is the default description."""
+    """Decorate a function as the asset `noun` of the product; its docstring is the default description.
+
+    stage: the group that it stands in. kinds: the badges that Dagster shows. is_partitioned: by the product's days.
+    deps: the assets that it is made from. check_specs: the checks that it answers itself. pool: whose slots its runs
+    share.
+    """
 
     def decorate(function: Callable[..., dg.MaterializeResult]) -> dg.AssetsDefinition:
         options = asset_options(

@@ -58,6 +58,8 @@ def build_bento(
     sources are no content. A bento or model that an interrupted build left incomplete, or that was changed since, is
     removed and built again. `code` is where the sources come from, by default what is installed.
 
+    threshold: scores from there on are decided as 1. bentoml_home: the store of BentoML.
+
     Raises: FeatureError when the model takes a feature that the view does not have; PackagingError when BentoML
     refuses.
     """

@@ -38,6 +38,8 @@ def log_judgement(
     """Append the judgement, one row per question, unless it is the canary's newest one already; return whether it was.
 
     Nothing is appended after a final one. Writers that race append it once.
+
+    tables: the lakehouse. at: when it was made, UTC. is_final: whether the canary ended with it.
     """
     rows = _rows(canary, judgement, at=at, is_final=is_final)
     commit = CommitInfo(run_id=f"judge {at:%Y-%m-%dT%H:%M:%SZ}", code_version="1")

@@ -115,6 +115,9 @@ def drift_report(
     above `maximum_rows` are sampled, seeded. With fewer than `minimum_rows` on a side the verdict is
     inconclusive; an empty side too. `categories` names the features whose values are codes.
 
+    reference, current: the two frames. feature_names, score: their columns. monitoring: the declared limits. seed: of
+    the sample.
+
     Raises: MonitoringError for a missing or non-numeric column.
     """
     names = [*feature_names, score]
@@ -149,6 +152,8 @@ def judge_columns(
 
     A column drifts when the index of its values or the index of its missing share is above `threshold`. A
     column without a value on either side, or a frame without rows, is not judged.
+
+    score: the name of its column. categories: the columns whose values are codes.
     """
     names = [name for name in reference.columns if name != score]
     return tuple(
@@ -201,6 +206,9 @@ def seen_rows(
     frame: pl.DataFrame, names: Sequence[str], *, side: str, monitoring: Monitoring, seed: int
 ) -> pl.DataFrame:
     """Return the named columns as Float64 with missing values as nulls, of at most `maximum_rows` rows, seeded.
+
+    frame, names: the rows and the columns of them. side: what a message calls the frame. monitoring: the declared
+    limits. seed: of the sample.
 
     Raises: MonitoringError for a missing or non-numeric column of that side.
     """

@@ -22,6 +22,8 @@ def write_performance_html(
     Evidently, given both, cuts the score at 0.5 and ignores the decisions, so each has a classification of
     its own.
 
+    monitoring: the declared limits. seed: of the sample.
+
     Raises: MonitoringError when Evidently's recall is not that of the decisions.
     """
     is_large = outcomes.height > monitoring.maximum_rows

@@ -79,6 +79,9 @@ class ModelRegistry:
         Of two processes that register the same model at once, the one with the later version removes its own:
         the registry gives out versions in the order in which they become visible, so both return the earlier
         one.
+
+        product: the registered name. model_uri, run_id: of the logged model, and the run that logged it. tags: of the
+        version.
         """
         known = self._find(product, run_id=run_id, digest=digest)
         if known is None:

@@ -136,6 +136,9 @@ def start_canary(
 
     A challenger that is on trial already gets the new share; another one's trial ends.
 
+    standing: the plan of now, None before the first release. order: who asks, why and when. ramp: the percentages of
+    the steps.
+
     Raises: RegistryError when there is no champion yet, or it is `version` itself.
     """
     champion = _champion_of(standing, version)

@@ -55,6 +55,8 @@ def decide_on(
 
     An approval does not help a gate that did not pass; an override does. A rejection holds until a later decision.
 
+    control, product: whose record. kind: what is decided. by, reason: who and why. at: UTC.
+
     Raises: RegistryError when there is no such version, or who or why is missing.
     """
     decision = Decision(kind, by, reason, at, control.version(product, version).evidence)
@@ -93,6 +95,9 @@ def put_into_plan(
     A plan that says so already stays. `percent` is the share of a canary, by default the ramp's first step;
     `under_plan` the sequence of the plan that the step is meant for, None: any.
 
+    control: of whose record. mode: release, canary or shadow. order: who asks, why and when. approval: what the product
+    asks for. ramp: the percentages of a canary's steps.
+
     Raises: ReleaseRefusedError when the version is not ready. RegistryError when there is no champion to try it
     beside, or the plan was changed meanwhile.
     """
@@ -122,6 +127,8 @@ def advance_trial(
     under_plan: int | None = None,
 ) -> ReleasePlan:
     """Take the trial's next step: see `plan.advance`; `under_plan` as for `put_into_plan`.
+
+    control, product: whose record. order: who asks, why and when. approval: what the product asks for.
 
     Raises: RegistryError when no version is on trial. ReleaseRefusedError when it is ready no more.
     """
@@ -153,6 +160,8 @@ def roll_back(
     Every version that leaves the plan is rejected in the same change. The version that is returned to is not judged
     anew, since it answered before; but one that was rejected does not return. A version that answered before is taken
     from the record, so that a rollback waits for no registry.
+
+    control, product: whose record. order: who asks, why and when.
 
     Raises: RegistryError when there is nothing to return to. ReleaseRefusedError when that version is rejected.
     """

@@ -58,6 +58,9 @@ def pack_state(
     """Join a state's parts; counts and latest known times are those of events and labels, words are in native order.
 
     A state without events or with a tail has no room for new ones: the next one makes the state anew.
+
+    header: as the layout writes it. flags: bits of the layout. counts, latest_known: of events, of labels. event_width:
+    words of one event. tail: events that are not in words yet, None for a state that keeps none.
     """
     room = ROOM_ROWS if counts[0] and tail is None else 0
     head = _HEADER.pack(FORMAT, flags, 0, room, *counts, header.horizon, header.asked_until, *latest_known)

@@ -148,9 +148,7 @@ def _tables(tables: DeltaTables, product: Product, in_use: InUse, *, now: dateti
 
 
 def _delete_table_files(tables: DeltaTables, plans: Sequence[TableRetention], *, at: datetime) -> None:
-    apply_table_retention(
-        tables, plans, commit=CommitInfo(run_id=f"mlops gc {at:%Y-%m-%dT%H:%M:%SZ}", code_version="1")
-    )
+    apply_table_retention(tables, plans, commit=CommitInfo(run_id=f"mlops gc {at:%Y-%m-%dT%H:%M:%SZ}"))
 
 
 def _reports(settings: Settings, product: Product, *, now: datetime) -> Removal:

@@ -57,7 +57,7 @@ def table_checks(settings: Settings) -> Iterator[Check]:
     table = f"probe_{uuid.uuid4().hex}"
     rows = pl.DataFrame({"number": [1, 2, 3]})
     try:
-        commit = CommitInfo(run_id="mlops doctor", code_version="1")
+        commit = CommitInfo(run_id="mlops doctor")
         tables.write(PROBE_PRODUCT, table, rows, days=None, commit=commit)
         is_same = tables.read(PROBE_PRODUCT, table).sort("number").equals(rows)
     finally:

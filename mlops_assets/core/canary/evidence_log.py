@@ -42,7 +42,7 @@ def log_judgement(
     tables: the lakehouse. at: when it was made, UTC. is_final: whether the canary ended with it.
     """
     rows = _rows(canary, judgement, at=at, is_final=is_final)
-    commit = CommitInfo(run_id=f"judge {at:%Y-%m-%dT%H:%M:%SZ}", code_version="1")
+    commit = CommitInfo(run_id=f"judge {at:%Y-%m-%dT%H:%M:%SZ}")
     if _is_known(rows, newest_judgement(tables, canary.product, canary=canary)):
         return False
 

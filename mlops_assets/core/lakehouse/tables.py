@@ -235,7 +235,7 @@ class DeltaTables:
     def last_commit_info(self, product: str, table: str) -> CommitInfo:
         """Who last wrote the table, or found that its rows are as they must be, and from which inputs."""
         entry = last_write(self.delta(product, table))
-        return CommitInfo(entry["run_id"], entry["code_version"], entry.get("inputs"))
+        return CommitInfo(entry["run_id"], entry.get("code_version"), entry.get("inputs"))
 
     def day_counts(self, product: str, table: str, column: DayColumn = "event_date") -> pl.DataFrame:
         """One row per day that has rows, in order: the day column and `rows`; no data file is read.

@@ -36,7 +36,8 @@ class CommitInfo:
     """Who wrote a commit; stored in the Delta log."""
 
     run_id: str
-    code_version: str
+    code_version: str | None = None
+    """Of an asset's table the digest of the code that computed it; None where the rows state facts."""
     inputs: str | None = None
     """Names and versions of the tables that were read, as text."""
     notes: Mapping[str, str] = field(default_factory=dict)

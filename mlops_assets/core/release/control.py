@@ -153,8 +153,9 @@ class ReleaseControl:
 
     def _write(self, record: ReleaseRecord, *, by: str) -> bool:
         rows = record.rows()
-        notes = {"run_id": by, "code_version": "1"}
-        return self._ledger(record.product).extend(record.state, rows[len(record.state.rows) :], notes=notes)
+        return self._ledger(record.product).extend(
+            record.state, rows[len(record.state.rows) :], notes={"run_id": by}
+        )
 
     def _tags(self) -> RegistryTags:
         return open_registry_tags(self.tracking_uri)

@@ -13,7 +13,7 @@ HEADER = """\
 # Keys of defs.yaml
 
 Made from `mlops_assets/core/product_spec.py` by
-`python -m mlops_assets.commands.spec_reference > docs/reference/defs-yaml.md`.
+`python docs/spec_reference.py > docs/reference/defs-yaml.md`.
 
 A file has two keys: `type: mlops_assets.components.model_product.ModelProduct`, and `attributes`, which holds the
 keys of [ProductSpec](#productspec). An unknown key or a wrong value is an error that names file, line and key.

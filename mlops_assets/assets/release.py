@@ -34,11 +34,13 @@ from mlops_assets.core.registry.tag_names import (
 from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.history import write_history
-from mlops_assets.core.release.plan import Order, ReleasePlan
+from mlops_assets.core.release.notes import REFUSED, Note, note
+from mlops_assets.core.release.plan import Order
 from mlops_assets.core.release.steps import obstacles, put_into_plan
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.pools import RELEASE_POOL
+from mlops_assets.resources.release_page import CHECK, release_page
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -263,7 +265,7 @@ def _release(product: Product) -> dg.AssetsDefinition:
         pool=RELEASE_POOL,
         check_specs=[
             dg.AssetCheckSpec(
-                "newest_version_is_released",
+                CHECK,
                 asset=key,
                 description="What stands between the newest version and its release.",
             )
@@ -290,30 +292,33 @@ def _release(product: Product) -> dg.AssetsDefinition:
         ]
         if not reasons:
             _apply_strategy(control, product, newest, context=context)
+        else:
+            refused = Note(REFUSED, newest.version, {"verdicts": newest.evidence})
+            note(control, product.name, refused, order=_order(context, reason="; ".join(reasons)))
         for refused in control.repair(product.name):
             context.log.warning(refused)
         record = control.record(product.name)
-        plan = record.standing
         commit = TableWrites(context, lakehouse, product, "release").commit_info
-        history = write_history(lakehouse.tables, product.name, record.plans, commit=commit)
+        write_history(lakehouse.tables, product.name, record.plans, commit=commit)
+        page = release_page(record, newest=newest, reasons=reasons)
         return dg.MaterializeResult(
-            metadata={
-                "released_version": plan.champion.version if plan else "none",
-                "newest_version": newest.version,
-                "history": table(history.sort("sequence", descending=True).drop("plan", "product")),
-            },
-            data_version=dg.DataVersion(str(plan.sequence if plan else 0)),
+            metadata=page.metadata,
+            data_version=dg.DataVersion(page.data_version),
             check_results=[
                 dg.AssetCheckResult(
-                    check_name="newest_version_is_released",
-                    passed=not reasons,
+                    check_name=CHECK,
+                    passed=page.passed,
                     severity=dg.AssetCheckSeverity.WARN,
-                    description="; ".join(reasons) or _standing_part(newest, plan),
+                    description=page.description,
                 )
             ],
         )
 
     return release
+
+
+def _order(context: dg.AssetExecutionContext, *, reason: str = "") -> Order:
+    return Order(since=datetime.now(UTC), by=f"dagster run {context.run.run_id}", reason=reason)
 
 
 def _apply_strategy(
@@ -324,15 +329,7 @@ def _apply_strategy(
     if standing is not None and version.version in {arm.version for arm in standing.arms}:
         return
     policy = product.spec.release
-    order = Order(since=datetime.now(UTC), by=f"dagster run {context.run.run_id}")
+    order = _order(context)
     mode = policy.strategy if standing is not None else "blue_green"
     plan = put_into_plan(control, version, mode=mode, order=order, approval=policy.approval, ramp=policy.ramp)
     context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")
-
-
-def _standing_part(version: ModelVersion, plan: ReleasePlan | None) -> str:
-    other = plan.other if plan is not None else None
-    if other is None or other.version != version.version:
-        return f"version {version.version} is released"
-    share = f"canary, answers {other.percent} %" if other.role == "challenger" else "shadow, answers nobody"
-    return f"version {version.version} is on trial: {share}"

@@ -17,6 +17,9 @@ from mlops_assets.core.canary.questions import Reference
 from mlops_assets.core.canary.standing import find_canary, find_ended_canary, judge_standing
 from mlops_assets.core.errors import ConfigurationError, RegistryError
 from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.notes import JUDGED, Note, note
+from mlops_assets.core.release.plan import Order
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.releases import release_control
@@ -137,6 +140,7 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
                 spec, canary, reference=references[key], tables=tables, store=store, now=now
             )
         log_judgement(tables, canary, judged.judgement, at=now, is_final=standing is None)
+        _note(control, canary, judged.judgement, now=now)
         if standing is None:
             return dg.SkipReason(
                 f"no canary stands; the last judgement on version {canary.challenger} is noted"
@@ -154,6 +158,17 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
         return _request(decision.run_key, judged.judgement, canary)
 
     return canary_judge
+
+
+def _note(control: ReleaseControl, canary: Canary, judgement: Judgement, *, now: datetime) -> None:
+    """Note a judgement that is acted on, once per plan; every change of it stands in `canary_evidence`."""
+    if judgement.action == "hold":
+        return
+    asked = {"action": judgement.action, "plan": canary.step.sequence}
+    order = Order(since=now, by=f"{canary.product}__canary_judge", reason=judgement.reason)
+    known = control.record(canary.product).entries
+    if not any(entry.kind == JUDGED and dict(entry.detail) == asked for entry in known):
+        note(control, canary.product, Note(JUDGED, canary.challenger, asked), order=order)
 
 
 def read_past_steps(instance: dg.DagsterInstance, product: str) -> tuple[PastStep, ...]:

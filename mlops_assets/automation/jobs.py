@@ -12,6 +12,7 @@ from mlops_assets.automation.release_jobs import release_jobs
 from mlops_assets.automation.retrain_on_drift import retrain_on_drift_sensor
 from mlops_assets.automation.run_tags import PRODUCT
 from mlops_assets.automation.schedules import daily_schedule, retrain_schedule
+from mlops_assets.automation.show_release import show_release_sensor
 from mlops_assets.core.product_spec import ProductSpec
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     sensors: list[dg.SensorDefinition] = [
         canary_judge_sensor(spec, jobs=steps),
         collect_served_sensor(spec, f"{spec.name}__collect"),
+        show_release_sensor(spec),
     ]
     if spec.time is None:
         return dg.Definitions(

@@ -1,7 +1,7 @@
 """Release steps as jobs: what `mlops release` and `mlops rollback` do, for the web UI and other automation.
 
-Each asks who and why, as the command line does; the asset `release` appends the plan to its history when it is next
-materialized.
+Each asks who and why, as the command line does; the sensor `<product>__show_release` shows the new plan on the page of
+the asset `release`.
 """
 
 from collections.abc import Callable

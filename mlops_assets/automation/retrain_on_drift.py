@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 import dagster as dg
@@ -13,6 +13,12 @@ from mlops_assets.automation.run_tags import AS_OF, CAUSE, CHAMPION_VERSION, PRO
 from mlops_assets.automation.window_verdicts import Window, newest_record, read_windows
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import Monitoring, ProductSpec
+from mlops_assets.core.release.notes import RETRAIN_ASKED, Note, note
+from mlops_assets.core.release.plan import Order
+from mlops_assets.core.release.words import shown
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.releases import release_control
+from mlops_assets.resources.tracking import TrackingResource
 
 MINIMUM_INTERVAL_SECONDS = 60
 PAST_RETRAININGS = 50
@@ -41,6 +47,33 @@ class Decision:
     causes: tuple[str, ...] = ()
     window_end: date | None = None
     champion_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the sensor found when it last looked at new reports; kept as its cursor."""
+
+    record: int
+    """Storage id of the newest report."""
+    answer: str
+    at: datetime
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "Look | None":
+        """Read what `to_json` wrote; None for another cursor, which makes the sensor look anew."""
+        try:
+            content = json.loads(cursor or "")
+            return cls(int(content["record"]), str(content["answer"]), datetime.fromisoformat(content["at"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def to_json(self) -> str:
+        """Return the cursor."""
+        return json.dumps({"record": self.record, "answer": self.answer, "at": self.at.isoformat()})
+
+    def answer_again(self) -> str:
+        """Say again what was answered, and since when there was nothing new."""
+        return f"{self.answer} (no report since {shown(self.at)})"
 
 
 def decide(
@@ -170,21 +203,31 @@ def retrain_on_drift_sensor(
             f"{spec.monitoring.cooldown_days} days of the data's own time."
         ),
     )
-    def retrain_on_drift(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        newest = str(newest_record(context.instance, spec.name))
-        if context.cursor == newest:
-            return dg.SensorResult(skip_reason="no report since the last look", cursor=newest)
+    def retrain_on_drift(
+        context: dg.SensorEvaluationContext, lakehouse: LakehouseResource, tracking: TrackingResource
+    ) -> dg.SensorResult:
+        newest = newest_record(context.instance, spec.name)
+        look = Look.read(context.cursor)
+        if look is not None and look.record == newest:
+            return dg.SensorResult(skip_reason=look.answer_again(), cursor=context.cursor)
         decision = decide(
             read_windows(context.instance, spec.name),
             read_past_retrainings(context.instance, spec.name),
             product=spec.name,
             monitoring=spec.monitoring,
         )
+        now = datetime.now(UTC)
+        cursor = Look(newest, decision.reason, now).to_json()
         if decision.action == "wait":
-            return dg.SensorResult(skip_reason=decision.reason, cursor=newest)
+            return dg.SensorResult(skip_reason=decision.reason, cursor=cursor)
         context.log.info("asking for a retraining: %s", decision.reason)
+        noted = Note(
+            RETRAIN_ASKED, decision.champion_version, {"run_key": decision.run_key, "causes": decision.causes}
+        )
+        order = Order(since=now, by=f"{spec.name}__retrain_on_drift", reason=decision.reason)
+        note(release_control(lakehouse, tracking), spec.name, noted, order=order)
         return dg.SensorResult(
-            run_requests=[_request(decision, product=spec.name, run_config=run_config)], cursor=newest
+            run_requests=[_request(decision, product=spec.name, run_config=run_config)], cursor=cursor
         )
 
     return retrain_on_drift

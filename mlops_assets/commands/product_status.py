@@ -23,6 +23,7 @@ from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import AS_OF_TAG
 from mlops_assets.core.release.champion import champion_version
 from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.words import champion_since, described
 from mlops_assets.core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ class ProductStatus:
     newest_version: int | None
     released_version: int | None
     released_at: str | None
+    """Since when it is the champion, UTC; a trial beside it changes nothing of that."""
+    plan: str | None
+    """Number, kind and arms of the plan that stands: who answers whom."""
     trained_at: str | None
     """When the released version was registered, UTC."""
     model_as_of: str | None
@@ -88,9 +92,9 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
     control = ReleaseControl.of(settings)
     with answering_registry(settings.tracking_uri):
         versions = ModelRegistry(settings.tracking_uri).versions(name)
-        champion, plan = champion_version(control, name), control.standing(name)
+        champion, record = champion_version(control, name), control.record(name)
         mirror_problems = control.repair(name)
-    time = product.spec.time
+    time, since, plan = product.spec.time, champion_since(record), record.standing
     newest_event = _newest(tables, product, "events", "event_timestamp") if time else None
     newest_label = _newest(tables, product, "labels", "known_at") if time else None
     return ProductStatus(
@@ -105,7 +109,8 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         gates={v.gate: v.verdict for v in versions[-1].verdicts} if versions else {},
         newest_version=versions[-1].version if versions else None,
         released_version=champion.version if champion else None,
-        released_at=_shown(plan.since) if plan else None,
+        released_at=_shown(since.since) if since else None,
+        plan=described(plan) if plan else None,
         trained_at=_shown(champion.created_at) if champion else None,
         model_as_of=champion.tags.get(AS_OF_TAG) if champion else None,
         drift=_newest_verdict(tables, name, "drift_report"),

@@ -20,6 +20,7 @@ from mlops_assets.core.release.steps import (
     put_into_plan,
     roll_back,
 )
+from mlops_assets.core.release.words import described
 from mlops_assets.core.settings import Settings
 
 
@@ -74,14 +75,7 @@ def run_rollback(settings: Settings, product: str, *, to_version: int | None, or
 
 def describe_plan(product: str, plan: ReleasePlan) -> str:
     """Return the plan as one line for people."""
-    arms = [
-        f"version {arm.version} scores silently"
-        if arm.role == "shadow"
-        else f"version {arm.version} answers {arm.percent} %"
-        for arm in plan.arms
-    ]
-    mode = plan.mode.replace("_", "-")
-    return f"{product} plan {plan.sequence}: {mode}: {', '.join(arms)}; by {plan.by} ({plan.reason})"
+    return f"{product} {described(plan)}; by {plan.by} ({plan.reason})"
 
 
 def run_decision(

@@ -4,15 +4,19 @@ import json
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from mlops_assets.commands.release import describe_plan
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.mlflow_client import give_up_soon
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import ReleasePlan
+from mlops_assets.core.release.record import VERSIONS, Entry
+from mlops_assets.core.release.words import what
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.settings import Settings
+
+_COLUMNS = ("when (UTC)", "what", "who", "why")
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,17 @@ class ReleaseHistory:
 
     product: str
     standing: ReleasePlan | None
-    plans: tuple[ReleasePlan, ...]
-    """All plans, oldest first, the standing one last."""
+    entries: tuple[Entry, ...]
+    """All plans and decisions, oldest first."""
     follower: FollowerStatus
     """Of this host; empty where no service runs."""
     mirror_problems: tuple[str, ...] = ()
     """Why MLflow does not show what the record says; empty when it does."""
+
+    @property
+    def plans(self) -> tuple[ReleasePlan, ...]:
+        """All plans, oldest first, the standing one last."""
+        return tuple(entry.plan for entry in self.entries if entry.plan is not None)
 
     def to_json(self) -> dict[str, object]:
         """Return everything as JSON types."""
@@ -35,6 +44,7 @@ class ReleaseHistory:
             "product": self.product,
             "standing": json.loads(self.standing.to_json()) if self.standing else None,
             "history": [json.loads(plan.to_json()) for plan in self.plans],
+            "decisions": [_as_json(entry) for entry in self.entries],
             "mirror_problems": list(self.mirror_problems),
             "follower": {
                 "plan_sequence": self.follower.plan_sequence,
@@ -42,6 +52,20 @@ class ReleaseHistory:
                 "last_error": self.follower.last_error,
             },
         }
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    """An entry as JSON types, of a plan its number only: the whole plan is in the history."""
+    return {
+        "at": entry.at.isoformat(),
+        "kind": entry.kind,
+        "version": entry.version,
+        "plan": entry.plan.sequence if entry.plan is not None else None,
+        "by": entry.by,
+        "reason": entry.reason,
+        "evidence": entry.evidence,
+        "detail": {name: value for name, value in entry.detail.items() if name != VERSIONS},
+    }
 
 
 def release_history(settings: Settings, product: str) -> ReleaseHistory:
@@ -55,7 +79,7 @@ def release_history(settings: Settings, product: str) -> ReleaseHistory:
     return ReleaseHistory(
         product=product,
         standing=record.standing,
-        plans=record.plans,
+        entries=record.entries,
         mirror_problems=_repaired(control, product),
         follower=FollowerStatus.read(status_file(settings.serving_home, product)),
     )
@@ -69,26 +93,19 @@ def _repaired(control: ReleaseControl, product: str) -> tuple[str, ...]:
 
 
 def print_history(history: ReleaseHistory, *, console: Console) -> None:
-    """Print the standing plan, the services' state and one row per plan, newest first."""
+    """Print the standing plan, the services' state and one row per plan and decision, newest first."""
     if history.standing is None:
         console.print(f"{history.product}: nothing was released yet")
-        return
-    console.print(describe_plan(history.product, history.standing), highlight=False, soft_wrap=True)
-    console.print(_following(history), highlight=False, soft_wrap=True)
+    else:
+        console.print(describe_plan(history.product, history.standing), highlight=False, soft_wrap=True)
+        console.print(_following(history), highlight=False, soft_wrap=True)
     for problem in history.mirror_problems:
         console.print(f"MLflow does not show this: {problem}", highlight=False, soft_wrap=True)
-    table = Table("plan", "since (UTC)", "mode", "champion", "on trial", "by", "reason")
-    for plan in reversed(history.plans):
-        other = plan.other
-        table.add_row(
-            str(plan.sequence),
-            f"{plan.since:%Y-%m-%d %H:%M:%S}",
-            plan.mode.replace("_", "-"),
-            str(plan.champion.version),
-            f"{other.version} ({other.role}, {other.percent} %)" if other else "–",
-            plan.by,
-            plan.reason,
-        )
+    if not history.entries:
+        return
+    table = Table(*(Column(name, no_wrap=name == "when (UTC)", overflow="fold") for name in _COLUMNS))
+    for entry in reversed(history.entries):
+        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", what(entry), entry.by, entry.reason)
     console.print(table)
 
 

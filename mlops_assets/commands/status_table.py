@@ -1,11 +1,13 @@
 """Shows the status of products as a table for people."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.commands.product_status import Estimate, ProductStatus
+from mlops_assets.core.release.words import shown
 
 _COLOURS = {
     "pass": "green",
@@ -22,7 +24,7 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
     table = Table("", *(status.product for status in statuses), show_lines=True)
     table.add_row("rows, rejected", *(f"{_number(s.rows)}, {_number(s.rejected_rows)}" for s in statuses))
     table.add_row("newest event", *(_newest_event(s) for s in statuses))
-    table.add_row("newest label", *(s.newest_label or "–" for s in statuses))
+    table.add_row("newest label", *(_time(s.newest_label) for s in statuses))
     table.add_row("metric", *(_metrics(s) for s in statuses))
     table.add_row("gates", *(_gates(s) for s in statuses))
     table.add_row("newest version", *(_number(s.newest_version) for s in statuses))
@@ -44,13 +46,17 @@ def _number(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def _time(iso: str | None) -> str:
+    return "–" if iso is None else shown(datetime.fromisoformat(iso))
+
+
 def _newest_event(status: ProductStatus) -> str:
     if status.newest_event is None:
         return "–"
     lag = "[green]up to date[/]"
     if status.days_behind:
         lag = f"[yellow]behind by {status.days_behind} days[/]"
-    return f"{status.newest_event}\n{lag}"
+    return f"{_time(status.newest_event)}\n{lag}"
 
 
 def _metrics(status: ProductStatus) -> str:
@@ -70,13 +76,19 @@ def _gates(status: ProductStatus) -> str:
 def _released(status: ProductStatus) -> str:
     if status.released_version is None:
         return "none"
-    trained = f"\ntrained at {status.trained_at}" if status.trained_at else ""
-    as_of = f"\nknows data until {status.model_as_of}" if status.model_as_of else ""
-    return f"{status.released_version}, since {status.released_at}{trained}{as_of}"
+    times = {
+        "champion since": status.released_at,
+        "trained at": status.trained_at,
+        "knows data until": status.model_as_of,
+    }
+    told = [f"{what}\n  {_time(at)}" for what, at in times.items() if at]
+    return "\n".join([f"version {status.released_version}", *told, status.plan or ""])
 
 
 def _served(status: ProductStatus) -> str:
-    newest = f"newest collected {status.newest_served}" if status.newest_served else "none collected"
+    newest = (
+        f"newest collected\n  {_time(status.newest_served)}" if status.newest_served else "none collected"
+    )
     return newest if status.waiting_records is None else f"{newest}\n{status.waiting_records:,} waiting"
 
 

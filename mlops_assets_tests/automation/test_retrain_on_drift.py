@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -19,6 +21,9 @@ from mlops_assets.automation.retrain_on_drift import (
 from mlops_assets.automation.window_verdicts import Window
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import Monitoring
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.tracking import TrackingResource
 from mlops_assets_tests.support.product_specs import COHORT, FRAUD
 
 MONITORING = Monitoring(alarms=2, of_windows=3, cooldown_days=7)
@@ -195,34 +200,55 @@ def model(config: Fault) -> None:
 
 RETRAIN = dg.define_asset_job("fraud_detection__retrain", selection=[model.key])
 SENSOR = retrain_on_drift_sensor(FRAUD, RETRAIN.name)
-DEFINITIONS = dg.Definitions(assets=[drift_report, model], jobs=[RETRAIN], sensors=[SENSOR])
+
+
+@dataclass(frozen=True)
+class Home:
+    """A Dagster instance, and the folder of the lakehouse and registry that the sensor's notes go to."""
+
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+    resources: dict[str, object]
+    control: ReleaseControl
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
+def home(tmp_path: Path) -> Iterator[Home]:
+    tables, tracking = str(tmp_path / "tables"), f"sqlite:///{tmp_path}/mlflow.db"
+    resources: dict[str, object] = {
+        "lakehouse": LakehouseResource(tables_uri=tables),
+        "tracking": TrackingResource(
+            tracking_uri=tracking, artifacts_uri=str(tmp_path / "artifacts"), ui_url=""
+        ),
+    }
+    definitions = dg.Definitions(
+        assets=[drift_report, model], jobs=[RETRAIN], sensors=[SENSOR], resources=resources
+    )
     with dg.instance_for_test() as instance:
-        yield instance
+        yield Home(instance, definitions, resources, ReleaseControl(tables, tracking))
 
 
-def _report(instance: dg.DagsterInstance, day: str, *columns: str) -> None:
+def _report(home: Home, day: str, *columns: str) -> None:
     config = {"ops": {"fraud_detection__drift_report": {"config": {"columns": list(columns)}}}}
-    assert dg.materialize([drift_report], instance=instance, partition_key=day, run_config=config).success
+    assert dg.materialize(
+        [drift_report], instance=home.instance, partition_key=day, run_config=config
+    ).success
 
 
-def _tick(
-    instance: dg.DagsterInstance, cursor: str | None
-) -> tuple[dg.RunRequest | None, str | None, str | None]:
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=DEFINITIONS)
+def _tick(home: Home, cursor: str | None) -> tuple[dg.RunRequest | None, str | None, str | None]:
+    context = dg.build_sensor_context(
+        instance=home.instance, cursor=cursor, definitions=home.definitions, resources=home.resources
+    )
     data = SENSOR.evaluate_tick(context)
     request = data.run_requests[0] if data.run_requests else None
     return request, data.skip_message, data.cursor
 
 
-def _launch(instance: dg.DagsterInstance, request: dg.RunRequest, *, fail: bool = False) -> None:
-    job = DEFINITIONS.resolve_job_def("fraud_detection__retrain")
+def _launch(home: Home, request: dg.RunRequest, *, fail: bool = False) -> None:
+    job = home.definitions.resolve_job_def("fraud_detection__retrain")
     config = {"ops": {"fraud_detection__model": {"config": {"fail": fail}}}}
     result = job.execute_in_process(
-        instance=instance, tags=request.tags, run_config=config, raise_on_error=False
+        instance=home.instance, tags=request.tags, run_config=config, raise_on_error=False
     )
     assert result.success is not fail
 
@@ -232,55 +258,92 @@ def test_the_sensor_is_off_until_someone_switches_it_on():
     assert SENSOR.default_status is dg.DefaultSensorStatus.STOPPED
 
 
-def test_the_sensor_asks_once_and_an_unreleased_candidate_starts_no_loop(instance: dg.DagsterInstance):
-    request, skip, cursor = _tick(instance, None)
+def test_the_sensor_asks_once_and_an_unreleased_candidate_starts_no_loop(home: Home):
+    request, skip, cursor = _tick(home, None)
     assert (request, skip) == (None, "no window has been judged yet")
-    _report(instance, "2018-08-01", "amount_usd")
-    _report(instance, "2018-08-02", "amount_usd")
-    request, _, cursor = _tick(instance, cursor)
+    _report(home, "2018-08-01", "amount_usd")
+    _report(home, "2018-08-02", "amount_usd")
+    request, _, cursor = _tick(home, cursor)
     assert request is not None
     assert request.tags["mlops/as_of"] == "2018-08-03"
     assert json.loads(request.tags["mlops/cause"]) == ["drift:amount_usd"]
-    _launch(instance, request)
-    assert _tick(instance, cursor)[:2] == (None, "no report since the last look")
-    _report(instance, "2018-08-03", "amount_usd")
-    request, skip, cursor = _tick(instance, cursor)
+    _launch(home, request)
+    request, skip, cursor = _tick(home, cursor)
+    assert request is None
+    assert str(skip).startswith("2 of the 2 latest windows of version 1 alarm since 2018-08-02")
+    assert "(no report since " in str(skip)
+    _report(home, "2018-08-03", "amount_usd")
+    request, skip, cursor = _tick(home, cursor)
     assert request is None
     assert "the cool-down lasts until 2018-08-09" in str(skip)
     for day in range(4, 12):
-        _report(instance, f"2018-08-{day:02}", "amount_usd")
-    request, skip, _ = _tick(instance, cursor)
+        _report(home, f"2018-08-{day:02}", "amount_usd")
+    request, skip, _ = _tick(home, cursor)
     assert request is None
     assert "had the same cause and version 1 is still the champion" in str(skip)
 
 
-def test_a_tick_that_is_repeated_before_the_run_exists_asks_with_the_same_key(instance: dg.DagsterInstance):
-    _report(instance, "2018-08-01", "amount_usd")
-    _report(instance, "2018-08-02", "amount_usd")
-    first, again = _tick(instance, None)[0], _tick(instance, None)[0]
+def test_a_tick_that_is_repeated_before_the_run_exists_asks_with_the_same_key(home: Home):
+    _report(home, "2018-08-01", "amount_usd")
+    _report(home, "2018-08-02", "amount_usd")
+    first, again = _tick(home, None)[0], _tick(home, None)[0]
     assert first is not None
     assert again is not None
     assert first.run_key == again.run_key
 
 
-def test_a_failed_run_is_read_as_failed(instance: dg.DagsterInstance):
-    _report(instance, "2018-08-01", "amount_usd")
-    _report(instance, "2018-08-02", "amount_usd")
-    request, _, _ = _tick(instance, None)
+def test_the_last_answer_stands_until_there_is_another_report(home: Home):
+    _report(home, "2018-08-01")
+    _, answer, cursor = _tick(home, None)
+    assert answer == "0 of the 1 latest windows of version 1 alarm, 2 of 3 are needed"
+    for _ in range(2):
+        _, again, cursor = _tick(home, cursor)
+        assert str(again).startswith(f"{answer} (no report since ")
+        assert str(again).endswith(" UTC)")
+
+
+def test_a_cursor_of_before_is_another_look(home: Home):
+    _report(home, "2018-08-01")
+    for cursor in ("17", "", "{}", '{"record": "x"}'):
+        assert _tick(home, cursor)[1] == "0 of the 1 latest windows of version 1 alarm, 2 of 3 are needed"
+
+
+def test_what_was_asked_for_stands_in_the_record_once(home: Home):
+    _report(home, "2018-08-01", "amount_usd")
+    _report(home, "2018-08-02", "amount_usd")
+    request, _, _ = _tick(home, None)
+    _tick(home, None)
     assert request is not None
-    _launch(instance, request, fail=True)
-    (past,) = read_past_retrainings(instance, "fraud_detection")
+    (entry,) = home.control.record("fraud_detection").entries
+    assert (entry.kind, entry.version, entry.by) == (
+        "retraining_asked_for", 1, "fraud_detection__retrain_on_drift"
+    )  # fmt: skip
+    assert entry.detail == {"run_key": request.run_key, "causes": ["drift:amount_usd"]}
+    assert "2 of the 2 latest windows" in entry.reason
+
+
+def test_a_failed_run_is_read_as_failed(home: Home):
+    _report(home, "2018-08-01", "amount_usd")
+    _report(home, "2018-08-02", "amount_usd")
+    request, _, _ = _tick(home, None)
+    assert request is not None
+    _launch(home, request, fail=True)
+    (past,) = read_past_retrainings(home.instance, "fraud_detection")
     assert (past.state, past.champion_version, past.window_end) == ("failed", 1, date(2018, 8, 2))
-    assert read_past_retrainings(instance, "mortality_risk") == ()
+    assert read_past_retrainings(home.instance, "mortality_risk") == ()
 
 
-def test_the_as_of_day_can_be_turned_into_run_configuration(instance: dg.DagsterInstance):
+def test_the_as_of_day_can_be_turned_into_run_configuration(home: Home):
     sensor = retrain_on_drift_sensor(
         FRAUD, RETRAIN.name, run_config=lambda as_of: {"as_of": as_of.isoformat()}
     )
-    _report(instance, "2018-08-01", "amount_usd")
-    _report(instance, "2018-08-02", "amount_usd")
-    data = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=DEFINITIONS))
+    _report(home, "2018-08-01", "amount_usd")
+    _report(home, "2018-08-02", "amount_usd")
+    data = sensor.evaluate_tick(
+        dg.build_sensor_context(
+            instance=home.instance, definitions=home.definitions, resources=home.resources
+        )
+    )
     assert data.run_requests is not None
     assert data.run_requests[0].run_config == {"as_of": "2018-08-03"}
 

@@ -32,7 +32,8 @@ COLUMNS: dict[str, ColumnType] = {
 }
 """`plan` and `detail` are JSON; `version` is null for what is about no single version, `plan` for what is no plan."""
 PLAN = "plan"
-_VERSIONS = "versions"
+VERSIONS = "versions"
+"""Key of `detail`: the facts of the versions that enter a plan."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class ReleaseRecord:
         Raises: RegistryError when the record holds nothing of it.
         """
         for entry in reversed(self.entries):
-            known = entry.detail.get(_VERSIONS)
+            known = entry.detail.get(VERSIONS)
             if isinstance(known, Mapping) and str(version) in known:
                 return _read_version(self.product, version, known[str(version)])
         raise RegistryError(
@@ -130,7 +131,7 @@ class ReleaseRecord:
 
     def has_released(self, version: int) -> bool:
         """Tell whether the version ever had a part in a plan, so that its facts are here."""
-        named = (entry.detail.get(_VERSIONS) for entry in self.entries)
+        named = (entry.detail.get(VERSIONS) for entry in self.entries)
         return any(isinstance(known, Mapping) and str(version) in known for known in named)
 
     def rows(self) -> tuple[Row, ...]:
@@ -160,7 +161,7 @@ def plan_entry(plan: ReleasePlan, versions: Sequence[ModelVersion]) -> Entry:
         version=plan.champion.version,
         evidence=plan.evidence.get("verdicts"),
         plan=plan,
-        detail={_VERSIONS: {str(v.version): _write_version(v) for v in versions}} if versions else {},
+        detail={VERSIONS: {str(v.version): _write_version(v) for v in versions}} if versions else {},
     )
 
 

@@ -14,6 +14,7 @@ from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.decision import Decision, DecisionKind, release_readiness
+from mlops_assets.core.release.notes import refusals_noted
 from mlops_assets.core.release.plan import (
     DEFAULT_RAMP,
     Order,
@@ -115,7 +116,8 @@ def put_into_plan(
         plan = decided(record)
         return () if plan == record.standing else (plan_entry(plan, _entering(record, version)),)
 
-    return control.change(version.product, entries).plans[-1]
+    with refusals_noted(control, version.product, version.version, order=order):
+        return control.change(version.product, entries).plans[-1]
 
 
 def advance_trial(
@@ -144,7 +146,8 @@ def advance_trial(
         plan = advance(standing, _order(order, version, record, approval=approval))
         return (plan_entry(plan, _entering(record, version)),)
 
-    return control.change(product, entries).plans[-1]
+    with refusals_noted(control, product, None, order=order):
+        return control.change(product, entries).plans[-1]
 
 
 def roll_back(
@@ -176,7 +179,8 @@ def roll_back(
         _refuse_rejected(target, record.decisions(number))
         return (plan_entry(plan, [] if is_known else [target]), *_rejections(record, plan))
 
-    record = control.change(product, entries)
+    with refusals_noted(control, product, to_version, order=asked):
+        record = control.change(product, entries)
     plan, before = record.plans[-1], record.plans[-2]
     leaving = _leaving(before, plan)
     return RolledBack(plan, tuple(leaving), _another_view(record, plan.champion.version, leaving))

@@ -12,6 +12,7 @@ ROOMS = {
     "mlops_assets/core/model/prepared_call.py": "lightgbm-single-row.md",
     "mlops_assets/core/training/parameter_names.py": "lightgbm-parameter-names.md",
     "mlops_assets/embedded/batched_event_log.py": "dagster-event-batches.md",
+    "mlops_assets/embedded/run_origin.py": "dagster-run-origin.md",
     "serving/http/fast_lane.py": "bentoml-front-middleware.md",
 }
 """Module to its page in docs/upstream."""

@@ -27,6 +27,7 @@ from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.settings import Settings
 from mlops_assets.embedded.dagster_home import dagster_instance
+from mlops_assets.embedded.run_origin import runs_of_the_code_location
 
 MONITORED_DAYS = 28
 """Days of data after the training set's as-of time, which the demo scores and monitors as if they were served."""
@@ -63,7 +64,15 @@ def demo_runs(spec: ProductSpec) -> list[DemoRun]:
         DemoRun("train, evaluate, release", "retrain", config=retrain_config(spec, as_of)),
         DemoRun("load the online store", "daily", nouns=("online_features",), days=(last, last)),
         DemoRun("score the weeks after", "monitor", nouns=("predictions", "outcomes"), days=(as_of, last)),
-        DemoRun("monitor", "monitor", nouns=("drift_report", "performance_report"), days=(last, last)),
+        *(
+            DemoRun(
+                f"monitor until {end}",
+                "monitor",
+                nouns=("drift_report", "performance_report"),
+                days=(end, end),
+            )
+            for end in (last - timedelta(days=7 * weeks) for weeks in reversed(range(MONITORED_DAYS // 7)))
+        ),
     ]
 
 
@@ -105,14 +114,18 @@ def _execute(
     )
     watcher.start()
     try:
-        result = job.execute_in_process(
-            run_config={**(run.config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            instance=instance,
-            tags=_range_tags(run),
-            raise_on_error=False,
-            run_id=run_id,
-            asset_selection=[dg.AssetKey([product, noun]) for noun in run.nouns] if run.nouns else None,
-        )
+        with runs_of_the_code_location(instance, job.name):
+            result = job.execute_in_process(
+                run_config={
+                    **(run.config or {}),
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                instance=instance,
+                tags=_range_tags(run),
+                raise_on_error=False,
+                run_id=run_id,
+                asset_selection=[dg.AssetKey([product, noun]) for noun in run.nouns] if run.nouns else None,
+            )
     finally:
         stop.set()
         watcher.join()

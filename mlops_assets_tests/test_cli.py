@@ -95,7 +95,7 @@ def test_the_status_of_a_home_says_what_stands(released_home: SmallHome, tmp_pat
     assert status["drift"].endswith("on 2018-05-31")
     code, text = run(home.root, "status", FRAUD)
     assert "behind by 122 days" in text
-    assert "1, since" in text
+    assert "champion since" in text
 
 
 @pytest.mark.parametrize(

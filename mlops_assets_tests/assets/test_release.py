@@ -123,7 +123,7 @@ def test_an_override_releases_and_stays_visible(refused_home: SmallHome, tmp_pat
     assert standing(home) == (2, 2, 2)
     newest = home.read("release").sort("sequence").row(-1, named=True)
     assert newest["reason"] == "override by ada: the gate is too strict"
-    assert "override by ada" in str(metadata_of(result, home.key("release"))["history"].value)
+    assert "override by ada" in str(metadata_of(result, home.key("release"))["decisions"].value)
     (decision,) = home.control.record(FRAUD).decisions(2)
     assert (decision.kind, decision.by) == ("overridden", "ada")
 

@@ -25,6 +25,7 @@ def _tracking(settings: Settings) -> TrackingResource:
         tracking_uri=settings.tracking_uri,
         artifacts_uri=settings.mlflow_artifacts_uri,
         ui_url=settings.mlflow_ui_url,
+        dagster_ui_url=settings.dagster_ui_url,
     )
 
 

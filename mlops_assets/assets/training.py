@@ -274,7 +274,12 @@ def _fitted_run(
         return same, fitted
     tags = {CONTENT_TAG: identity.content_digest, LIBRARIES_TAG: libraries_to_json(installed_libraries())}
     with tracking.run(
-        context, experiment=experiment, inputs=identity.digest, tags=tags, started_at=started_at
+        context,
+        experiment=experiment,
+        name=f"{experiment} as of {facts['as_of']:%Y-%m-%d}" if facts.get("as_of") else experiment,
+        inputs=identity.digest,
+        tags=tags,
+        started_at=started_at,
     ) as run:
         run.log_params({**fitted.parameters, **facts, "seed": fitted.seed})
         run.log_metrics(
@@ -283,6 +288,7 @@ def _fitted_run(
                 f"validation_{fitted.validation_metric}": fitted.validation_curve[fitted.best_iteration - 1],
             }
         )
+        run.log_dataset("training_set", digest=identity.read.get("table training_set", ""))
         run.log_text(identity.to_json(), "made_from.json")
         uri = registry.log_model(run.run_id, fitted)
     return LoggedRun(run.run_id, uri, fitted.digest), fitted

@@ -4,6 +4,7 @@ dagster-mlflow activates the run, tags it and offers MLflow's functions; this mo
 that is, and how and when it ends (docs/decisions/005-dagster-mlflow.md).
 """
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,11 @@ run.
 """
 ATTEMPT_TAG = "dagster/run_id"
 """Dagster run id of the latest attempt."""
+
+RUN_NAME_TAG = "mlflow.runName"
+"""MLflow's own; dagster-mlflow gives every run that it opens the name of the job."""
+MAXIMUM_DIGEST = 36
+"""Characters that MLflow keeps of a dataset's digest."""
 
 Context = dg.AssetExecutionContext | dg.OpExecutionContext
 _logger = logging.getLogger(__name__)
@@ -62,6 +68,15 @@ class TrackedRun:
         """Store a Matplotlib figure as the artifact `path`; its suffix names the format."""
         self.binding.MlflowClient().log_figure(self.run_id, figure, path)
 
+    def log_dataset(self, table: str, *, digest: str) -> None:
+        """Name a table of the lakehouse, with the digest of its content, as what the run was trained on."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = json.dumps({"table": table})
+        named = Dataset(table, digest[:MAXIMUM_DIGEST], source_type="delta", source=source)
+        used = DatasetInput(named, [InputTag("mlflow.data.context", "training")])
+        self.binding.MlflowClient().log_inputs(self.run_id, [used])
+
     def log_artifact(self, file: Path, folder: str | None = None) -> None:
         """Copy a local file into the artifact folder `folder`, or into the root."""
         self.binding.log_artifact(str(file), folder, run_id=self.run_id)
@@ -86,6 +101,8 @@ class TrackingResource(dg.ConfigurableResource):
     """Root of the artifacts of experiments that are created here; an experiment never moves."""
     ui_url: str
     """Base URL of MLflow's UI, for links."""
+    dagster_ui_url: str = ""
+    """Base URL of Dagster's UI, for links back to the run; empty: none are made."""
 
     @contextmanager
     def run(
@@ -93,6 +110,7 @@ class TrackingResource(dg.ConfigurableResource):
         context: Context,
         *,
         experiment: str,
+        name: str | None = None,
         inputs: str | None = None,
         tags: Mapping[str, str] | None = None,
         started_at: datetime | None = None,
@@ -106,19 +124,25 @@ class TrackingResource(dg.ConfigurableResource):
 
         `started_at` is when the work that a new run shows began, if that was before now.
 
-        context: of the step. tags: of the MLflow run.
+        context: of the step. name: of a new run, by default the experiment's. tags: of the MLflow run.
 
         Raises: RegistryError when this Dagster run has an MLflow run open already in the same thread.
         """
         client = mlflow_client(self.tracking_uri)
         experiment_id = self._experiment_id(client, experiment)
-        all_tags = {**(tags or {}), **({INPUTS_TAG: inputs} if inputs is not None else {})}
+        named = {RUN_NAME_TAG: name or experiment}
+        all_tags = {**(tags or {}), **named, **({INPUTS_TAG: inputs} if inputs is not None else {})}
         run_id = _find_run(client, experiment_id, root_run_id=_root_run_id(context), inputs=inputs)
         if run_id is None:
-            first_tags = {ROOT_RUN_TAG: _root_run_id(context), ATTEMPT_TAG: context.run.run_id, **all_tags}
+            first_tags = {
+                ROOT_RUN_TAG: _root_run_id(context),
+                ATTEMPT_TAG: context.run.run_id,
+                **self._origin(context),
+                **all_tags,
+            }
             began = None if started_at is None else int(started_at.timestamp() * 1000)
             run_id = client.create_run(
-                experiment_id, start_time=began, tags=first_tags, run_name=context.run.job_name
+                experiment_id, start_time=began, tags=first_tags, run_name=name or experiment
             ).info.run_id
         with self._activated(context, client, run_id=run_id, experiment=experiment, tags=all_tags) as run:
             yield run
@@ -134,9 +158,24 @@ class TrackingResource(dg.ConfigurableResource):
         experiment = client.get_experiment(found.info.experiment_id).name
         root = found.data.tags.get(ROOT_RUN_TAG, _root_run_id(context))
         with self._activated(
-            context, client, run_id=run_id, experiment=experiment, tags={ROOT_RUN_TAG: root}
+            context,
+            client,
+            run_id=run_id,
+            experiment=experiment,
+            tags={ROOT_RUN_TAG: root, RUN_NAME_TAG: found.info.run_name},
         ) as run:
             yield run
+
+    def _origin(self, context: Context) -> dict[str, str]:
+        """Where the run comes from, as MLflow's page shows it: the step, and the way back to it."""
+        job, run_id = context.run.job_name, context.run.run_id
+        told = f"{self.dagster_ui_url}/runs/{run_id}"
+        link = f"[{told}]({told})" if self.dagster_ui_url else run_id
+        return {
+            "mlflow.source.type": "JOB",
+            "mlflow.source.name": f"{job}: {context.op_execution_context.op_handle}",
+            "mlflow.note.content": f"Made by Dagster's job `{job}`, run {link}.",
+        }
 
     def run_url(self, run_id: str) -> str:
         """Return the run's page in MLflow's UI.

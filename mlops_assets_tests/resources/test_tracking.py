@@ -262,3 +262,22 @@ def test_a_run_whose_process_died_is_closed_afterwards_and_only_that_one(
     closed = tracking.close_abandoned(running.data.tags["dagster/run_id"])
     assert closed == (running.info.run_id,)
     assert client.get_run(running.info.run_id).info.status == "FAILED"
+
+
+def test_a_run_says_what_it_is_what_it_was_trained_on_and_where_it_comes_from(
+    client: MlflowClient, instance: dg.DagsterInstance
+) -> None:
+    tracking = location.tracking().model_copy(update={"dagster_ui_url": "http://127.0.0.1:3000"})
+
+    @dg.asset
+    def fitted(context: dg.AssetExecutionContext) -> None:
+        with tracking.run(context, experiment="shop", name="shop as of 2018-05-01") as run:
+            run.log_dataset("training_set", digest="ab" * 32)
+
+    result = dg.materialize([fitted], instance=instance)
+    run = only_run(client, result.run_id)
+    assert run.info.run_name == "shop as of 2018-05-01"
+    assert f"http://127.0.0.1:3000/runs/{result.run_id}" in run.data.tags["mlflow.note.content"]
+    assert run.data.tags["mlflow.source.name"].endswith(": fitted")
+    (used,) = run.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("training_set", ("ab" * 32)[:36])

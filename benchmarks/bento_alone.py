@@ -22,6 +22,7 @@ from benchmarks.result import print_json, print_table
 from mlops_assets.commands.drill.home import PRODUCT, DrillHome, make_drill_home
 from mlops_assets.core.bento.build import BuiltBento, bento_environment, built_bento
 from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
+from mlops_assets.core.bento.latency import LatencyLimits
 from mlops_assets.core.bento.server import served
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
@@ -29,7 +30,7 @@ from mlops_assets.core.errors import PackagingError
 ABSENT = ("mlops_assets", "dagster", "sqlalchemy", "flask", "pandas", "pyarrow")
 """What serving must not need."""
 START_SECONDS = 120.0
-ANY_P99_MS = 10_000.0
+ANY_LATENCY = LatencyLimits(margin=0.0)
 """The load probe counts failed answers here; `benchmarks.serving` measures their times."""
 _DATATYPES = {int: "INT64", float: "FP64", str: "BYTES"}
 
@@ -43,7 +44,7 @@ def main() -> None:
         python = root / "venv" / "bin" / "python"
         install_seconds = _install(home.bento, python)
         bento = _moved(home, root, python)
-        result = smoke_test(bento, golden, maximum_p99_ms=ANY_P99_MS, python=str(python))
+        result = smoke_test(bento, golden, limits=ANY_LATENCY, python=str(python))
         _ask_by_protocol(bento, golden, python)
         packages = json.loads(_run(python, "-m", "pip", "list", "--format", "json"))
     answer = {

@@ -7,12 +7,19 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.latency import (
+    LATENCY_CHECK,
+    latency_check,
+    smoke_metadata,
+    with_latency_again,
+)
 from mlops_assets.assets.support.pictures import table
 from mlops_assets.assets.support.recorded_reads import RecordedReads, declared_digest
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
-from mlops_assets.core.bento.build import build_bento
+from mlops_assets.core.bento.build import BuiltBento, build_bento, built_bento
 from mlops_assets.core.bento.golden_requests import golden_history, golden_requests
+from mlops_assets.core.bento.latency import LatencyLimits
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.errors import RegistryError
@@ -32,6 +39,7 @@ from mlops_assets.core.registry.tag_names import (
     VIEW_TAG,
 )
 from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict
+from mlops_assets.core.release.champion import champion_version
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.history import write_history
 from mlops_assets.core.release.notes import REFUSED, Note, note
@@ -175,12 +183,22 @@ def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
 
 
 def _bento(product: Product) -> dg.AssetsDefinition:
+    key = dg.AssetKey([product.name, "bento"])
+    limits = LatencyLimits(product.spec.release.latency_margin, product.spec.release.maximum_p99_ms)
+
     @product_asset(
         product,
         "bento",
         stage="release",
         kinds={"bentoml"},
         deps=[upstream(product, "model_version")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                LATENCY_CHECK,
+                asset=key,
+                description="Its answers under load are not slower than those of the champion's bento.",
+            )
+        ],
     )
     def bento(
         context: dg.AssetExecutionContext,
@@ -192,7 +210,8 @@ def _bento(product: Product) -> dg.AssetsDefinition:
 
         Made from `model_version`: model, feature view and pinned requirements, all as at training time. Served by
         itself, with the online state of recent events, it must give the offline features and scores to the last bit,
-        also under load, or this fails and the previous release goes on. Used by `release`.
+        also under load, and not be slower than the champion's bento in the same minute beyond doubt, or this fails and
+        the previous release goes on. Used by `release`.
         """
         registry = ModelRegistry(tracking.tracking_uri)
         version = _candidates_version(registry, lakehouse, product)
@@ -214,13 +233,14 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         answered_right = {BENTO_TAG: built.tag}
         reads = RecordedReads(context, lakehouse.tables, product, noun="bento")
         reads.value("the bento", built.tag)
-        reads.value("the slowest answer that is allowed", product.spec.release.maximum_p99_ms)
+        reads.value("the slowest answers that are allowed", [limits.margin, limits.maximum_p99_ms])
         identity = reads.identity()
         if earlier := earlier_result(context, lakehouse.tables, product, "bento", identity=identity):
             registry.set_version_tags(product.name, version.version, answered_right)
-            return earlier
+            return with_latency_again(earlier)
         golden = golden_requests(product, model, *_golden_history(lakehouse, product))
-        result = smoke_test(built, golden, maximum_p99_ms=product.spec.release.maximum_p99_ms)
+        champion = _champions_bento(lakehouse, tracking, platform, product)
+        result = smoke_test(built, golden, limits=limits, champion=champion)
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
         writes = TableWrites(context, lakehouse, product, "bento", inputs=identity.to_json())
         writes.write(answered, None)
@@ -229,20 +249,26 @@ def _bento(product: Product) -> dg.AssetsDefinition:
             {
                 "tag": built.tag,
                 "path": dg.MetadataValue.path(str(built.path)),
-                "golden_requests": result.requests,
-                "seconds_to_ready": result.seconds_to_ready,
-                "requests_under_load": result.probe.requests,
-                "requests_per_second_under_load": result.probe.requests_per_second,
-                "p50_ms_under_load": result.probe.p50_ms,
-                "p99_ms_under_load": result.probe.p99_ms,
+                **smoke_metadata(result),
                 "serve_it": dg.MetadataValue.text(f"mlops serve {product.name}"),
                 "serve_it_alone": dg.MetadataValue.text(
                     f"BENTOML_HOME={platform.bentos} bentoml serve {built.tag}"
                 ),
-            }
+            },
+            check_results=[latency_check(result.latency.verdict, result.latency.reason)],
         )
 
     return bento
+
+
+def _champions_bento(
+    lakehouse: LakehouseResource, tracking: TrackingResource, platform: PlatformResource, product: Product
+) -> BuiltBento | None:
+    """Return the bento of the version that answers; None when nothing is released, or its bento is not there."""
+    champion = champion_version(release_control(lakehouse, tracking), product.name)
+    tag = champion.tags.get(BENTO_TAG) if champion is not None else None
+    bento = built_bento(tag, platform.bentos) if tag else None
+    return bento if bento is not None and bento.path.exists() else None
 
 
 def _golden_history(

@@ -274,8 +274,14 @@ class Release(Section):
     ramp: tuple[Annotated[int, Field(ge=1, le=100)], ...] = (1, 5, 25, 50, 100)
     """Percentages of a canary, one after the other; at 100 the challenger is the champion."""
     judge: CanaryJudge = CanaryJudge()
-    maximum_p99_ms: Annotated[float, Field(gt=0)] = 1000.0
-    """A bento is not released when 99 of 100 answers under load took longer, on the machine that builds it."""
+    latency_margin: Annotated[float, Field(ge=0)] = 0.5
+    """Share by which the slowest of 100 answers under load may be slower than the champion's bento in the same run. A
+    bento that is slower than that beyond doubt is not released; where the machine is too busy to tell, a check warns.
+    """
+    maximum_p99_ms: Annotated[float, Field(gt=0)] | None = None
+    """A bento is not released either when 99 of 100 answers under load took longer than this on the machine that builds
+    it, and the champion's did not; null for no limit of your own.
+    """
 
     @model_validator(mode="after")
     def _ramp_rises_to_everybody(self) -> Self:

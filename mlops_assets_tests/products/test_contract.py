@@ -11,6 +11,7 @@ import pytest
 from mlops_assets.catalogue import PRODUCTS_FOLDER, load_product, product_names
 from mlops_assets.core.bento.build import build_bento
 from mlops_assets.core.bento.golden_requests import golden_requests
+from mlops_assets.core.bento.latency import LatencyLimits
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.contracts.contract import apply_contract, describe_columns, event_columns
 from mlops_assets.core.features.offline.executor import compute_features
@@ -224,6 +225,6 @@ def test_the_packed_model_answers_golden_requests_with_the_offline_features_and_
     labels = sampled.raw.labels if product.view.needs_labels else None
     bento = build_bento(product, model, version=1, threshold=0.5, bentoml_home=tmp_path)
     golden = golden_requests(product, model, sampled.events, labels)
-    result = smoke_test(bento, golden, maximum_p99_ms=10_000)
+    result = smoke_test(bento, golden, limits=LatencyLimits(margin=1e6))
     assert result.requests == 100
     assert result.probe.requests > 0

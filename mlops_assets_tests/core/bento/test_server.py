@@ -9,6 +9,7 @@ import pytest
 from mlops_assets.core.bento import build as packaging
 from mlops_assets.core.bento.build import BuiltBento
 from mlops_assets.core.bento.golden_requests import GoldenRequests
+from mlops_assets.core.bento.latency import LatencyLimits
 from mlops_assets.core.bento.server import served
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
@@ -24,7 +25,7 @@ def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(
     built: BuiltBento, golden: GoldenRequests
 ) -> None:
     with pytest.raises(PackagingError, match="not ready in time"):
-        smoke_test(built, golden, maximum_p99_ms=10_000, timeout_seconds=0.2)
+        smoke_test(built, golden, limits=LatencyLimits(margin=1e6), timeout_seconds=0.2)
     assert servers(built.bentoml_home) == []
 
 

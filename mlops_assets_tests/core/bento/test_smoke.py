@@ -12,11 +12,15 @@ import pytest
 from mlops_assets.core.bento import build as packaging
 from mlops_assets.core.bento.build import BuiltBento
 from mlops_assets.core.bento.golden_requests import GoldenRequests
+from mlops_assets.core.bento.latency import LatencyLimits
+from mlops_assets.core.bento.load_probe import TURNS
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets_tests.support.homes.product_bento import other_model, servers
+
+NO_LIMITS = LatencyLimits(margin=1e6)
 
 
 def bentoml(home: Path, *arguments: str) -> None:
@@ -32,7 +36,7 @@ def test_a_bento_exported_to_another_machine_answers_with_the_offline_features_a
     elsewhere.mkdir()
     bentoml(built.bentoml_home, "export", built.tag, str(archive))
     bentoml(elsewhere, "import", str(archive))
-    result = smoke_test(packaging.built_bento(built.tag, elsewhere), golden, maximum_p99_ms=10_000)
+    result = smoke_test(packaging.built_bento(built.tag, elsewhere), golden, limits=NO_LIMITS)
     assert result.requests == len(golden.events) == 100
     assert result.probe.requests > 0
     assert servers(elsewhere) == []
@@ -69,12 +73,58 @@ def test_a_bento_whose_answers_differ_from_offline_in_the_last_bit_fails(
     named: str,
 ) -> None:
     with pytest.raises(PackagingError, match=named):
-        smoke_test(built, spoil(golden), maximum_p99_ms=10_000)
+        smoke_test(built, spoil(golden), limits=NO_LIMITS)
 
 
-def test_a_bento_that_is_slow_under_load_fails(built: BuiltBento, golden: GoldenRequests) -> None:
+def test_a_bento_beyond_the_limit_of_its_product_fails(built: BuiltBento, golden: GoldenRequests) -> None:
     with pytest.raises(PackagingError, match=r"under load took up to (.|\n)*maximum_p99_ms is 0\.01"):
-        smoke_test(built, golden, maximum_p99_ms=0.01)
+        smoke_test(built, golden, limits=LatencyLimits(0.5, maximum_p99_ms=0.01))
+
+
+def test_a_bento_beyond_the_limit_that_the_champion_exceeds_in_the_same_run_is_not_refused(
+    built: BuiltBento, bento: BuiltBento, golden: GoldenRequests
+) -> None:
+    champion = renamed(bento)
+    result = smoke_test(built, golden, limits=LatencyLimits(1e6, maximum_p99_ms=0.01), champion=champion)
+    assert result.latency.verdict == "inconclusive"
+    assert "the champion's bento took up to" in result.latency.reason
+    assert len(result.probe.champion_p99_by_turn_ms) == len(result.probe.p99_by_turn_ms) == TURNS
+    assert servers(built.bentoml_home) == servers(champion.bentoml_home) == []
+
+
+def renamed(bento: BuiltBento) -> BuiltBento:
+    """The same bento under another tag: as good as the first one, and yet another."""
+    tag = f"{bento.tag}0"
+    for folder in (bento.path, bento.model_path):
+        folder.rename(folder.with_name(f"{folder.name}0"))
+    renamed = packaging.built_bento(tag, bento.bentoml_home)
+    for file in (renamed.path / "bento.yaml", renamed.model_path / "model.yaml"):
+        file.write_text(file.read_text().replace(bento.tag.split(":")[1], tag.split(":")[1]))
+    manifest = renamed.path / "src" / "product.json"
+    manifest.write_text(replace(BentoManifest.read(manifest), model_tag=tag).to_json())
+    return renamed
+
+
+def test_a_champion_that_does_not_answer_is_no_reason_to_refuse(
+    built: BuiltBento, bento: BuiltBento, golden: GoldenRequests
+) -> None:
+    champion = renamed(bento)
+    (champion.model_path / "model.lgb").write_text("no model")
+    result = smoke_test(built, golden, limits=NO_LIMITS, champion=champion)
+    assert result.latency.verdict == "pass"
+    assert "not compared: the champion's bento does not answer here" in result.latency.reason
+    assert servers(champion.bentoml_home) == []
+
+
+def test_a_champion_of_another_view_is_not_compared(
+    built: BuiltBento, bento: BuiltBento, golden: GoldenRequests
+) -> None:
+    champion = renamed(bento)
+    manifest = champion.path / "src" / "product.json"
+    manifest.write_text(replace(BentoManifest.read(manifest), view_digest="0" * 64).to_json())
+    result = smoke_test(built, golden, limits=NO_LIMITS, champion=champion)
+    assert result.latency.verdict == "pass"
+    assert "another feature view" in result.latency.reason
 
 
 def test_a_bento_with_a_corrupt_model_file_fails_with_the_reason_and_is_stopped(
@@ -83,7 +133,7 @@ def test_a_bento_with_a_corrupt_model_file_fails_with_the_reason_and_is_stopped(
     text = (bento.model_path / "model.lgb").read_text()
     (bento.model_path / "model.lgb").write_text(text.replace("leaf_value=", "leaf_value=9", 1))
     with pytest.raises(PackagingError, match="does not match its digest"):
-        smoke_test(bento, golden, maximum_p99_ms=10_000)
+        smoke_test(bento, golden, limits=NO_LIMITS)
     assert servers(bento.bentoml_home) == []
 
 
@@ -92,7 +142,7 @@ def test_a_bento_with_a_whole_other_model_fails(
 ) -> None:
     other_model(model).save(bento.model_path)
     with pytest.raises(PackagingError, match="the bento was built for"):
-        smoke_test(bento, golden, maximum_p99_ms=10_000)
+        smoke_test(bento, golden, limits=NO_LIMITS)
 
 
 def test_a_bento_whose_feature_view_is_not_that_of_its_manifest_fails(
@@ -102,4 +152,4 @@ def test_a_bento_whose_feature_view_is_not_that_of_its_manifest_fails(
     known = BentoManifest.read(manifest)
     manifest.write_text(replace(known, view_digest="0" * 64).to_json())
     with pytest.raises(PackagingError, match="feature view"):
-        smoke_test(bento, golden, maximum_p99_ms=10_000)
+        smoke_test(bento, golden, limits=NO_LIMITS)

@@ -60,8 +60,6 @@ def small_spec(**sections: Mapping[str, Any] | list[dict[str, Any]]) -> ProductS
         "evaluation": {"bootstrap_samples": 100, "minimum_slice_rows": 50},
         "gates": [PASSING_GATE],
         "monitoring": {"minimum_rows": 50, "minimum_positives": 5},
-        # Tests beside a busy machine are not about its speed; core/bento/test_load_probe.py is about the limit.
-        "release": {"maximum_p99_ms": 60_000.0},
     }
     for changes in (small, sections):
         for name, section in changes.items():

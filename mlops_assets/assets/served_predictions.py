@@ -14,6 +14,7 @@ from mlops_assets.core.predictions.captured import (
     TABLE,
     LandingTable,
     collect_captured,
+    last_store,
 )
 from mlops_assets.core.predictions.served_rows import served_summary
 from mlops_assets.core.product import Product
@@ -59,18 +60,21 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
         seen: list[pl.DataFrame] = []
         repeated = set_aside = 0
         with online_stores.opened(product.name) as store:
-            waiting = store.captured_count()
+            waiting, identity = store.captured_count(), store.identity()
+            if (before := last_store(lakehouse.tables, product.name)) not in (None, identity):
+                context.log.warning(f"the online store is another one than before: {identity}, not {before}")
             context.log.info(f"{waiting:,} captured records are waiting")
             for block in collect_captured(store, lakehouse.tables, landing, commit=writes.commit_info):
                 writes.commits.append(block.commit)
                 repeated, set_aside = repeated + block.repeated, set_aside + block.set_aside
                 seen.append(block.rows.select(landing.day_column, *SUMMARY_COLUMNS))
-                context.log.info(f"{writes.rows:,} of {waiting:,} collected; {repeated:,} were sent again")
+                context.log.info(f"{writes.rows:,} of {waiting:,} collected; {repeated:,} were there already")
         counts = lakehouse.tables.day_counts(product.name, TABLE, landing.day_column)
         shown: dict[str, Shown] = {
             "collected": writes.rows,
             "sent_again": repeated,
             "set_aside": set_aside,
+            "store": identity,
         }
         if set_aside:
             context.log.warning(

@@ -50,8 +50,8 @@ class Spoilt:
     def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
         return self.inner.captured(after=after, limit=limit)
 
-    def forget_captured(self, *, until: str) -> None:
-        self.inner.forget_captured(until=until)
+    def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
+        self.inner.forget_captured(records)
 
     def captured_count(self) -> int:
         return self.inner.captured_count()

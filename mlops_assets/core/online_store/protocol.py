@@ -36,7 +36,9 @@ class CapturedRecord(msgspec.Struct, frozen=True):
     """One captured prediction, at its place in the order of commits."""
 
     position: str
-    """Opaque; positions of later commits sort after it as text."""
+    """Opaque; positions of later commits sort after it as text. A store that was restored from a backup gives the same
+    ones again, to other records: a position says nothing about what was done with its record.
+    """
     content: bytes
 
 
@@ -65,15 +67,15 @@ class OnlineStore(ScoringStore, Protocol):
     """
 
     def identity(self) -> str:
-        """Return the store's own name, made when it was created; positions compare within one identity only."""
+        """Return the store's own name, made when it was created; a copy that was restored later has the same one."""
         ...
 
     def captured(self, *, after: str = "", limit: int = 10_000) -> list[CapturedRecord]:
         """Return the oldest records whose position sorts after `after`."""
         ...
 
-    def forget_captured(self, *, until: str) -> None:
-        """Delete the records up to and with position `until`, once they lie safely elsewhere."""
+    def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
+        """Delete these records, once they lie safely elsewhere; one that is another by now stays."""
         ...
 
     def captured_count(self) -> int:

@@ -5,6 +5,7 @@ runs as a whole. What outlives the death of Redis itself is Redis' own configura
 `appendfsync everysec` up to a second of commits is lost, states and captured records alike.
 """
 
+import hashlib
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -23,6 +24,8 @@ TIMEOUT_SECONDS = 0.25
 """To connect, and to wait for an answer; `?socket_timeout=1&socket_connect_timeout=1` in the URL sets others."""
 POSITION_DIGITS = 20
 """Of either half of a stream id, which are 64-bit numbers."""
+FORGOTTEN_AT_ONCE = 500
+"""Records that one script deletes: a few milliseconds."""
 _VERSION_END = b":"
 _FIELD = b"r"
 # KEYS: states, newest version, captured. ARGV: number of changes; per change key, what the stored value must begin
@@ -47,6 +50,16 @@ for record = 3 * changes + 2, #ARGV do
   redis.call('XADD', KEYS[3], '*', 'r', ARGV[record])
 end
 return 1
+"""
+# KEYS: captured. ARGV: per record its stream id, and the SHA-1 of its content: after a restoration another record may
+# have the id.
+_FORGET = """
+for record = 1, #ARGV, 2 do
+  local found = redis.call('XRANGE', KEYS[1], ARGV[record], ARGV[record])[1]
+  if found and redis.sha1hex(found[2][2]) == ARGV[record + 1] then
+    redis.call('XDEL', KEYS[1], ARGV[record])
+  end
+end
 """
 _NO_STATE = StoredState(ABSENT, b"")
 _Answer = TypeVar("_Answer")
@@ -105,11 +118,15 @@ class RedisOnlineStore:
         entries = self._ask(lambda client: client.xrange(self._captured, min=start, count=limit))
         return [CapturedRecord(_position(entry), fields[_FIELD]) for entry, fields in entries]
 
-    def forget_captured(self, *, until: str) -> None:
-        """See OnlineStore."""
-        milliseconds, number = _stream_id(until).split("-")
-        kept = f"{milliseconds}-{int(number) + 1}"
-        self._ask(lambda client: client.xtrim(self._captured, minid=kept, approximate=False))
+    def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
+        """See OnlineStore; some at a time, between which other clients get their turn."""
+        for first in range(0, len(records), FORGOTTEN_AT_ONCE):
+            arguments = [
+                text
+                for one in records[first : first + FORGOTTEN_AT_ONCE]
+                for text in (_stream_id(one.position), _digest(one.content))
+            ]
+            self._ask(lambda client, given=arguments: client.eval(_FORGET, 1, self._captured, *given))
 
     def captured_count(self) -> int:
         """See OnlineStore."""
@@ -208,6 +225,10 @@ def _advice(error: redis.RedisError) -> str:
 def _state(value: bytes) -> StoredState:
     end = value.index(_VERSION_END)
     return StoredState(int(value[:end]), value[end + 1 :])
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
 def _position(entry: bytes) -> str:

@@ -49,9 +49,10 @@ _UPDATE_READ = f"{_UPDATE} AND rowid = ?"
 _CAPTURE = "INSERT INTO captured (content) VALUES (?)"
 # The row of the last position stays, without content, so that SQLite never gives a position twice. AUTOINCREMENT would
 # do the same for one more page in every commit, a quarter of what is written.
-_FORGET = (
-    "DELETE FROM captured WHERE position <= ?1 AND position < (SELECT max(position) FROM captured)",
-    "UPDATE captured SET content = NULL WHERE position <= ?1",
+_EMPTY = "UPDATE captured SET content = NULL WHERE position = ? AND content = ?"
+_DELETE_EMPTY = (
+    "DELETE FROM captured "
+    "WHERE content IS NULL AND position <= ? AND position < (SELECT max(position) FROM captured)"
 )
 _ADVICE = {
     "SQLITE_FULL": "free space on its disk; it goes on by itself then",
@@ -114,9 +115,10 @@ class SqliteOnlineStore:
         )
         return [CapturedRecord(f"{position:0{POSITION_DIGITS}d}", content) for position, content in rows]
 
-    def forget_captured(self, *, until: str) -> None:
+    def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
         """See OnlineStore; the freed space is used again, and the file does not shrink."""
-        self._ask(lambda connection: _forget(connection, int(until)))
+        if records:
+            self._ask(lambda connection: _forget(connection, records))
 
     def captured_count(self) -> int:
         """See OnlineStore."""
@@ -313,10 +315,10 @@ def _bring_in(connection: sqlite3.Connection, mode: str) -> int:
     return connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[1]
 
 
-def _forget(connection: sqlite3.Connection, until: int) -> None:
+def _forget(connection: sqlite3.Connection, records: Sequence[CapturedRecord]) -> None:
     with _transaction(connection):
-        for statement in _FORGET:
-            connection.execute(statement, (until,))
+        connection.executemany(_EMPTY, ((int(one.position), one.content) for one in records))
+        connection.execute(_DELETE_EMPTY, (int(records[-1].position),))
         connection.execute("COMMIT")
 
 

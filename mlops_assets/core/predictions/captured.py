@@ -1,7 +1,9 @@
 """Moves captured predictions from the online store into a table, each exactly once.
 
-The table's commit carries the position up to which the store was read, and only then the store forgets. A process that
-is killed in between leaves records that the next one finds in the table already.
+What is in the table already is told by the prediction's id alone. Positions in the store say nothing: a store that was
+restored from a backup, or lost its newest commits with the power, gives them again to other records. The store forgets
+exactly the records that were read, once their rows are committed. A process that is killed in between leaves records
+that the next one finds in the table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +31,7 @@ BLOCK_RECORDS = 50_000
 SERVED_DAYS = "event_days"
 """Metadata of a landing: first and last UTC day of the events that it moved, as an ISO 8601 interval."""
 STORE_NOTE = "captured_in"
-POSITION_NOTE = "captured_until"
+"""Note of a commit: the identity of the store that its rows come from."""
 MAXIMUM_TEXT = 500
 """Characters of a reason."""
 
@@ -95,7 +97,9 @@ class CollectedBlock:
     rows: pl.DataFrame
     """The rows that were added to the table."""
     repeated: int
-    """Records that were in the table already: requests that were sent again."""
+    """Records that were in the table already: requests that were sent again, or records that an earlier collection
+    moved and did not live to forget, or that came back with a backup of the store.
+    """
     set_aside: int
     """Records that could not be stored, and are in the table SET_ASIDE now."""
     commit: TableCommit
@@ -122,8 +126,7 @@ def collect_captured(
     step = _Step(store, tables, landing, commit, block_records, identity=store.identity())
     while True:
         done = tables.append_derived(landing.product, TABLE, step.derive_rows, day_column=landing.day_column)
-        if step.until:
-            store.forget_captured(until=step.until)
+        store.forget_captured(step.captured)
         yield CollectedBlock(step.rows, step.repeated, step.set_aside, done)
         if not step.captured:
             return
@@ -142,22 +145,15 @@ class _Step:
     rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     repeated: int = 0
     set_aside: int = 0
-    captured: int = 0
-    """Records that this reading found in the store."""
-    until: str = ""
-    """Position up to which all records are in the table once the rows are."""
+    captured: Sequence[CapturedRecord] = ()
+    """Records that this reading found in the store; all are in a table once the rows are."""
 
     def derive_rows(self, stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
-        self.until = "" if stored is None else _collected_until(stored, self.identity)
-        captured = self.store.captured(after=self.until, limit=self.block_records)
-        self.captured = len(captured)
+        captured = self.captured = self.store.captured(limit=self.block_records)
         read = self._frame(captured, self.landing if stored is None else self.landing.fitting(stored))
         self.rows = _without_repetitions(read, stored, self.landing.day_column)
         self.repeated = read.height - self.rows.height
-        if captured:
-            self.until = captured[-1].position
-        notes = {STORE_NOTE: self.identity, POSITION_NOTE: self.until}
-        return self.rows, replace(self.commit, notes=notes)
+        return self.rows, replace(self.commit, notes={STORE_NOTE: self.identity})
 
     def _frame(self, captured: Sequence[CapturedRecord], landing: "LandingTable") -> pl.DataFrame:
         """The rows of the records that the table can hold; the others are set aside before it returns."""
@@ -194,14 +190,18 @@ def _set_aside(step: _Step, captured: Sequence[CapturedRecord], problems: Mappin
     def derive(stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
         if stored is None:
             return told, step.commit
-        known = scan_table(stored).select("store", "position").collect()
-        return told.join(known, on=["store", "position"], how="anti", maintain_order="left"), step.commit
+        identity = ["store", "position", "content"]
+        known = scan_table(stored).select(identity).collect()
+        return told.join(known, on=identity, how="anti", maintain_order="left"), step.commit
 
     step.tables.append_derived(step.landing.product, SET_ASIDE, derive, day_column=None)
 
 
-def _collected_until(stored: DeltaTable, identity: str) -> str:
-    return newest_note(stored, POSITION_NOTE, where={STORE_NOTE: identity}) or ""
+def last_store(tables: DeltaTables, product: str) -> str | None:
+    """Return the identity of the store that the newest captured rows came from; None when there are none."""
+    if not tables.exists(product, TABLE):
+        return None
+    return newest_note(tables.delta(product, TABLE), STORE_NOTE, where={})
 
 
 def _without_repetitions(

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange, StoredState
+from mlops_assets.core.online_store.protocol import (
+    ABSENT,
+    CapturedRecord,
+    OnlineStore,
+    StateChange,
+    StoredState,
+)
 from mlops_assets_tests.support.processes.online_store import COUNTERS, PADDING, PRODUCT, write_number
 
 KILLS = 5
@@ -116,14 +122,29 @@ def test_records_stay_in_the_order_of_their_commits_and_positions_sort_as_text(s
     assert records_of(store, after=positions[-1]) == []
 
 
-def test_exactly_the_records_up_to_a_position_are_forgotten(store: OnlineStore) -> None:
+def test_exactly_the_records_that_were_read_are_forgotten(store: OnlineStore) -> None:
     assert store.commit([], [b"1", b"2", b"3", b"4"])
     captured = store.captured()
-    store.forget_captured(until=captured[2].position)
+    store.forget_captured([captured[0], captured[2]])
+    assert store.captured() == [captured[1], captured[3]]
+    assert store.captured_count() == 2
+    store.forget_captured(captured[:2])
+    store.forget_captured([])
     assert store.captured() == captured[3:]
-    assert store.captured_count() == 1
-    store.forget_captured(until=captured[0].position)
-    assert store.captured_count() == 1
+
+
+def test_another_record_at_the_same_position_is_not_forgotten(store: OnlineStore) -> None:
+    """As after a restoration between the reading and the forgetting."""
+    assert store.commit([], [b"1", b"2"])
+    captured = store.captured()
+    store.forget_captured([CapturedRecord(one.position, b"of another time") for one in captured])
+    assert store.captured() == captured
+
+
+def test_more_records_than_one_step_takes_are_forgotten(store: OnlineStore) -> None:
+    assert store.commit([], [str(number).encode() for number in range(1201)])
+    store.forget_captured(store.captured(limit=1200))
+    assert records_of(store) == [b"1200"]
 
 
 def test_a_position_is_never_given_twice_not_even_after_everything_was_forgotten(
@@ -131,7 +152,7 @@ def test_a_position_is_never_given_twice_not_even_after_everything_was_forgotten
 ) -> None:
     assert store.commit([], [b"1", b"2"])
     last = store.captured()[-1].position
-    store.forget_captured(until=last)
+    store.forget_captured(store.captured())
     store.close()
     reopened = open_online_store(location, PRODUCT)
     assert reopened.commit([], [b"3"])
@@ -173,8 +194,7 @@ def test_it_behaves_as_a_dictionary_and_a_list(
 ) -> None:
     """Each commit names per key whether it expects the present version, or that of a reading that is out of date."""
     store.clear()
-    for record in store.captured()[-1:]:
-        store.forget_captured(until=record.position)
+    store.forget_captured(store.captured())
     states: dict[str, bytes] = {}
     records: list[bytes] = []
     for wanted, appended in commits:

@@ -1,9 +1,11 @@
 """Captured predictions reach their table exactly once: killed at any step, by several at once, from several stores."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,11 +13,13 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
+import redis
 
+from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.errors import TableError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore
 from mlops_assets.core.predictions.captured import SET_ASIDE, TABLE, LandingTable, collect_captured
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets_tests.support.captured import FIRST, captured_record
@@ -152,7 +156,7 @@ def test_killed_at_any_step_a_collector_neither_loses_nor_doubles(
     left, landed = store.captured_count(), stored(tables).height
     assert (left, landed) == {"read": (15, 10), "committed": (15, 20)}[instant]
     added, repeated = collect(store, tables)
-    assert (added, repeated) == (25 - landed, 0)
+    assert (added, repeated) == (25 - landed, landed + left - 25)
     assert sorted(stored(tables)["order_id"]) == list(range(25))
     assert store.captured_count() == 0
 
@@ -178,6 +182,110 @@ def test_another_store_starts_from_its_own_beginning(tmp_path: Path, tables: Del
     assert collect(stores[0], tables) == (1, 0)
     for store in stores:
         store.close()
+
+
+def test_a_store_restored_from_a_backup_loses_nothing_that_it_acknowledged(
+    location: str, tables: DeltaTables, tmp_path: Path
+) -> None:
+    """Its positions are given again, to other records, under the same identity."""
+    file = Path(location) / f"{PRODUCT}.sqlite"
+    store = open_online_store(location, PRODUCT)
+    capture(store, *(captured_record(number) for number in range(10)))
+    identity = store.identity()
+    backup = copied(file, tmp_path / "backup.sqlite")
+    capture(store, *(captured_record(number) for number in range(10, 40)))
+    assert collect(store, tables) == (40, 0)
+    store.close()
+    for left in file.parent.glob(f"{file.name}*"):
+        left.unlink()
+    backup.rename(file)
+    restored = open_online_store(location, PRODUCT)
+    assert restored.identity() == identity
+    capture(restored, *(captured_record(number) for number in range(100, 130)))
+    assert collect(restored, tables) == (30, 10)
+    assert sorted(stored(tables)["order_id"]) == [*range(40), *range(100, 130)]
+    assert restored.captured_count() == 0
+    restored.close()
+
+
+def test_what_a_restoration_puts_in_place_of_what_was_read_is_not_forgotten(
+    location: str, tables: DeltaTables, tmp_path: Path
+) -> None:
+    """A backup that is brought back into the open file, between the collector's commit and its forgetting."""
+    file = Path(location) / f"{PRODUCT}.sqlite"
+    store = open_online_store(location, PRODUCT)
+    assert store.captured_count() == 0
+    backup = copied(file, tmp_path / "backup.sqlite")
+
+    class Restored:
+        """The store, which another process brings back to its beginning before anything is forgotten."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
+            if backup.exists():
+                copied(backup, file)
+                backup.unlink()
+                capture(store, *(captured_record(number) for number in range(100, 105)))
+            store.forget_captured(records)
+
+    capture(store, *(captured_record(number) for number in range(5)))
+    assert collect(Restored(), tables) == (10, 0)  # pyright: ignore[reportArgumentType]
+    assert sorted(stored(tables)["order_id"]) == [*range(5), *range(100, 105)]
+    store.close()
+
+
+def copied(source: Path, target: Path) -> Path:
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+    return target
+
+
+def test_a_redis_restored_from_an_older_state_loses_nothing_that_it_acknowledged(
+    tables: DeltaTables, tmp_path: Path
+) -> None:
+    server = RedisServer(tmp_path, ("--save", "")).start()
+    try:
+        store = open_online_store(server.url, PRODUCT)
+        capture(store, *(captured_record(number) for number in range(10)))
+        identity = store.identity()
+        with redis.Redis.from_url(server.url) as client:
+            keys = [(key, client.dump(key)) for key in client.keys("*")]
+            capture(store, *(captured_record(number) for number in range(10, 40)))
+            newest = store.captured()[-1]
+            assert collect(store, tables) == (40, 0)
+            for key, content in keys:
+                client.restore(key, 0, content, replace=True)
+            # A machine whose clock is behind: the new record has the id of one that was collected.
+            stream = "{mlops:" + PRODUCT + "}:captured"
+            at = "-".join(str(int(half)) for half in newest.position.split("-"))
+            client.xadd(stream, {"r": encode_record(captured_record(100))}, id=at)
+        assert store.identity() == identity
+        capture(store, captured_record(101))
+        store.forget_captured([newest])
+        assert collect(store, tables) == (2, 10)
+        assert sorted(stored(tables)["order_id"]) == [*range(40), 100, 101]
+        store.close()
+    finally:
+        server.stop()
+
+
+def test_a_bad_record_at_the_position_of_another_one_is_set_aside_too(
+    location: str, tables: DeltaTables, tmp_path: Path
+) -> None:
+    file = Path(location) / f"{PRODUCT}.sqlite"
+    store = open_online_store(location, PRODUCT)
+    assert store.captured_count() == 0
+    backup = copied(file, tmp_path / "backup.sqlite")
+    for content in (b"no record", b"another one"):
+        assert store.commit([], [content])
+        assert collect(store, tables) == (0, 0)
+        copied(backup, file)
+    aside = tables.read(PRODUCT, SET_ASIDE)
+    assert sorted(aside["content"]) == ["another one", "no record"]
+    assert aside["position"].n_unique() == 1
+    store.close()
 
 
 def test_a_record_that_cannot_be_stored_is_set_aside_and_its_neighbours_go_their_way(
@@ -209,7 +317,7 @@ def test_a_record_is_set_aside_once_however_often_its_collection_is_cut_short(
         def __getattr__(self, name: str) -> object:
             return getattr(store, name)
 
-        def forget_captured(self, *, until: str) -> None:
+        def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
             raise KeyboardInterrupt
 
     assert store.commit([], [b"no record"])

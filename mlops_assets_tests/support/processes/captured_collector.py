@@ -6,6 +6,7 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from itertools import count
 
 import polars as pl
@@ -37,9 +38,9 @@ class KilledStore:
         self._maybe_die("read")
         return records
 
-    def forget_captured(self, *, until: str) -> None:
+    def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
         self._maybe_die("committed")
-        self._store.forget_captured(until=until)
+        self._store.forget_captured(records)
 
     def _maybe_die(self, instant: str) -> None:
         if instant == self._instant and next(self._turns) == 2:

@@ -275,13 +275,9 @@ class Release(Section):
     """Percentages of a canary, one after the other; at 100 the challenger is the champion."""
     judge: CanaryJudge = CanaryJudge()
     latency_margin: Annotated[float, Field(ge=0)] = 0.5
-    """Share by which the slowest of 100 answers under load may be slower than the champion's bento in the same run. A
-    bento that is slower than that beyond doubt is not released; where the machine is too busy to tell, a check warns.
-    """
+    """Share by which 99 of 100 answers under load may take longer than the champion's bento needs in the same run."""
     maximum_p99_ms: Annotated[float, Field(gt=0)] | None = None
-    """A bento is not released either when 99 of 100 answers under load took longer than this on the machine that builds
-    it, and the champion's did not; null for no limit of your own.
-    """
+    """A limit of your own for them, where the champion's bento keeps it in the same run; null for none."""
 
     @model_validator(mode="after")
     def _ramp_rises_to_everybody(self) -> Self:

@@ -37,6 +37,8 @@ PLATFORM_COLUMNS = {
     "degenerate": "resamples in which the metric was undefined",
     "is_enough": "whether the group is large enough to judge",
     "psi": "population stability index of the values that are there",
+    "share_psi": "of a mostly constant column: index of this value against all others; else null",
+    "rest_psi": "of a mostly constant column: index of the other values; null when they are too few",
     "missing_psi": "population stability index of missing against present",
     "window_verdict": "the verdict on the whole window",
     "champion_version": "the released version that the window was compared with",

@@ -13,7 +13,11 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.monitoring.population_stability import population_stability_index
+from mlops_assets.core.monitoring.population_stability import (
+    MostlyConstant,
+    mostly_constant,
+    population_stability_index,
+)
 from mlops_assets.core.product_spec import Monitoring
 
 ColumnVerdict = Literal["stable", "drift", "not_judged"]
@@ -24,6 +28,8 @@ TO_FRAME_SCHEMA = {
     "role": pl.String,
     "verdict": pl.String,
     "psi": pl.Float64,
+    "share_psi": pl.Float64,
+    "rest_psi": pl.Float64,
     "missing_psi": pl.Float64,
     "threshold": pl.Float64,
     "missing_share_reference": pl.Float64,
@@ -42,7 +48,9 @@ class ColumnDrift:
     role: Literal["feature", "score"]
     verdict: ColumnVerdict
     psi: float | None
-    """Population stability index of the values that are there; null when a side has none."""
+    """Population stability index of the values that are there, of a mostly constant column the larger one of that and
+    of `rest_psi`; null when a side has none.
+    """
     missing_psi: float | None
     """The same index of missing against present; null when a side has no rows."""
     threshold: float
@@ -51,6 +59,10 @@ class ColumnDrift:
     mean_reference: float | None
     mean_current: float | None
     reason: str
+    share_psi: float | None = None
+    """Of a column that is mostly one value in the reference: the index of this value against all others; else null."""
+    rest_psi: float | None = None
+    """Of such a column the index of the other values alone; null when there are too few of them."""
     is_category: bool = False
     """Whether the values are codes of categories, compared one by one."""
 
@@ -242,13 +254,17 @@ def _judge_column(
     is_category: bool,
 ) -> ColumnDrift:
     ours, theirs = _present(reference), _present(current)
-    psi = None
+    psi = parts = None
     if ours.size and theirs.size:
-        psi = population_stability_index(ours, theirs, is_category=is_category)
+        parts = mostly_constant(ours, theirs, is_category=is_category)
+        whole = population_stability_index(ours, theirs, is_category=is_category)
+        psi = max(whole, (parts and parts.rest_index) or 0.0)
     missing = _missing_index(reference, current)
     verdict, reason = _column_verdict(
         psi, missing, reference=ours.size, current=theirs.size, threshold=threshold
     )
+    if parts is not None:
+        reason += f"; {_told(parts)}"
     return ColumnDrift(
         column=reference.name,
         role=role,
@@ -261,8 +277,18 @@ def _judge_column(
         mean_reference=float(ours.mean()) if ours.size else None,
         mean_current=float(theirs.mean()) if theirs.size else None,
         reason=reason,
+        share_psi=parts.share_index if parts else None,
+        rest_psi=parts.rest_index if parts else None,
         is_category=is_category,
     )
+
+
+def _told(parts: MostlyConstant) -> str:
+    shares = (
+        f"{parts.share_reference:.1%} and now {parts.share_current:.1%} of the values are {parts.value:g}"
+    )
+    rest = "too few to compare" if parts.rest_index is None else f"index {parts.rest_index:.3f}"
+    return f"{shares} (index {parts.share_index:.3f}), the others: {rest}"
 
 
 def _column_verdict(

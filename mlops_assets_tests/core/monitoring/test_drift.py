@@ -6,6 +6,7 @@ import pytest
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.monitoring.drift import DriftReport, drift_report
+from mlops_assets.core.monitoring.population_stability import mostly_constant
 from mlops_assets.core.product_spec import Monitoring
 
 FEATURES = ["amount_usd", "is_weekend", "terminal_fraud_share_7d", "constant"]
@@ -109,6 +110,58 @@ def test_nan_and_infinite_count_as_missing():
 def test_a_constant_that_takes_another_value_is_drift():
     report = _report(_frame(3000, seed=1), _frame(3000, seed=2, constant=np.full(3000, 2.0)))
     assert _verdicts(report)["constant"] == "drift"
+
+
+def test_what_moves_among_the_few_other_values_of_a_mostly_constant_column_is_drift():
+    rng = np.random.default_rng(3)
+
+    def debt(rows: int, amount: float) -> np.ndarray:
+        return np.where(rng.random(rows) < 0.92, 0.0, amount * rng.lognormal(0, 0.3, rows))
+
+    report = _report(
+        _frame(5000, seed=1, constant=debt(5000, 100)), _frame(3000, seed=2, constant=debt(3000, 10_000))
+    )
+    column = report.columns[FEATURES.index("constant")]
+    assert column.verdict == "drift"
+    assert column.rest_psi is not None
+    assert column.psi == column.rest_psi > 2
+    assert column.share_psi == pytest.approx(0.0, abs=0.01)
+    assert "of the values are 0 (index 0.00" in column.reason
+    row = report.to_frame().filter(pl.col("column") == "constant").row(0, named=True)
+    assert (row["share_psi"], row["rest_psi"]) == (column.share_psi, column.rest_psi)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.03, 0.08, 0.3])
+def test_the_other_values_of_a_mostly_constant_column_raise_hardly_a_false_alarm(share: float):
+    rng = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(400):
+        ours, theirs = (
+            np.where(rng.random(rows) < share, rng.lognormal(3, 1, rows), 0.0) for rows in (2000, 1000)
+        )
+        parts = mostly_constant(ours, theirs)
+        alarms += parts is not None and (parts.rest_index or 0.0) > MONITORING.psi_threshold
+    assert alarms <= 4
+
+
+def test_rare_categories_that_change_places_under_a_dominant_one_are_drift():
+    rng = np.random.default_rng(5)
+
+    def city(rows: int, first: int) -> np.ndarray:
+        return np.where(rng.random(rows) < 0.9, 0.0, first + rng.integers(0, 4, rows))
+
+    reference = _frame(5000, seed=1, constant=city(5000, 1))
+    column = drift_report(
+        reference,
+        _frame(3000, seed=2, constant=city(3000, 3)),
+        feature_names=FEATURES,
+        score="score",
+        monitoring=MONITORING,
+        seed=0,
+        categories=["constant"],
+    ).columns[FEATURES.index("constant")]
+    assert column.rest_psi is not None
+    assert column.rest_psi > 1
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 WHOLE = "all"
-SAME_ROWS = "these are the rows that the champion's test value was measured on; a new cohort can tell"
+SAME_ROWS = "these are rows that the champion was made from or chosen on; members that it never saw can tell"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
                 platform.reports, product=product.name, kind="drift_report", window=window.name
             )
             page = write_drift_html(report, reference, current, monitoring=monitoring, seed=seed, path=path)
-            writes.write(_stamped(report.to_frame(), window, champion, report.verdict), window.partition)
+            rows = _stamped(report.to_frame(), window, champion, report.verdict)
+            writes.write(rows, window.partition, allow_new_columns=True)
             _describe(context, window, _drift_metadata(report, champion, window, _link(platform, page)))
         return writes.result(check_results=[_check("no_drift", report.verdict, "drift", report.reason)])
 
@@ -196,16 +197,17 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             path = report_path(
                 platform.reports, product=product.name, kind="performance_report", window=window.name
             )
+            if _are_used_rows(lakehouse, product, champion, outcomes):
+                report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             page = write_performance_html(
                 outcomes,
                 label=spec.label.column,
                 score="score",
+                verdict=f"{report.verdict}, {report.reason}",
                 monitoring=spec.monitoring,
                 seed=spec.training.seed,
                 path=path,
             )
-            if _are_test_rows(lakehouse, product, champion, outcomes):
-                report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
             writes.write(_stamped(rows, window, champion, report.verdict), window.partition)
             _describe(context, window, _performance_metadata(report, champion, window, _link(platform, page)))
@@ -221,7 +223,10 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
 def _unseen_outcomes(
     lakehouse: LakehouseResource, product: Product, champion: Champion, window: ReportWindow
 ) -> pl.DataFrame:
-    """Outcomes of the champion's own predictions of events after its as-of time, with the group column."""
+    """Outcomes of the champion's own predictions of events after its as-of time, with the group column.
+
+    Of a cohort those of members that it never saw; all of them while there are no others.
+    """
     spec = product.spec
     outcomes = (
         lakehouse.tables.scan(product.name, "outcomes", days=window.days)
@@ -231,6 +236,9 @@ def _unseen_outcomes(
     if champion.as_of is not None:
         newest = newest_outcomes(outcomes, as_of=None)
         outcomes = newest.filter(pl.col("event_timestamp") >= champion.as_of)
+    elif product.spec.time is None:
+        new = _new_members(lakehouse, product, champion, outcomes)
+        outcomes = outcomes if new.is_empty() else new
     group = spec.evaluation.group_column
     if group is None or group in outcomes.columns:
         return outcomes
@@ -245,17 +253,24 @@ def _unseen_outcomes(
     return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
 
 
-def _are_test_rows(
+def _are_used_rows(
     lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
 ) -> bool:
-    """Tell whether a cohort's outcomes are the very rows that the champion's test value was measured on."""
-    if product.spec.time is not None:
+    """Tell whether a cohort's outcomes are rows that the champion was made from or chosen on."""
+    if product.spec.time is not None or outcomes.is_empty():
         return False
+    return _new_members(lakehouse, product, champion, outcomes).is_empty()
+
+
+def _new_members(
+    lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
+) -> pl.DataFrame:
+    """Outcomes of a cohort's members that are not in the champion's training set, in none of its splits."""
     id_column = product.spec.id_column
     used = lakehouse.tables.read(
         product.name, "training_set", columns=[id_column], version=champion.training_set_version
     )
-    return outcomes.join(used, on=id_column, how="anti").is_empty()
+    return outcomes.join(used, on=id_column, how="anti", maintain_order="left")
 
 
 def _reference_metrics(

@@ -4,12 +4,16 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from mlops_assets.assets.monitoring import SAME_ROWS
 from mlops_assets.catalogue import load_product
+from mlops_assets.commands.product_status import product_status
 from mlops_assets.core.contracts.contract import describe_columns
 from mlops_assets.core.errors import TrainingError
+from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.product import Product, Reader, SourceContext
 from mlops_assets.core.product_spec import ProductSpec
@@ -107,6 +111,29 @@ def test_a_cohort_unites_what_was_served_with_the_batch_scores_of_unseen_members
     }
     assert predictions["patient_id"].is_unique().all()
     assert home.read("outcomes").height == predictions.height
+
+
+def test_on_rows_that_the_champion_was_chosen_on_check_page_metadata_table_and_status_are_inconclusive(
+    home: SmallHome,
+) -> None:
+    plan = release(None, Order(datetime(1995, 1, 1, tzinfo=UTC), "ada", "to score"), version=1)
+    if home.control.standing("mortality_risk") is None:
+        write_plan(home.control, "mortality_risk", plan)
+    result = home.materialize("predictions", "outcomes", "performance_report")
+    key = dg.AssetKey(["mortality_risk", "performance_report"])
+    (check,) = result.get_asset_check_evaluations()
+    (event,) = result.asset_materializations_for_node(key.to_python_identifier())
+    metadata = event.metadata
+    assert check.passed
+    assert check.description == f"inconclusive: {SAME_ROWS}"
+    assert (metadata["verdict"].value, metadata["reason"].value) == ("inconclusive", SAME_ROWS)
+    assert set(home.read("performance_report")["window_verdict"]) == {"inconclusive"}
+    page = report_path(
+        home.settings.reports, product="mortality_risk", kind="performance_report", window="all"
+    )
+    assert f"verdict: inconclusive, {SAME_ROWS}" in page.read_text(encoding="utf-8")
+    now = datetime(1995, 1, 2, tzinfo=UTC)
+    assert product_status(home.settings, "mortality_risk", now=now).performance == "inconclusive"
 
 
 def served(member: int, *, at: int) -> PredictionRecord:

@@ -11,7 +11,14 @@ from mlops_assets.core.product_spec import Monitoring
 
 
 def write_performance_html(
-    outcomes: pl.DataFrame, *, label: str, score: str, monitoring: Monitoring, seed: int, path: Path
+    outcomes: pl.DataFrame,
+    *,
+    label: str,
+    score: str,
+    verdict: str,
+    monitoring: Monitoring,
+    seed: int,
+    path: Path,
 ) -> Path | None:
     """Write the page of outcomes, replacing an earlier one in one step; return its path, None where a class is missing.
 
@@ -22,7 +29,8 @@ def write_performance_html(
     Evidently, given both, cuts the score at 0.5 and ignores the decisions, so each has a classification of
     its own.
 
-    monitoring: the declared limits. seed: of the sample.
+    verdict: on the window, with its reason; it stands above all numbers. monitoring: the declared limits. seed: of the
+    sample.
 
     Raises: MonitoringError when Evidently's recall is not that of the decisions.
     """
@@ -34,6 +42,8 @@ def write_performance_html(
     from evidently.metrics import LogLoss, RocAuc
     from evidently.presets import ClassificationQuality
 
+    from mlops_assets.core.monitoring.verdict_number import VerdictNumber
+
     decisions = BinaryClassification(name="decision", target=label, prediction_labels="decision")
     scores = BinaryClassification(name="score", target=label, prediction_probas=score)
     frame = drawn.select(
@@ -41,6 +51,9 @@ def write_performance_html(
     )
     definition = DataDefinition(classification=[decisions, scores])
     metrics = [
+        VerdictNumber(
+            title=f"Outcomes in the window. The window's verdict: {verdict}", number=outcomes.height, tests=[]
+        ),
         ClassificationQuality(classification_name="decision", conf_matrix=True),
         RocAuc(classification_name="score"),
         LogLoss(classification_name="score"),

@@ -24,7 +24,13 @@ def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
 
 def written(outcomes: pl.DataFrame, path: Path, monitoring: Monitoring = MONITORING) -> Path | None:
     return write_performance_html(
-        outcomes, label="is_fraud", score="score", monitoring=monitoring, seed=0, path=path
+        outcomes,
+        label="is_fraud",
+        score="score",
+        verdict="inconclusive, too few outcomes",
+        monitoring=monitoring,
+        seed=0,
+        path=path,
     )
 
 
@@ -35,6 +41,7 @@ def test_evidently_draws_the_decisions_as_they_were_served(tmp_path: Path):
     text = path.read_text()
     flagged = outcomes.filter("decision")["is_fraud"]
     assert "Confusion Matrix" in text
+    assert "verdict: inconclusive, too few outcomes" in text
     assert f"{flagged.mean():.3f}" in text
 
 

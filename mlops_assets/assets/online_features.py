@@ -1,5 +1,6 @@
 """The online features: the state that services answer from, loaded from the lakehouse as of a time."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +15,8 @@ from mlops_assets.core.errors import FeatureError
 from mlops_assets.core.features.online.layout import ALLOWED_LATENESS
 from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.lakehouse.day_range import DayRange
-from mlops_assets.core.online_store.load import is_loaded, load_states
+from mlops_assets.core.online_store.evict import stored_states
+from mlops_assets.core.online_store.load import is_loaded, last_load, load_states, note_load
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -65,8 +67,8 @@ def _online_features(product: Product) -> dg.AssetsDefinition:
         """One row is a load of the online store: as of when, from which table versions, how many states and rows.
 
         Made from `events` and `labels` that were known by then. A state holds an entity's rows within the view's
-        lookback; what services added stays. Services answer from it, and `parity_report` computes what they answered
-        again from the same versions.
+        lookback; what services added stays, and states that no window reaches any more go. Services answer from it, and
+        `parity_report` computes what they answered again from the same versions.
         """
         reads = RecordedReads(context, lakehouse.tables, product, noun="online_features")
         source = _read(lakehouse, reads, config)
@@ -78,15 +80,31 @@ def _online_features(product: Product) -> dg.AssetsDefinition:
             reads.value("the store", store.identity())
             identity = reads.identity()
             earlier = earlier_result(context, lakehouse.tables, product, "online_features", identity=identity)
-            if earlier and is_loaded(store, view):
+            load = hashlib.sha256(identity.to_json().encode()).hexdigest()
+            if earlier and is_loaded(store, view) and last_load(store) == load:
                 return earlier
             states, changed = _load(context, store, product, source)
+            note_load(store, load)
+            stored = stored_states(store, view, evicts=True)
+            context.log.info(
+                f"{stored.out_of_reach:,} of {stored.states:,} states that no window reaches are gone"
+            )
             row = _load_row(source, view.digest, store, states=states, changed=changed)
         writes = TableWrites(context, lakehouse, product, "online_features", inputs=identity.to_json())
         writes.commits.append(
             lakehouse.tables.append(product.name, "online_features", row, commit=writes.commit_info)
         )
-        return writes.result({"as_of": source.as_of.isoformat(), "states": states, "changed_states": changed})
+        return writes.result(
+            {
+                "as_of": source.as_of.isoformat(),
+                "states": states,
+                "changed_states": changed,
+                "stored_states": stored.states - stored.out_of_reach,
+                "stored_bytes": stored.size_bytes - stored.out_of_reach_bytes,
+                "evicted_states": stored.out_of_reach,
+                "evicted_bytes": stored.out_of_reach_bytes,
+            }
+        )
 
     return online_features
 

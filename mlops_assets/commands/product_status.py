@@ -69,6 +69,8 @@ class ProductStatus:
     performance: str | None
     waiting_records: int | None
     """Captured predictions that the online store holds; None when it was never used, or does not answer."""
+    online_states: int | None
+    """States of entities that the online store holds; None as above."""
     newest_served: str | None
     """UTC time of the newest request that was collected."""
     mirror_problems: tuple[str, ...] = ()
@@ -96,6 +98,7 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         mirror_problems = control.repair(name)
     time, since, plan = product.spec.time, champion_since(record), record.standing
     newest_event = _newest(tables, product, "events", "event_timestamp") if time else None
+    held = _held_online(settings, name)
     newest_label = _newest(tables, product, "labels", "known_at") if time else None
     return ProductStatus(
         product=name,
@@ -115,24 +118,25 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         model_as_of=champion.tags.get(AS_OF_TAG) if champion else None,
         drift=_newest_verdict(tables, name, "drift_report"),
         performance=_newest_verdict(tables, name, "performance_report"),
-        waiting_records=_waiting_records(settings, name),
+        waiting_records=held[0],
+        online_states=held[1],
         newest_served=_shown(_newest(tables, product, SERVED, "received_at")),
         mirror_problems=mirror_problems,
         places=_places(settings, tables, name),
     )
 
 
-def _waiting_records(settings: Settings, product: str) -> int | None:
-    """Count them without making a store that is not there."""
+def _held_online(settings: Settings, product: str) -> tuple[int | None, int | None]:
+    """Count captured records and states, without making a store that is not there."""
     location = settings.online_store
     if "://" not in location and not (Path(location) / f"{product}.sqlite").exists():
-        return None
+        return None, None
     store = open_online_store(location, product)
     try:
-        return store.captured_count()
+        return store.captured_count(), store.state_count()
     except OnlineStoreError as error:
         logger.warning("%s", error)
-        return None
+        return None, None
     finally:
         store.close()
 

@@ -89,7 +89,9 @@ def _served(status: ProductStatus) -> str:
     newest = (
         f"newest collected\n  {_time(status.newest_served)}" if status.newest_served else "none collected"
     )
-    return newest if status.waiting_records is None else f"{newest}\n{status.waiting_records:,} waiting"
+    waiting = "" if status.waiting_records is None else f"\n{status.waiting_records:,} waiting"
+    states = "" if not status.online_states else f"\n{status.online_states:,} entities online"
+    return f"{newest}{waiting}{states}"
 
 
 def _verdict(text: str | None) -> str:

@@ -1,13 +1,17 @@
 """The online state: loaded as of a time, once, and again when it was lost."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from mlops_assets.core.features.online.layout import empty_key
+from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     FRAUD,
@@ -44,6 +48,25 @@ def test_the_online_state_is_loaded_once_and_again_when_it_was_lost(home: SmallH
     store.close()
 
 
+def test_a_store_restored_from_before_the_last_load_is_loaded_again(home: SmallHome) -> None:
+    config = {"ops": {f"{FRAUD}__online_features": {"config": {"as_of": f"{AS_OF}T00:00:00"}}}}
+    home.materialize("online_features", config=config)
+    file = Path(home.settings.online_store) / f"{FRAUD}.sqlite"
+    backup = file.with_name("backup")
+    with closing(sqlite3.connect(file)) as read, closing(sqlite3.connect(backup)) as written:
+        read.backup(written)
+    home.materialize("online_features")
+    with closing(store_of(home)) as store:
+        loaded = {key: state.content for key, state in store.states()}
+    for left in file.parent.glob(f"{file.name}*"):
+        left.unlink()
+    backup.rename(file)
+    home.materialize("online_features")
+    with closing(store_of(home)) as store:
+        assert {key: state.content for key, state in store.states()} == loaded
+    assert home.read("online_features").height == 3
+
+
 def test_the_online_state_is_loaded_as_of_a_time_and_moves_on(home: SmallHome) -> None:
     config = {"ops": {f"{FRAUD}__online_features": {"config": {"as_of": f"{AS_OF}T00:00:00"}}}}
     home.materialize("online_features", config=config)
@@ -51,6 +74,28 @@ def test_the_online_state_is_loaded_as_of_a_time_and_moves_on(home: SmallHome) -
     earlier, later = home.read("online_features").sort("as_of").iter_rows(named=True)
     assert earlier["as_of"].date() == AS_OF
     assert 0 < later["changed_states"] <= later["states"]
+
+
+def test_a_state_that_no_window_reaches_any_more_leaves_the_store_and_the_page_says_so(
+    home: SmallHome,
+) -> None:
+    home.materialize("online_features")
+    long_ago = (
+        home.read("events").head(1).with_columns(pl.col(pl.Datetime).dt.offset_by("-3y"), customer_id=10**9)
+    )
+    as_of, view = long_ago["known_at"][0] + timedelta(days=1), home.product.view
+    states = dict(build_states(view, long_ago, home.read("labels").head(0), as_of=as_of))
+    added = [StateChange(key, ABSENT, states[key]) for key in states if "1000000000@" in key]
+    with closing(store_of(home)) as store:
+        assert store.commit(added, [])
+        before = store.state_count()
+    later = {"ops": {f"{FRAUD}__online_features": {"config": {"as_of": "2018-06-02T00:00:00"}}}}
+    shown = metadata_of(home.materialize("online_features", config=later), home.key("online_features"))
+    assert (shown["evicted_states"].value, shown["stored_states"].value) == (1, before - 1)
+    assert shown["evicted_bytes"].value == len(added[0].key) + len(added[0].content)
+    with closing(store_of(home)) as store:
+        assert store.read([added[0].key])[0].version == ABSENT
+        assert shown["stored_bytes"].value == sum(len(k) + len(s.content) for k, s in store.states())
 
 
 def test_a_wrong_time_is_refused(home: SmallHome) -> None:

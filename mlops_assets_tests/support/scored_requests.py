@@ -1,6 +1,6 @@
 """Requests for scoring, the arms that answer them, and a store that can be spoilt."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -55,6 +55,15 @@ class Spoilt:
 
     def captured_count(self) -> int:
         return self.inner.captured_count()
+
+    def states(self) -> Iterator[tuple[str, StoredState]]:
+        return self.inner.states()
+
+    def state_count(self) -> int:
+        return self.inner.state_count()
+
+    def evict(self, versions: Mapping[str, int]) -> int:
+        return self.inner.evict(versions)
 
     def clear(self) -> None:
         self.inner.clear()

@@ -15,6 +15,9 @@ BLOCK_STATES = 256
 MAXIMUM_ATTEMPTS = 100
 """How often one state is tried against services that change it at the same time."""
 
+_NOTE = "last load"
+"""Key of the note; keys of states have an @."""
+
 
 @dataclass(frozen=True)
 class LoadedBlock:
@@ -51,6 +54,23 @@ def load_states(
 def is_loaded(store: OnlineStore, view: FeatureView) -> bool:
     """Tell whether a load of this view was completed since the store was made."""
     return bool(store.read([empty_key(view)])[0].content)
+
+
+def last_load(store: OnlineStore) -> str:
+    """Return what `note_load` noted last in this store; a copy that was restored has that of its own time."""
+    return store.read([_NOTE])[0].content.decode()
+
+
+def note_load(store: OnlineStore, what: str) -> None:
+    """Note in the store what was loaded last, once it is there.
+
+    Raises: OnlineStoreError.
+    """
+    for _ in range(MAXIMUM_ATTEMPTS):
+        (noted,) = store.read([_NOTE])
+        if store.commit([StateChange(_NOTE, noted.version, what.encode())], []):
+            return
+    raise OnlineStoreError(f"{_NOTE} was changed by other loads {MAXIMUM_ATTEMPTS} times in a row")
 
 
 def _join(store: OnlineStore, view: FeatureView, loaded: Mapping[str, bytes]) -> int:

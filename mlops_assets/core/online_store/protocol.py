@@ -8,7 +8,7 @@ The small objects of a request here and beside are msgspec's structs: as frozen 
 to make, together some 5 % of a request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -80,6 +80,18 @@ class OnlineStore(ScoringStore, Protocol):
 
     def captured_count(self) -> int:
         """Count the records that were not forgotten yet."""
+        ...
+
+    def states(self) -> Iterator[tuple[str, StoredState]]:
+        """Yield key and state of every entity, in no order; one that changes meanwhile as it was at some instant."""
+        ...
+
+    def state_count(self) -> int:
+        """Count the states of all entities."""
+        ...
+
+    def evict(self, versions: Mapping[str, int]) -> int:
+        """Delete the states that still have these versions, and return how many; a version is not given again."""
         ...
 
     def clear(self) -> None:

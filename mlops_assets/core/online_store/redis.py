@@ -7,7 +7,7 @@ runs as a whole. What outlives the death of Redis itself is Redis' own configura
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import redis
@@ -25,7 +25,9 @@ TIMEOUT_SECONDS = 0.25
 POSITION_DIGITS = 20
 """Of either half of a stream id, which are 64-bit numbers."""
 FORGOTTEN_AT_ONCE = 500
-"""Records that one script deletes: a few milliseconds."""
+"""Records or states that one script deletes: a few milliseconds."""
+SCANNED_AT_ONCE = 200
+"""States that Redis is asked for at once when all are read."""
 _VERSION_END = b":"
 _FIELD = b"r"
 # KEYS: states, newest version, captured. ARGV: number of changes; per change key, what the stored value must begin
@@ -60,6 +62,17 @@ for record = 1, #ARGV, 2 do
     redis.call('XDEL', KEYS[1], ARGV[record])
   end
 end
+"""
+# KEYS: states. ARGV: per state its key, and what the stored value must begin with.
+_EVICT = """
+local gone = 0
+for state = 1, #ARGV, 2 do
+  local stored = redis.call('HGET', KEYS[1], ARGV[state])
+  if stored and string.sub(stored, 1, #ARGV[state + 1]) == ARGV[state + 1] then
+    gone = gone + redis.call('HDEL', KEYS[1], ARGV[state])
+  end
+end
+return gone
 """
 _NO_STATE = StoredState(ABSENT, b"")
 _Answer = TypeVar("_Answer")
@@ -131,6 +144,32 @@ class RedisOnlineStore:
     def captured_count(self) -> int:
         """See OnlineStore."""
         return self._ask(lambda client: client.xlen(self._captured))
+
+    def states(self) -> Iterator[tuple[str, StoredState]]:
+        """See OnlineStore; one that moves within the table meanwhile may come twice."""
+        cursor = None
+        while cursor != 0:
+            cursor, found = self._ask(
+                lambda client, at=cursor or 0: client.hscan(self._states, cursor=at, count=SCANNED_AT_ONCE)
+            )
+            for key, value in found.items():
+                yield key.decode(), _state(value)
+
+    def state_count(self) -> int:
+        """See OnlineStore."""
+        return self._ask(lambda client: client.hlen(self._states))
+
+    def evict(self, versions: Mapping[str, int]) -> int:
+        """See OnlineStore."""
+        gone, pairs = 0, list(versions.items())
+        for first in range(0, len(pairs), FORGOTTEN_AT_ONCE):
+            arguments = [
+                text
+                for key, version in pairs[first : first + FORGOTTEN_AT_ONCE]
+                for text in (key, f"{version}:")
+            ]
+            gone += self._ask(lambda client, given=arguments: client.eval(_EVICT, 1, self._states, *given))
+        return gone
 
     def clear(self) -> None:
         """See OnlineStore."""

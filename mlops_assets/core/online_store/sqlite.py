@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -30,6 +31,8 @@ LARGEST_LOG_PAGES = 65_536
 """Length of the log, 256 MiB, at which a commit empties it although another thread writes checkpoints."""
 CACHE_KIB = 131_072
 """Memory that a connection may use for pages, 128 MiB: with SQLite's 2 MiB most are fetched from the log again."""
+PAGE_STATES = 500
+"""States that are read at once when all are."""
 LAST_UNUSED_VERSION = 127
 """Versions begin above and take two bytes for long: a row that keeps its length is overwritten where it changed."""
 _SCHEMA = f"""
@@ -44,6 +47,7 @@ _INSERT = (
     # A version is never given twice to one key: what was read before a clear must not fit what was written after it.
     "INSERT INTO state SELECT ?, newest_cleared_version + 1, ? FROM store WHERE true ON CONFLICT (key) DO NOTHING"
 )
+_NEVER_AGAIN = "UPDATE store SET newest_cleared_version = max(newest_cleared_version, ?)"
 _UPDATE = "UPDATE state SET content = ?, version = version + 1 WHERE key = ? AND version = ?"
 _UPDATE_READ = f"{_UPDATE} AND rowid = ?"
 _CAPTURE = "INSERT INTO captured (content) VALUES (?)"
@@ -124,6 +128,21 @@ class SqliteOnlineStore:
         """See OnlineStore."""
         count = "SELECT count(content) FROM captured"
         return self._ask(lambda connection: connection.execute(count).fetchone()[0])
+
+    def states(self) -> Iterator[tuple[str, StoredState]]:
+        """See OnlineStore; a page of keys at a time, between which others commit."""
+        key = ""
+        while rows := self._ask(partial(_page, after=key)):
+            for key, version, content in rows:
+                yield key, StoredState(version, content)
+
+    def state_count(self) -> int:
+        """See OnlineStore."""
+        return self._ask(lambda connection: connection.execute("SELECT count(*) FROM state").fetchone()[0])
+
+    def evict(self, versions: Mapping[str, int]) -> int:
+        """See OnlineStore; the freed space is used again."""
+        return self._ask(lambda connection: _evict(connection, versions)) if versions else 0
 
     def clear(self) -> None:
         """See OnlineStore."""
@@ -320,6 +339,23 @@ def _forget(connection: sqlite3.Connection, records: Sequence[CapturedRecord]) -
         connection.executemany(_EMPTY, ((int(one.position), one.content) for one in records))
         connection.execute(_DELETE_EMPTY, (int(records[-1].position),))
         connection.execute("COMMIT")
+
+
+def _page(connection: sqlite3.Connection, *, after: str) -> list[tuple[str, int, bytes]]:
+    page = "SELECT key, version, content FROM state WHERE key > ? ORDER BY key LIMIT ?"
+    return connection.execute(page, (after, PAGE_STATES)).fetchall()
+
+
+def _evict(connection: sqlite3.Connection, versions: Mapping[str, int]) -> int:
+    with _transaction(connection):
+        gone = connection.executemany(
+            "DELETE FROM state WHERE key = ? AND version = ?", versions.items()
+        ).rowcount
+        if gone:
+            newest = max(versions.values())
+            connection.execute(_NEVER_AGAIN, (newest,))
+        connection.execute("COMMIT")
+    return gone
 
 
 def _clear(connection: sqlite3.Connection) -> None:

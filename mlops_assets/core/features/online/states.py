@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from mlops_assets.core.errors import OnlineStoreError
-from mlops_assets.core.features.online.entity_state import (
-    empty_state,
-)
+from mlops_assets.core.features.online.entity_state import LONG_AGO, EntityState, empty_state
 from mlops_assets.core.features.online.history import history, states_of
 from mlops_assets.core.features.online.layout import (
     ALLOWED_LATENESS,
+    EVENT_TIME,
+    LABEL_TIME,
     EntityLayout,
     empty_key,
     empty_layout,
@@ -62,6 +62,28 @@ def merge_state(view: FeatureView, key: str, stored: bytes, loaded: bytes) -> by
     if not stored or not loaded:
         return stored or loaded
     return merged_state(layout, stored, loaded)
+
+
+def horizon_of(empty: bytes) -> int:
+    """Return from when on events can be answered, in microseconds, of the state under `empty_key`."""
+    return EntityState(empty_layout(), empty).horizon
+
+
+def is_out_of_reach(view: FeatureView, key: str, content: bytes, *, horizon: int) -> bool:
+    """Tell whether no event from `horizon` on sees a row of this state: then its entity is as one without rows.
+
+    A state of another view is not judged, and within reach. Events before the horizon of the last load are refused,
+    those of an entity that had rows among them.
+
+    Raises: OnlineStoreError for a state that is none of ours.
+    """
+    layout = next((one for one in entity_layouts(view) if key.endswith(f"@{one.tag}")), None)
+    if layout is None:
+        return False
+    state = EntityState(layout, content)
+    rows = [*state.event_column(EVENT_TIME)[-1:], *state.label_column(LABEL_TIME)[-1:]]
+    newest = max(rows, default=LONG_AGO)
+    return newest <= horizon - layout.lookback and state.asked_until <= horizon
 
 
 def _layout_of(view: FeatureView, key: str) -> EntityLayout:

@@ -228,6 +228,10 @@ def _answer(
         "auc_support_model": intervals[ALL, "support_model", "auc"].mean,
         "auc_physicians": intervals[ESTIMATED, "physicians", "auc"].mean,
         "auc_with_physicians": with_physicians.mean,
+        **{
+            f"auc_{model}_where_estimated": intervals[ESTIMATED, model, "auc"].mean
+            for model in COMPARED[ESTIMATED]
+        },
         "gain_low": gains[GAIN].low,
         "gain": gains[GAIN].mean,
         "gain_high": gains[GAIN].high,

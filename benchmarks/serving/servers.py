@@ -92,6 +92,7 @@ def _mlserver(served: Served, folder: Path, port: int) -> tuple[list[str], dict[
     if not PEERS_PYTHON.is_file():
         raise SystemExit(f"{PEERS_PYTHON} is missing: run make peers-mlserver")
     settings = {
+        "debug": False,  # its default is a debug mode, which costs time
         "http_port": port,
         "grpc_port": _free_port(),
         "metrics_port": _free_port(),

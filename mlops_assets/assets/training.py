@@ -24,9 +24,10 @@ from mlops_assets.core.registry.artifacts import LoggedRun, load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import CONTENT_TAG, INPUTS_TAG, LIBRARIES_TAG
+from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
-from mlops_assets.core.training.training_set import build_training_set, covered_days
+from mlops_assets.core.training.training_set import build_training_set, covered_days, known_vectors
 from mlops_assets.core.training.tuning import TrialRecord, tune
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
@@ -55,15 +56,19 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
         "training_set",
         stage="training",
         kinds={"polars", "deltalake"},
-        deps=[upstream(product, "features"), upstream(product, "labels")],
+        deps=[
+            upstream(product, noun)
+            for noun in ("features", "labels", *(["events"] if product.spec.time else []))
+        ],
     )
     def training_set(
         context: dg.AssetExecutionContext, config: TrainingSetConfig, lakehouse: LakehouseResource
     ) -> dg.MaterializeResult:
         """One row is a feature vector with its outcome, as both were known at the training set's as-of time.
 
-        Made from `features` and `labels`; the splits are ordered in time with a gap as long as the label delay, or
-        stratified by the outcome for a cohort. Used by `hyperparameters`, `model` and `evaluation`.
+        Made from `features` and `labels`; `events` say which events were known by then. The splits are ordered in time
+        with a gap as long as the label delay, or stratified by the outcome for a cohort. Used by `hyperparameters`,
+        `model` and `evaluation`.
         """
         as_of = _as_of(config, lakehouse, product)
         rows = _build(context, lakehouse, product, as_of)
@@ -117,8 +122,13 @@ def _build(
         context.log.warning(
             f"features has no rows on {len(empty)} of the days {days}, the first of them {empty[0]}"
         )
-    known = labels.filter(pl.col("known_at") < as_of)
-    return build_training_set(product, features=features, labels=known, as_of=as_of)
+    id_column = product.spec.id_column
+    events = tables.read(product.name, "events", columns=[id_column, KNOWN_AT], days=days)
+    vectors = known_vectors(features, events, id_column=id_column, as_of=as_of)
+    if late := features.height - vectors.height:
+        context.log.info(f"{late} events of the days {days} were not known before {as_of:%Y-%m-%d}: left out")
+    known = labels.filter(pl.col(KNOWN_AT) < as_of)
+    return build_training_set(product, features=vectors, labels=known, as_of=as_of)
 
 
 def _hyperparameters(product: Product) -> dg.AssetsDefinition:

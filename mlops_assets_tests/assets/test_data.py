@@ -1,6 +1,5 @@
 """Bad input of every kind: the error says what, where and what to do, and what was stored before stays readable."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -9,7 +8,8 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.errors import PlatformError, SchemaDriftError, SourceError, TrainingError
-from mlops_assets.core.product import Product, Reader, SourceContext
+from mlops_assets.core.product import Product, SourceContext
+from mlops_assets_tests.support.homes.changed_reader import Change, changed_reader
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     DATA,
@@ -24,7 +24,6 @@ from mlops_assets_tests.support.homes.small_home import (
 
 DAY = FIRST_DAY + timedelta(days=1)
 JUDGED = ("raw_events", "events", "rejected_events")
-Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def from_file(path: Path) -> Product:
@@ -111,22 +110,6 @@ def test_a_missing_column_is_named(home: SmallHome, transactions: pl.DataFrame) 
     write_day(home, transactions, lambda day: day.drop("terminal_id"))
     message = refused(home, *JUDGED, error=SourceError)
     assert "has no column terminal_id" in message
-
-
-def changed_reader(
-    product: Product, *, events: Change = lambda frame: frame, labels: Change = lambda frame: frame
-) -> Product:
-    """The same product with a reader of the user's own, which changes what it reads."""
-    kind = product.spec.source.kind
-    reader = product.readers[kind]
-
-    def read_events(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
-        return events(reader.events(context, start=start, end=end))
-
-    def read_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
-        return labels(reader.labels(context, start=start, end=end))
-
-    return replace(product, readers={kind: Reader(read_events, read_labels)})
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,18 @@
 """Training sets and models: what was known by then, and what is said where that is too little."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from mlops_assets.core.errors import TrainingError
-from mlops_assets.core.product import Product, Reader, SourceContext
+from mlops_assets_tests.support.homes.changed_reader import changed_reader
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     FIRST_DAY,
     SmallHome,
 )
-
-Change = Callable[[pl.DataFrame], pl.DataFrame]
-
-
-def changed_reader(
-    product: Product, *, events: Change = lambda frame: frame, labels: Change = lambda frame: frame
-) -> Product:
-    """The same product with a reader of the user's own, which changes what it reads."""
-    kind = product.spec.source.kind
-    reader = product.readers[kind]
-
-    def read_events(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
-        return events(reader.events(context, start=start, end=end))
-
-    def read_labels(context: SourceContext, *, start: datetime | None, end: datetime | None) -> pl.DataFrame:
-        return labels(reader.labels(context, start=start, end=end))
-
-    return replace(product, readers={kind: Reader(read_events, read_labels)})
 
 
 def test_one_class_only_says_in_which_split_and_window(ingested_home: SmallHome, tmp_path: Path) -> None:

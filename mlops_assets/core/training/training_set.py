@@ -8,7 +8,7 @@ from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.labels.outcomes import newest_labels
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import StratifiedSplit
-from mlops_assets.core.times import UTC_TIME
+from mlops_assets.core.times import KNOWN_AT, UTC_TIME
 from mlops_assets.core.training.splits import assign_stratified_split, assign_time_split, split_windows
 
 AS_OF = "as_of"
@@ -45,6 +45,20 @@ def build_training_set(
         raise TrainingError(f"{product.name}/training_set: a split in time needs an as-of time")
     split = assign_time_split(rows, as_of=as_of, split=spec.split, label=label)
     return split.with_columns(pl.lit(as_of).cast(UTC_TIME).alias(AS_OF))
+
+
+def known_vectors(
+    features: pl.DataFrame, events: pl.DataFrame, *, id_column: str, as_of: datetime
+) -> pl.DataFrame:
+    """Keep the feature vectors of events of which a version was known before `as_of`; order is kept.
+
+    A vector itself needs no cut: it is as of its event's own time, and its own row is the version that was known first.
+    So rows that become known at `as_of` or later, new events and corrections alike, change nothing.
+
+    events: event versions, with id and `known_at`.
+    """
+    known = events.filter(pl.col(KNOWN_AT) < as_of).select(id_column)
+    return features.join(known, on=id_column, how="semi", maintain_order="left")
 
 
 def covered_days(product: Product, *, as_of: datetime) -> tuple[date, date]:

@@ -11,7 +11,7 @@ from mlops_assets.catalogue import load_product
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.product import Product
-from mlops_assets.core.training.training_set import build_training_set, covered_days
+from mlops_assets.core.training.training_set import build_training_set, covered_days, known_vectors
 from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
 from mlops_assets_tests.support.homes.small_home import small_product
 
@@ -103,3 +103,16 @@ def test_the_days_that_are_covered_are_whole(hour: int, last: date) -> None:
     assert (end - first).days >= 14
     with pytest.raises(TrainingError, match="no time axis"):
         covered_days(load_product("mortality_risk"), as_of=at)
+
+
+def test_an_event_has_a_vector_in_the_training_set_once_a_version_of_it_was_known(
+    sampled, features, as_of
+) -> None:
+    events = sampled.events.select("transaction_id", "known_at")
+    ids = features["transaction_id"]
+    at = pl.lit(as_of, events.schema["known_at"])
+    is_late, is_corrected = pl.col("transaction_id") == ids[0], pl.col("transaction_id") == ids[1]
+    late = events.with_columns(known_at=pl.when(is_late).then(at).otherwise("known_at"))
+    corrections = events.filter(is_corrected).with_columns(known_at=at)
+    kept = known_vectors(features, pl.concat([late, corrections]), id_column="transaction_id", as_of=as_of)
+    assert kept.equals(features[1:])

@@ -1,6 +1,7 @@
 """The data stage: raw rows as they came, rows that meet the contract, rows that do not, and outcomes."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
@@ -10,6 +11,7 @@ from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.contract import conform, with_event_date, with_known_date
+from mlops_assets.core.contracts.time_of_knowledge import KnownTimes
 from mlops_assets.core.contracts.unreadable import noting_unreadable
 from mlops_assets.core.ingestion.judge_days import IngestedDays, Ingestion, ingest_days
 from mlops_assets.core.labels.contract import check_labels
@@ -66,6 +68,7 @@ def _events(product: Product) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         """Judge every raw row by the contract: good rows to `events`, broken ones with reasons to `rejected_events`.
 
+        A row cannot have become known after it was read, nor, unless the contract declares it, before it happened.
         An id is one event's in all stored days: where a day's rows change which row keeps an id, the other day is
         written, too.
         """
@@ -78,6 +81,7 @@ def _events(product: Product) -> dg.AssetsDefinition:
             product.event_schema,
             product.spec.id_column,
             (accepted.commit_info, rejected.commit_info),
+            KnownTimes(datetime.now(UTC), may_precede_event=product.spec.contract.known_before_event),
         )
         for days in day_blocks(context, "event_date"):
             *others, mine = ingest_days(ingestion, days)
@@ -178,6 +182,7 @@ def _labels(product: Product) -> dg.AssetsDefinition:
                 has_times=days is not None,
                 events=product.event_schema,
                 subject=f"{product.name}/labels",
+                known_times=KnownTimes(datetime.now(UTC)),
             )
             positives += int(frame[label.column].sum())
             writes.write(frame if days is None else with_known_date(frame), days)

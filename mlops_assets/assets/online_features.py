@@ -29,7 +29,7 @@ class OnlineFeaturesConfig(dg.Config):
     """Until when the state may know things."""
 
     as_of: str | None = None
-    """UTC time in ISO 8601: rows known before it are loaded; null takes everything that the lakehouse knows."""
+    """UTC time in ISO 8601: rows known before it are loaded; null takes everything that the lakehouse knows by now."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,11 @@ def _as_of(
             raise FeatureError(f"as_of is {config.as_of!r}; give a UTC time in ISO 8601") from error
         return asked.replace(tzinfo=UTC) if asked.tzinfo is None else asked.astimezone(UTC)
     versions = {"events": events_version, "labels": labels_version}
+    # A state as of the future answers no entity that it does not hold: the store would be of no use until then.
+    now = datetime.now(UTC)
     newest = [
         lakehouse.tables.scan(product.name, noun, version=version)
+        .filter(pl.col("known_at") <= now)
         .select(pl.col("known_at").max())
         .collect()
         .item()

@@ -54,6 +54,8 @@ class Contract(Section):
 
     max_rejected_share: Share = 0.01
     """Largest share of a partition's rows that may break the contract before the partition is blocked."""
+    known_before_event: bool = False
+    """Whether events may be known before they happen, as bookings are; false rejects a row that says so."""
 
 
 class TimeSplit(Section):

@@ -26,6 +26,7 @@ from mlops_assets.core.contracts.row_failures import (
     without_second_reasons,
 )
 from mlops_assets.core.contracts.schema_difference import schema_difference
+from mlops_assets.core.contracts.time_of_knowledge import KnownTimes
 from mlops_assets.core.contracts.unreadable import UNREADABLE, unreadable_values, with_unreadable
 from mlops_assets.core.errors import ContractError, SchemaDriftError
 
@@ -219,8 +220,16 @@ class JudgedRows:
         )
 
 
-def judge_rows(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject: str) -> JudgedRows:
-    """Judge each row by itself: types, nulls, and the contract's checks.
+def judge_rows(
+    frame: pl.DataFrame,
+    schema: type[pa.DataFrameModel],
+    *,
+    subject: str,
+    known_times: KnownTimes | None = None,
+) -> JudgedRows:
+    """Judge each row by itself: types, nulls, the contract's checks, and when it became known.
+
+    known_times: between which times rows may have become known; None does not ask.
 
     Raises: as `apply_contract`.
     """
@@ -229,6 +238,7 @@ def judge_rows(frame: pl.DataFrame, schema: type[pa.DataFrameModel], *, subject:
     failures = [
         *unreadable_values(conformed, schema.to_schema()),
         *find_failures(rows, schema, subject=subject),
+        *(known_times.broken(rows) if known_times else ()),
     ]
     hidden = tuple(column.name for column in describe_columns(schema) if column.is_pii)
     return JudgedRows(rows, without_second_reasons(failures), hidden)

@@ -20,6 +20,7 @@ from mlops_assets.core.contracts.contract import (
     with_event_date,
 )
 from mlops_assets.core.contracts.event_identity import EventKeys, event_keys, repeated_rows
+from mlops_assets.core.contracts.time_of_knowledge import KnownTimes
 from mlops_assets.core.errors import TableError
 from mlops_assets.core.ingestion.sound_rows import DAY, EVENTS, REJECTED, REPEATS, SoundRows
 from mlops_assets.core.lakehouse.day_range import DayRange
@@ -39,6 +40,8 @@ class Ingestion:
     id_column: str
     commits: tuple[CommitInfo, CommitInfo]
     """What the commits to `events` and to `rejected_events` say of their origin."""
+    known_times: KnownTimes | None = None
+    """Between which times rows may have become known; None does not ask."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def ingest_days(ingestion: Ingestion, days: DayRange | None) -> list[IngestedDay
 
 def _judge(ingestion: Ingestion, days: DayRange | None) -> JudgedRows:
     raw = ingestion.tables.read(ingestion.product, RAW, days=days).drop(DAY, strict=False)
-    return judge_rows(raw, ingestion.schema, subject=f"{ingestion.product}/events")
+    return judge_rows(
+        raw, ingestion.schema, subject=f"{ingestion.product}/events", known_times=ingestion.known_times
+    )
 
 
 def _settled(

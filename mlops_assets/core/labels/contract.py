@@ -11,6 +11,7 @@ import polars as pl
 from mlops_assets.core.contracts.contract import column_type
 from mlops_assets.core.contracts.lossless import Cast, cast_rows
 from mlops_assets.core.contracts.schema_difference import schema_difference
+from mlops_assets.core.contracts.time_of_knowledge import KnownTimes
 from mlops_assets.core.errors import ContractError, SchemaDriftError
 from mlops_assets.core.times import UTC_TIME
 
@@ -25,6 +26,7 @@ def check_labels(
     has_times: bool,
     events: type[pa.DataFrameModel],
     subject: str,
+    known_times: KnownTimes | None = None,
 ) -> pl.DataFrame:
     """Return the labels with the outcome as Int8 and without exact copies of a row; order is kept.
 
@@ -32,10 +34,12 @@ def check_labels(
     product has a time axis, and the outcome, 0 or 1. The id has the type that the contract `events` gives it.
 
     frame: what the source gave. id_column, label: names of its columns. has_times: whether the product has a time axis.
-    subject: what messages speak of.
+    subject: what messages speak of. known_times: between which times outcomes may have become known; None does not ask
+    for the time of reading. An outcome is never known before its event.
 
     Raises: SchemaDriftError for a new, missing or retyped column; ContractError for a null, an outcome that is neither
-    0 nor 1, one that was known before its event, or two outcomes of one id known at the same instant.
+    0 nor 1, one that was known before its event or after it was read, or two outcomes of one id known at the same
+    instant.
     """
     expected: dict[str, pl.DataType] = {
         id_column: column_type(events, id_column) or frame.schema.get(id_column, pl.Null())
@@ -58,6 +62,9 @@ def check_labels(
     if has_repeated_ids:
         rows = rows.unique(maintain_order=True)
     _check_values(rows, label=label, has_times=has_times, subject=subject)
+    for failure in known_times.broken(rows) if known_times else ():
+        what = f"{failure.column} is {failure.check}".replace(" is not ", " lies ")
+        _refuse(rows, rows.filter(failure.broken), what=what, subject=subject)
     if has_repeated_ids:
         _check_no_contradiction(rows, id_column=id_column, has_times=has_times, subject=subject)
     return rows

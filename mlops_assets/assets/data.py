@@ -8,6 +8,7 @@ import polars as pl
 
 from mlops_assets.assets.support.asset_options import asset_options, product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.other_days import tell_of_another_day
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.contract import conform, with_event_date, with_known_date
@@ -203,19 +204,10 @@ def _tell_of_another_day(context: dg.AssetExecutionContext, product: Product, ot
     """Report a day outside the run's partitions that was judged again, so that what is made from it is seen as old."""
     if other.days is None:
         return
-    day = other.days.first.isoformat()
     for noun, commit in zip(("events", "rejected_events"), other.commits, strict=True):
-        context.log.info(f"{noun} of {day} was judged again, since it shares ids with the days of this run")
-        if commit.changed:
-            context.log_event(
-                dg.AssetMaterialization(
-                    dg.AssetKey([product.name, noun]),
-                    partition=day,
-                    description="Judged again: another day of this run shares ids with it.",
-                    metadata={"dagster/partition_row_count": commit.rows, "table_version": commit.version},
-                    tags={"dagster/data_version": str(commit.version)},
-                )
-            )
+        tell_of_another_day(
+            context, product, noun, other.days.first, commit, why="another day of this run shares ids with it"
+        )
 
 
 @page_only

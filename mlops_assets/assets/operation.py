@@ -1,10 +1,10 @@
 """The operation stage: scores of the released version, and what became of them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import dagster as dg
@@ -13,6 +13,7 @@ import polars as pl
 from mlops_assets.assets.served_predictions import landing_table, served_predictions_asset
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.other_days import tell_of_another_day
 from mlops_assets.assets.support.pictures import picture, table
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.labels.outcomes import join_daily_outcomes, join_outcomes
@@ -165,14 +166,55 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
     def outcomes(context: dg.AssetExecutionContext, lakehouse: LakehouseResource) -> dg.MaterializeResult:
         """One row is a prediction joined with its outcome, on the day on which the outcome became known.
 
-        Made from `predictions` and `labels`; used by `performance_report`. A corrected outcome is a further row.
+        Made from `predictions` and `labels`; used by `performance_report`. A corrected outcome is a further row. The
+        days on which outcomes of the run's own days became known follow, too: predictions of them may be new or gone.
         """
         writes = TableWrites(context, lakehouse, product, "outcomes")
-        for days in day_blocks(context, "known_date"):
+        blocks = day_blocks(context, "known_date")
+        for days in blocks:
             writes.write(_joined(lakehouse, product, days), days)
+        for day in _following_days(context, lakehouse, product, blocks):
+            one = DayRange(day, day + timedelta(days=1), "known_date")
+            commit = lakehouse.tables.write(
+                product.name,
+                "outcomes",
+                _joined(lakehouse, product, one),
+                days=one,
+                commit=writes.commit_info,
+            )
+            tell_of_another_day(
+                context,
+                product,
+                "outcomes",
+                day,
+                commit,
+                why="outcomes of this run's days became known on it",
+            )
         return writes.result()
 
     return outcomes
+
+
+def _following_days(
+    context: dg.AssetExecutionContext,
+    lakehouse: LakehouseResource,
+    product: Product,
+    blocks: Sequence[DayRange | None],
+) -> list[date]:
+    """Days outside the run that were joined before, and on which labels of events of the run's days became known."""
+    mine = [days for days in blocks if days is not None]
+    if not mine:
+        return []
+    first, end = mine[0].first, mine[-1].end
+    event_date = pl.col("event_timestamp").dt.date()
+    known = (
+        lakehouse.tables.scan(product.name, "labels")
+        .filter(pl.col("known_date") >= end, event_date.is_between(first, end, closed="left"))
+        .select(pl.col("known_date").unique().sort())
+        .collect()["known_date"]
+    )
+    made = context.instance.get_materialized_partitions(dg.AssetKey([product.name, "outcomes"]))
+    return [day for day in known if day.isoformat() in made]
 
 
 def _joined(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:

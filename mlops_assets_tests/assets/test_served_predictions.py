@@ -15,6 +15,7 @@ from mlops_assets.core.serving.prediction_record import PredictionRecord, Served
 from mlops_assets.definitions import platform_resources
 from mlops_assets_tests.support.captured import captured_record
 from mlops_assets_tests.support.homes.small_home import (
+    AS_OF,
     FRAUD,
     LAST_DAY,
     REPORTS,
@@ -138,3 +139,25 @@ def test_reports_count_an_event_once_whatever_scored_it_beside_the_champion(home
     assert home.read("predictions").filter(pl.col("arm") == "shadow").height == rows.height
     keys = ["event_date", "column"]
     assert home.read("drift_report").sort(keys).equals(before.sort(keys))
+
+
+def test_predictions_that_are_collected_late_reach_the_outcomes_of_later_days(home: SmallHome) -> None:
+    late = home.read("predictions").filter(pl.col("event_date") == AS_OF).sort("transaction_id")
+    capture(home, served(late, version=1, role="champion", score=0.75))
+    request = tick(home)
+    assert isinstance(request, dg.RunRequest)
+    result = run_requested(home, request)
+    assert result.success
+
+    known_date = AS_OF + timedelta(days=7)
+    outcomes, predictions = home.read("outcomes"), home.read("predictions")
+    followed = outcomes.filter(pl.col("event_date") == AS_OF)
+    assert followed["known_date"].unique().to_list() == [known_date]
+    assert followed["score"].unique().to_list() == [0.75]
+    assert outcomes["prediction_id"].is_in(predictions["prediction_id"].implode()).all()
+    told = [
+        event.partition
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == home.key("outcomes") and event.partition != AS_OF.isoformat()
+    ]
+    assert told == [known_date.isoformat()]

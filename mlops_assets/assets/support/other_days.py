@@ -1,0 +1,35 @@
+"""Days outside a run's partitions that it wrote too, told to Dagster so that what is made from them is seen as old."""
+
+from datetime import date
+
+import dagster as dg
+
+from mlops_assets.core.lakehouse.write import TableCommit
+from mlops_assets.core.product import Product
+
+
+def tell_of_another_day(
+    context: dg.AssetExecutionContext,
+    product: Product,
+    noun: str,
+    day: date,
+    commit: TableCommit,
+    *,
+    why: str,
+) -> None:
+    """Report a day of `noun` as materialized when the commit changed it.
+
+    product, noun: whose table. day: its partition. commit: what wrote it. why: ends the sentence that the page shows.
+    """
+    context.log.info(f"{noun} of {day} was made again, since {why}")
+    if not commit.changed:
+        return
+    context.log_event(
+        dg.AssetMaterialization(
+            dg.AssetKey([product.name, noun]),
+            partition=day.isoformat(),
+            description=f"Made again: {why}.",
+            metadata={"dagster/partition_row_count": commit.rows, "table_version": commit.version},
+            tags={"dagster/data_version": str(commit.version)},
+        )
+    )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import dagster as dg
 
+from mlops_assets.automation.asked_runs import ended_runs, unfinished_run
 from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, day_range_tags
 from mlops_assets.core.predictions.captured import SERVED_DAYS
 from mlops_assets.core.product_spec import ProductSpec, TimeAxis
@@ -21,8 +22,8 @@ LANDINGS = 50
 
 COOLDOWN = timedelta(minutes=10)
 """How long after a run that ended and left them the same records are asked for again."""
-PAST_RUNS = 20
-_RUN_KEY = "dagster/run_key"
+CAPTURED = "captured"
+"""What the runs of this sensor are tagged with, as their trigger."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def collect_served_sensor(spec: ProductSpec, job_name: str) -> dg.SensorDefiniti
     def collect_served(
         context: dg.SensorEvaluationContext, online_stores: dg.ResourceParam[OnlineStores]
     ) -> dg.RunRequest | dg.SkipReason:
-        if running := _unfinished(context.instance, job_name):
+        if running := unfinished_run(context.instance, job_name):
             return dg.SkipReason(f"run {running} is collecting")
         with online_stores.opened(spec.name) as store:
             waiting = store.captured_count()
@@ -158,38 +159,17 @@ def collect_served_sensor(spec: ProductSpec, job_name: str) -> dg.SensorDefiniti
             },
             landings=_landings(context.instance, spec.name),
             predicted=_predicted(context.instance, spec),
-            ended=_ended(context.instance, job_name),
+            ended=ended_runs(context.instance, job_name, trigger=CAPTURED),
         )
         if decision.action == "wait":
             return dg.SkipReason(decision.reason)
         context.log.info("collecting: %s", decision.reason)
-        tags = {PRODUCT: spec.name, TRIGGER: "captured"}
+        tags = {PRODUCT: spec.name, TRIGGER: CAPTURED}
         if decision.days is not None:
             tags |= day_range_tags(*decision.days)
         return dg.RunRequest(run_key=decision.run_key, tags=tags)
 
     return collect_served
-
-
-def _unfinished(instance: dg.DagsterInstance, job_name: str) -> str | None:
-    states = [
-        dg.DagsterRunStatus.QUEUED,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.STARTED,
-    ]
-    runs = instance.get_run_records(filters=dg.RunsFilter(job_name=job_name, statuses=states), limit=1)
-    return runs[0].dagster_run.run_id if runs else None
-
-
-def _ended(instance: dg.DagsterInstance, job_name: str) -> dict[str, datetime]:
-    """Read when the newest runs that the sensor asked for ended, by their run key."""
-    asked = dg.RunsFilter(job_name=job_name, tags={TRIGGER: "captured"})
-    return {
-        record.dagster_run.tags[_RUN_KEY]: datetime.fromtimestamp(record.end_time, UTC)
-        for record in instance.get_run_records(filters=asked, limit=PAST_RUNS)
-        if record.end_time is not None and _RUN_KEY in record.dagster_run.tags
-    }
 
 
 def _landings(instance: dg.DagsterInstance, product: str) -> list[Landing]:

@@ -15,6 +15,7 @@ from mlops_assets.assets.parity import parity_assets
 from mlops_assets.assets.release import release_assets
 from mlops_assets.assets.training import training_assets
 from mlops_assets.automation.jobs import product_automation
+from mlops_assets.automation.late_rows import late_rows_automation
 from mlops_assets.catalogue import assemble
 from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.product import Product
@@ -63,4 +64,6 @@ def product_definitions(product: Product) -> dg.Definitions:
         *monitoring_assets(product),
         *parity_assets(product),
     ]
-    return dg.Definitions.merge(dg.Definitions(assets=assets), product_automation(product.spec))
+    return dg.Definitions.merge(
+        dg.Definitions(assets=assets), product_automation(product.spec), late_rows_automation(product)
+    )

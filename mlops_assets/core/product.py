@@ -51,6 +51,20 @@ class ReadFrame(Protocol):
         ...
 
 
+class LookAtDays(Protocol):
+    """Says without reading all rows what a source has of the days of [start, end): see `look_at_days`.
+
+    One row per UTC day that has rows: `day`, `rows`, and `newest_known_at`. Days are those of the reader's own rows: of
+    `event_timestamp` for events, of `known_at` for labels.
+    """
+
+    def __call__(
+        self, context: SourceContext, *, start: datetime | None, end: datetime | None
+    ) -> pl.DataFrame:
+        """Look at the days of [start, end)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Reader:
     """The two feeds of a source.
@@ -59,13 +73,17 @@ class Reader:
     column `known_at` (UTC), when the platform could know the row.
     labels: one row per outcome and time it became known: the id column and the label column; with a time axis also
     `event_timestamp` (of the event) and `known_at`, and those rows whose `known_at` is in [start, end). A corrected
-    outcome is a further row with a later `known_at`.
+    outcome is a further row with a later `known_at`. A corrected event is a further row, too: same id, same time.
+    look_at_events, look_at_labels: cheap looks at days that were read before; without one these days are read again and
+    compared row by row. A look does not see a row that changed while its day's count and newest `known_at` stayed.
     """
 
     events: ReadFrame
     labels: ReadFrame
     fetches: tuple[WheelFile, ...] = ()
     """Files that are fetched into the cache when they are first read."""
+    look_at_events: LookAtDays | None = None
+    look_at_labels: LookAtDays | None = None
 
 
 @dataclass(frozen=True)
@@ -94,15 +112,16 @@ class Product:
         self, *, cache: Path, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """Read raw events of the declared source."""
-        return self.reader.events(self._context(cache), start=start, end=end)
+        return self.reader.events(self.context(cache), start=start, end=end)
 
     def read_labels(
         self, *, cache: Path, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """Read labels of the declared source, by the time at which they became known."""
-        return self.reader.labels(self._context(cache), start=start, end=end)
+        return self.reader.labels(self.context(cache), start=start, end=end)
 
-    def _context(self, cache: Path) -> SourceContext:
+    def context(self, cache: Path) -> SourceContext:
+        """What the reader of the declared source is told."""
         return SourceContext(source=self.spec.source, folder=self.folder, cache=cache)
 
     @property

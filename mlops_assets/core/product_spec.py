@@ -36,6 +36,10 @@ class Source(Section):
     """File or URI for kinds that read one; relative paths are taken from the product folder."""
     options: dict[str, Scalar] = Field(default={})
     """Keyword arguments of the reader, for example the size of a simulation."""
+    lateness_days: Annotated[int, Field(ge=0, le=366)] = 7
+    """Days before the newest ingested one whose rows may still arrive or be corrected: the sensor `late_rows` looks at
+    them again; 0 for a source in which nothing changes.
+    """
 
 
 class Label(Section):

@@ -7,8 +7,10 @@ import polars as pl
 
 from mlops_assets.core.contracts.unreadable import UNREADABLE, parse_texts
 from mlops_assets.core.errors import SourceError
+from mlops_assets.core.ingestion.changed_days import look_at_days
 from mlops_assets.core.product import RawData, Reader, SourceContext
 from mlops_assets.core.source_files import data_files
+from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.products.fraud_detection.simulator import Simulation, simulate
 
 TIMESTAMP = pl.Datetime("us", "UTC")
@@ -83,9 +85,31 @@ def file_labels(context: SourceContext, *, start: datetime | None, end: datetime
     return _as_labels(read, delay)
 
 
+def look_at_file_events(
+    context: SourceContext, *, start: datetime | None, end: datetime | None
+) -> pl.DataFrame:
+    """Count the transactions of each day of [start, end) in the file; only columns of times are read."""
+    return _look(context, _between(_scan(context), "event_timestamp", start, end), "event_timestamp")
+
+
+def look_at_file_labels(
+    context: SourceContext, *, start: datetime | None, end: datetime | None
+) -> pl.DataFrame:
+    """Count the outcomes that became known on each day of [start, end); only their column and times are read."""
+    delay = timedelta(days=float(context.source.options.get("label_delay_days", DEFAULT_LABEL_DELAY_DAYS)))
+    rows = _scan(context).filter(pl.col("is_fraud").is_not_null())
+    known = rows.with_columns(known_at=pl.col("event_timestamp") + delay)
+    return _look(context, _between(known, KNOWN_AT, start, end), KNOWN_AT)
+
+
 SOURCES: Mapping[str, Reader] = {
     "simulator": Reader(events=simulated_events, labels=simulated_labels),
-    "parquet": Reader(events=file_events, labels=file_labels),
+    "parquet": Reader(
+        events=file_events,
+        labels=file_labels,
+        look_at_events=look_at_file_events,
+        look_at_labels=look_at_file_labels,
+    ),
 }
 
 
@@ -165,6 +189,15 @@ def _scan(context: SourceContext) -> pl.LazyFrame:
     return frame.with_columns(
         _utc(frame, name) for name in ("event_timestamp", "known_at") if name in frame.collect_schema()
     )
+
+
+def _look(context: SourceContext, rows: pl.LazyFrame, time: str) -> pl.DataFrame:
+    if KNOWN_AT not in rows.collect_schema():
+        rows = rows.with_columns(pl.col(time).alias(KNOWN_AT))
+    try:
+        return look_at_days(rows, pl.col(time).dt.date())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(f"source.path: {context.file()} cannot be read: {error}") from error
 
 
 def _utc(frame: pl.LazyFrame, name: str) -> pl.Expr:

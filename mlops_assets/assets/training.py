@@ -16,7 +16,8 @@ from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.identity.identity import Identity
-from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.labels.silence import SilentDays, silent_days
+from mlops_assets.core.lakehouse.day_range import DayRange, rows_by_day
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
@@ -33,6 +34,7 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
 EXPLAINED_ROWS = 1_000
+FEEDS = "feeds_spoke"
 
 
 class TrainingSetConfig(dg.Config):
@@ -40,6 +42,8 @@ class TrainingSetConfig(dg.Config):
 
     as_of: str | None = None
     """UTC date (YYYY-MM-DD): everything known before this day's first instant; null takes the end of the labels."""
+    allow_silent_days: bool = False
+    """Make the training set although days have hardly any outcome, where all others have them."""
 
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -60,6 +64,7 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
             upstream(product, noun)
             for noun in ("features", "labels", *(["events"] if product.spec.time else []))
         ],
+        check_specs=_feed_checks(product),
     )
     def training_set(
         context: dg.AssetExecutionContext, config: TrainingSetConfig, lakehouse: LakehouseResource
@@ -68,10 +73,10 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
 
         Made from `features` and `labels`; `events` say which events were known by then. The splits are ordered in time
         with a gap as long as the label delay, or stratified by the outcome for a cohort. Used by `hyperparameters`,
-        `model` and `evaluation`.
+        `model` and `evaluation`. Days of which the outcomes are missing, where other days have them, stop it.
         """
         as_of = _as_of(config, lakehouse, product)
-        rows = _build(context, lakehouse, product, as_of)
+        rows, checks = _build(context, lakehouse, product, as_of, allow_silent_days=config.allow_silent_days)
         writes = TableWrites(context, lakehouse, product, "training_set", inputs=f"as_of={as_of}")
         writes.write(rows, None)
         splits = rows.group_by("split").agg(
@@ -80,9 +85,18 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
         shown = {"splits": table(splits.sort("split"))}
         if as_of is not None:
             shown["as_of"] = dg.MetadataValue.text(as_of.isoformat())
-        return writes.result(shown)
+        return writes.result(shown, check_results=checks)
 
     return training_set
+
+
+def _feed_checks(product: Product) -> list[dg.AssetCheckSpec]:
+    if product.spec.time is None:
+        return []
+    key = dg.AssetKey([product.name, "training_set"])
+    return [
+        dg.AssetCheckSpec(FEEDS, asset=key, description="No day is without its events or their outcomes.")
+    ]
 
 
 def _as_of(config: TrainingSetConfig, lakehouse: LakehouseResource, product: Product) -> datetime | None:
@@ -102,33 +116,53 @@ def _as_of(config: TrainingSetConfig, lakehouse: LakehouseResource, product: Pro
 
 
 def _build(
-    context: dg.AssetExecutionContext, lakehouse: LakehouseResource, product: Product, as_of: datetime | None
-) -> pl.DataFrame:
+    context: dg.AssetExecutionContext,
+    lakehouse: LakehouseResource,
+    product: Product,
+    as_of: datetime | None,
+    *,
+    allow_silent_days: bool,
+) -> tuple[pl.DataFrame, list[dg.AssetCheckResult]]:
     tables = lakehouse.tables
     if as_of is None:
         features, labels = (tables.read(product.name, noun) for noun in ("features", "labels"))
-        return build_training_set(product, features=features, labels=labels, as_of=None)
+        return build_training_set(product, features=features, labels=labels, as_of=None), []
     first, end = covered_days(product, as_of=as_of)
     days = DayRange(first, end, "event_date")
     features = tables.read(product.name, "features", days=days)
     labels = tables.read(product.name, "labels", days=DayRange(first, as_of.date(), "known_date"))
-    stored = set(features["event_date"].unique())
-    empty = [
-        str(first + timedelta(days=i))
-        for i in range((end - first).days)
-        if first + timedelta(days=i) not in stored
-    ]
-    if empty:
-        context.log.warning(
-            f"features has no rows on {len(empty)} of the days {days}, the first of them {empty[0]}"
-        )
     id_column = product.spec.id_column
     events = tables.read(product.name, "events", columns=[id_column, KNOWN_AT], days=days)
     vectors = known_vectors(features, events, id_column=id_column, as_of=as_of)
     if late := features.height - vectors.height:
         context.log.info(f"{late} events of the days {days} were not known before {as_of:%Y-%m-%d}: left out")
     known = labels.filter(pl.col(KNOWN_AT) < as_of)
-    return build_training_set(product, features=vectors, labels=known, as_of=as_of)
+    silent = silent_days(
+        vectors, known[id_column], id_column=id_column, time=str(product.view.event_timestamp)
+    )
+    if silent.days and not allow_silent_days and known.height:
+        raise TrainingError(
+            f"{product.name}/training_set as of {as_of:%Y-%m-%d}: {silent.words}. Materialize labels of the days on "
+            "which they became known; if there are none, set allow_silent_days"
+        )
+    rows = build_training_set(product, features=vectors, labels=known, as_of=as_of)
+    return rows, [_feeds_spoke(features, silent, days)]
+
+
+def _feeds_spoke(features: pl.DataFrame, silent: SilentDays, days: DayRange) -> dg.AssetCheckResult:
+    """Say which days are without events, and which without the outcomes of theirs."""
+    counts = rows_by_day(features, days)
+    empty = [str(day) for day, rows in counts.items() if rows == 0]
+    words = [silent.words]
+    if empty:
+        words.append(f"features has no rows on {len(empty)} of the days {days}, the first of them {empty[0]}")
+    return dg.AssetCheckResult(
+        check_name=FEEDS,
+        passed=not empty and not silent.days,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(words),
+        metadata={"days_without_events": len(empty), "days_without_outcomes": len(silent.days)},
+    )
 
 
 def _hyperparameters(product: Product) -> dg.AssetsDefinition:

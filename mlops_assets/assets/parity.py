@@ -12,7 +12,15 @@ from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.table_writes import Shown, TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.parity.compare import SCHEMA, ParityReport, compare
+from mlops_assets.core.parity.arrival_delay import arrival_delay
+from mlops_assets.core.parity.compare import (
+    SCHEMA,
+    SERVED_KINDS,
+    TRAINING,
+    ParityReport,
+    compare,
+    compare_with_training,
+)
 from mlops_assets.core.parity.plot import parity_bars
 from mlops_assets.core.parity.replay import Replay, captured_events, replay_of
 from mlops_assets.core.parity.requests import compare_requests
@@ -31,6 +39,7 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
     deps = [upstream(product, SERVED), upstream(product, "events", lookback=lookback)]
     if product.view.needs_labels:
         deps.append(upstream(product, "labels", lookback=lookback))
+    deps.append(upstream(product, "features"))
 
     @product_asset(
         product,
@@ -51,6 +60,11 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
                 asset=key,
                 description="Requests have the content that the lakehouse has of the same events.",
             ),
+            dg.AssetCheckSpec(
+                "served_as_trained",
+                asset=key,
+                description="Served vectors are those that training reads of the same events.",
+            ),
         ],
     )
     def parity_report(
@@ -61,6 +75,8 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         Made from `served_predictions`, `events` and `labels`: each captured request is answered again by the offline
         executor as of its own time, from what was known then, and compared bit for bit; scores are computed again by
         the version that gave them. A difference comes with an example and the kind of skew that explains it.
+        Rows of the kind `training` compare with the vectors of `features`, which training reads: they differ where the
+        lakehouse knew rows at another time than serving did.
         """
         writes = TableWrites(context, lakehouse, product, "parity_report")
         registry, models = ModelRegistry(tracking.tracking_uri), dict[int, TrainedModel]()
@@ -101,7 +117,33 @@ def _compared(
     report = compare(captured, replay, models)
     asked = events.filter(pl.col(view.id_column).is_in(captured[view.id_column].implode()))
     requests = compare_requests(view, history, asked)
-    return replace(report, rows=pl.concat([report.rows, requests]))
+    trained = _beside_training(
+        lakehouse, product, models, days=days, captured=captured, known=(history, events)
+    )
+    return replace(report, rows=pl.concat([report.rows, requests, trained]))
+
+
+def _beside_training(
+    lakehouse: LakehouseResource,
+    product: Product,
+    models: Mapping[int, TrainedModel],
+    *,
+    days: DayRange | None,
+    captured: pl.DataFrame,
+    known: tuple[pl.DataFrame, pl.DataFrame],
+) -> pl.DataFrame:
+    """Compare with the stored vectors of the same days; without any there is nothing to compare.
+
+    models: by version. captured: rows of `served_predictions`. known: events of the lakehouse, and captured ones.
+    """
+    tables, key = lakehouse.tables, product.spec.id_column
+    if not tables.exists(product.name, "features"):
+        return pl.DataFrame(schema=SCHEMA)
+    stored = tables.read(product.name, "features", days=days).select(key, *product.view.feature_names)
+    cause = "unexplained: a cohort's rows have no time at which they became known"
+    if product.spec.time is not None:
+        cause = arrival_delay(*known, id_column=key).words
+    return compare_with_training(captured, stored, models, id_column=key, cause=cause)
 
 
 def _replay(
@@ -124,11 +166,12 @@ def _replay(
 
 @page_only
 def _shown(report: ParityReport) -> dict[str, Shown]:
-    values = report.rows.filter(pl.col("kind") != "request")
+    values = report.rows.filter(pl.col("kind").is_in(SERVED_KINDS))
     shown: dict[str, Shown] = {
         "compared_vectors": report.vectors,
         "different_vectors": report.different,
         "requests_unlike_events": report.requests_differ,
+        "values_unlike_training": report.training_differs,
         "summary": report.summary,
         "differences": table(report.rows.filter(pl.col("different") > 0).head(50)),
     }
@@ -145,7 +188,26 @@ def _checks(report: ParityReport) -> list[dg.AssetCheckResult]:
         f"stored {row['derived']}; {row['diagnosis']}"
         for row in unlike.head(3).iter_rows(named=True)
     ]
+    late = report.rows.filter(pl.col("kind") == TRAINING, pl.col("different") > 0).sort(
+        "different", descending=True
+    )
+    trained = [
+        f"{row['feature']} of {row['different']} of {row['compared']} events, for example {row['example_id']}: served "
+        f"{row['served']}, trained on {row['derived']}"
+        for row in late.head(3).iter_rows(named=True)
+    ]
     return [
+        dg.AssetCheckResult(
+            check_name="served_as_trained",
+            passed=late.is_empty(),
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join([*trained, *late["diagnosis"].unique().to_list()])
+            or "served vectors are those that training reads",
+            metadata={
+                "different_features": late["feature"].n_unique(),
+                "different_values": report.training_differs,
+            },
+        ),
         dg.AssetCheckResult(
             check_name="served_features_match",
             passed=report.is_equal,

@@ -19,6 +19,10 @@ from mlops_assets.core.parity.suspect import Suspect, is_same
 
 Floats = npt.NDArray[np.float64]
 SCORE = "score"
+SERVED_KINDS = ("feature", "score")
+"""Kinds of rows that compare what was served with what the offline executor derives."""
+TRAINING = "training"
+"""Kind of rows that compare what was served with the vector that training reads."""
 SUSPECTS = 16
 """Requests whose vectors differ that are looked into for a cause."""
 SCHEMA = {
@@ -59,13 +63,18 @@ class ParityReport:
         return self.rows.filter(pl.col("kind") == "request")["different"].max() or 0  # pyright: ignore[reportReturnType]
 
     @property
+    def training_differs(self) -> int:
+        """Served values of the feature that most often is another one in training."""
+        return self.rows.filter(pl.col("kind") == TRAINING)["different"].max() or 0  # pyright: ignore[reportReturnType]
+
+    @property
     def summary(self) -> str:
         """One sentence."""
         if self.vectors == 0:
             return "no request was served"
         if self.is_equal:
             return f"all {self.vectors:,} served vectors and scores are those of the offline executor, bit for bit"
-        wrong = self.rows.filter(pl.col("kind") != "request", pl.col("different") > 0)
+        wrong = self.rows.filter(pl.col("kind").is_in(SERVED_KINDS), pl.col("different") > 0)
         worst = wrong.sort("different", descending=True).row(0, named=True)
         return (
             f"{self.different:,} of {self.vectors:,} served vectors differ from the offline executor's, most often in "
@@ -112,6 +121,47 @@ def compare(captured: pl.DataFrame, replay: Replay, models: Mapping[int, Trained
     different = sum(int((v.wrong.any(axis=1) | s.wrong.any(axis=1)).sum()) for v, s in versions)
     order = [*replay.view.feature_names, SCORE]
     return ParityReport(_merged(pl.concat(rows), order), captured.height, different)
+
+
+def compare_with_training(
+    captured: pl.DataFrame,
+    stored: pl.DataFrame,
+    models: Mapping[int, TrainedModel],
+    *,
+    id_column: str,
+    cause: str,
+) -> pl.DataFrame:
+    """Compare captured vectors with the stored vectors of `features`, which training reads.
+
+    One row of SCHEMA per day and feature, of the kind TRAINING; an event without a stored vector is not compared.
+
+    captured: as in `compare`. stored: rows of `features` with the id. models: by version. cause: the diagnosis of
+    values that differ.
+
+    Raises: MonitoringError for a vector of another length than its version's.
+    """
+    rows, order = [pl.DataFrame(schema=SCHEMA)], [name for name in stored.columns if name != id_column]
+    known = stored.select(
+        id_column, *(pl.col(name).cast(pl.Float64) for name in order if _is_number(stored, name))
+    )
+    for (version,), given in captured.group_by("model_version", maintain_order=True):
+        model = models[version]  # pyright: ignore[reportArgumentType]
+        mine = given.join(known.select(id_column), on=id_column, how="semi", maintain_order="left")
+        names = tuple(name for name in model.feature_names if name in known.columns)
+        if mine.is_empty() or not names:
+            continue
+        theirs = mine.select(id_column).join(known, on=id_column, how="left", maintain_order="left")
+        columns = [model.feature_names.index(name) for name in names]
+        days = mine[_DAY] if _DAY in mine.columns else pl.repeat(None, mine.height, dtype=pl.Date, eager=True)
+        derived = theirs.select(names).to_numpy(order="c")
+        compared = _Compared(days, mine[id_column], names, _served(mine, model)[:, columns], derived)
+        rows += [_rows(compared, position, dict.fromkeys(names, cause)) for position in range(len(names))]
+    merged = _merged(pl.concat(rows), order)
+    return merged.with_columns(kind=pl.lit(TRAINING)).select(SCHEMA.keys())
+
+
+def _is_number(frame: pl.DataFrame, name: str) -> bool:
+    return frame.schema[name].is_numeric() or frame.schema[name] == pl.Boolean()
 
 
 def _by_version(

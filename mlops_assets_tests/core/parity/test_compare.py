@@ -1,12 +1,14 @@
 """Parity finds every served value that the offline executor would not have given, and names the skew behind it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
 from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.parity.compare import compare_with_training
 from mlops_assets_tests.support.parity.served_requests import VIEW, AddingModel, ServedRequests
 
 COUNT = "customer_transaction_count_7d"
@@ -71,3 +73,24 @@ def test_a_vector_of_another_length_is_refused(requests: ServedRequests) -> None
 
     with pytest.raises(MonitoringError, match="do not have the 15 features"):
         compare(captured, requests.replay, {1: AddingModel()})  # pyright: ignore[reportArgumentType]
+
+
+def test_served_vectors_are_compared_with_those_that_training_reads(requests: ServedRequests) -> None:
+    captured = requests.captured(requests.served())
+    late = requests.replay.events.with_columns(pl.col("known_at") + timedelta(hours=3))
+    stored = pl.DataFrame(requests.seen_with(events=late), schema=list(VIEW.feature_names)).fill_nan(None)
+    vectors = stored.with_columns(captured["transaction_id"])[:-1]
+
+    def beside(training: pl.DataFrame) -> pl.DataFrame:
+        models: dict = {1: AddingModel()}
+        return compare_with_training(captured, training, models, id_column="transaction_id", cause="delay")
+
+    rows = beside(vectors)
+    assert rows["kind"].unique().to_list() == ["training"]
+    assert rows.filter(feature=COUNT)["compared"].sum() == captured.height - 1
+    wrong = rows.filter(pl.col("different") > 0)
+    assert COUNT in wrong["feature"].to_list()
+    assert wrong["diagnosis"].unique().to_list() == ["delay"]
+    right = pl.DataFrame(requests.served(), schema=list(VIEW.feature_names)).fill_nan(None)
+    assert beside(right.with_columns(captured["transaction_id"]))["different"].sum() == 0
+    assert beside(vectors.clear()).is_empty()

@@ -47,7 +47,6 @@ from mlops_assets.core.release.plan import Order
 from mlops_assets.core.release.steps import obstacles, put_into_plan
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
-from mlops_assets.resources.pools import RELEASE_POOL
 from mlops_assets.resources.release_page import CHECK, release_page
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
@@ -288,7 +287,6 @@ def _release(product: Product) -> dg.AssetsDefinition:
         stage="release",
         kinds={"mlflow", "deltalake"},
         deps=[upstream(product, "bento")],
-        pool=RELEASE_POOL,
         check_specs=[
             dg.AssetCheckSpec(
                 CHECK,

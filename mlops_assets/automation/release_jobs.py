@@ -16,7 +16,6 @@ from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order, ReleasePlan
 from mlops_assets.core.release.steps import Strategy, advance_trial, put_into_plan, roll_back
 from mlops_assets.resources.lakehouse import LakehouseResource
-from mlops_assets.resources.pools import RELEASE_POOL
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -88,7 +87,7 @@ def _trial(spec: ProductSpec, mode: Strategy) -> Step:
 def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDefinition:
     name = f"{spec.name}__{verb}"
 
-    @dg.op(name=f"{name}_step", pool=RELEASE_POOL, description=description, out=dg.Out(dg.Nothing))
+    @dg.op(name=f"{name}_step", description=description, out=dg.Out(dg.Nothing))
     def change(
         context: dg.OpExecutionContext,
         config: StepConfig,

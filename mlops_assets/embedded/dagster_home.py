@@ -19,9 +19,6 @@ run_monitoring:
 concurrency:
   runs:
     max_concurrent_runs: 2
-  pools:
-    granularity: op
-    default_limit: 1 # the pool `release`: releases run one at a time
 event_log_storage: # SQLite in the usual place; the events of a range of partitions are stored together
   module: mlops_assets.embedded.batched_event_log
   class: BatchedEventLog

@@ -1,5 +1,9 @@
 """Release steps as jobs: real Dagster in process on a real registry."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -61,6 +65,28 @@ def test_a_canary_by_job_takes_the_version_that_is_named(small: SmallRegistry) -
     )
 
 
-def test_the_jobs_share_the_pool_of_releases(small: SmallRegistry) -> None:
-    for job in release_jobs(load_product(PRODUCT).spec):
-        assert {node.definition.pool for node in job.graph.nodes} == {"release"}  # pyright: ignore[reportAttributeAccessIssue]
+def test_a_process_killed_in_a_release_step_holds_nothing_that_a_release_or_a_rollback_waits_for(
+    small: SmallRegistry,
+) -> None:
+    """In a home whose dagster.yaml limits pools to one run, as every home once had."""
+    with started(small, "start_canary", "hang") as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline().strip() == "in the step"
+        killed.kill()
+    assert small.standing().arms == (Arm(1, 90, "champion"), Arm(4, 10, "challenger")), "it had committed"
+    for verb, champion in (("advance", 4), ("rollback", 1)):
+        with started(small, verb) as process:
+            assert process.wait(timeout=120) == 0
+        assert small.standing().champion.version == champion
+
+
+@contextmanager
+def started(small: SmallRegistry, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """A process that runs a release job, see support/processes/release_step.py; gone afterwards."""
+    command = [sys.executable, "-m", "mlops_assets_tests.support.processes.release_step", str(small.root)]
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

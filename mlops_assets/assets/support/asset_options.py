@@ -64,22 +64,18 @@ def product_asset(
     deps: Sequence[dg.AssetDep] = (),
     check_specs: Sequence[dg.AssetCheckSpec] = (),
     description: str | None = None,
-    pool: str | None = None,
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """Decorate a function as the asset `noun` of the product; its docstring is the default description.
 
     stage: the group that it stands in. kinds: the badges that Dagster shows. is_partitioned: by the product's days.
-    deps: the assets that it is made from. check_specs: the checks that it answers itself. pool: whose slots its runs
-    share.
+    deps: the assets that it is made from. check_specs: the checks that it answers itself.
     """
 
     def decorate(function: Callable[..., dg.MaterializeResult]) -> dg.AssetsDefinition:
         options = asset_options(
             product, noun, stage=stage, kinds=kinds, function=function, is_partitioned=is_partitioned
         )
-        decorator = dg.asset(
-            **options, deps=deps, check_specs=check_specs, description=description, pool=pool
-        )
+        decorator = dg.asset(**options, deps=deps, check_specs=check_specs, description=description)
         return cast("dg.AssetsDefinition", decorator(function))
 
     return decorate

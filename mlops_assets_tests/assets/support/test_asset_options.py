@@ -39,7 +39,6 @@ def test_an_asset_says_whose_it_is_where_it_stands_and_takes_a_range_in_one_run(
         stage="data",
         kinds={"polars"},
         is_partitioned=True,
-        pool="release",
     )
     def events() -> dg.MaterializeResult:
         """One row is an event."""

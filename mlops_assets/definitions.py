@@ -8,6 +8,7 @@ import dagster as dg
 
 from mlops_assets.automation.abandoned_runs import close_abandoned_runs
 from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
+from mlops_assets.automation.dead_runs import dead_runs_sensor
 from mlops_assets.catalogue import product_names
 from mlops_assets.components.broken_product import broken_product, cause_of, why_not_loadable
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
@@ -57,7 +58,7 @@ def defs() -> dg.Definitions:
     platform = dg.Definitions(
         resources=platform_resources(settings),
         executor=dg.in_process_executor,
-        sensors=[*alerts, close_abandoned_runs(_tracking(settings))],
+        sensors=[*alerts, close_abandoned_runs(_tracking(settings)), dead_runs_sensor()],
     )
     products = _products()
     whole = dg.Definitions.merge(*products.values(), platform)

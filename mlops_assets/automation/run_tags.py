@@ -19,6 +19,8 @@ JUDGEMENT = "mlops/judgement"
 """The canary judge's sentence."""
 EVIDENCE = "mlops/evidence"
 """JSON list: per question of the canary judge its verdict, evidence and limit."""
+HOST = "mlops/host"
+"""Name of the machine whose process executes the run by itself, without Dagster's launcher."""
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 """Dagster's own, which a backfill of a single run has; its documentation names them."""
 

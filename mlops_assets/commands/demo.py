@@ -1,11 +1,12 @@
 """`mlops demo`: materialize the products end to end in this process, with progress, and show what stands afterwards."""
 
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 from rich.console import Console
@@ -19,8 +20,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from mlops_assets.automation.dead_runs import end_dead_runs
 from mlops_assets.automation.jobs import retrain_config
-from mlops_assets.automation.run_tags import day_range_tags
+from mlops_assets.automation.run_tags import HOST, day_range_tags
 from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.product_spec import ProductSpec
@@ -85,6 +87,7 @@ def run_demo(settings: Settings, *, console: Console, products: Sequence[str] | 
 
     started = time.monotonic()
     instance = dagster_instance(settings)
+    end_dead_runs(instance, now=datetime.now(UTC))
     definitions = defs()
     control = ReleaseControl.of(settings)
     with Progress(
@@ -121,7 +124,7 @@ def _execute(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
                 instance=instance,
-                tags=_range_tags(run),
+                tags=_tags(run),
                 raise_on_error=False,
                 run_id=run_id,
                 asset_selection=[dg.AssetKey([product, noun]) for noun in run.nouns] if run.nouns else None,
@@ -133,10 +136,9 @@ def _execute(
         raise PlatformError(_failure(result))
 
 
-def _range_tags(run: DemoRun) -> dict[str, str]:
-    if run.days is None:
-        return {}
-    return day_range_tags(*run.days)
+def _tags(run: DemoRun) -> dict[str, str]:
+    days = day_range_tags(*run.days) if run.days is not None else {}
+    return {HOST: socket.gethostname(), **days}
 
 
 def _watch(  # noqa: PLR0917 (a thread's target takes its arguments by position)

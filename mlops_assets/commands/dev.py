@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
+from mlops_assets.automation.dead_runs import end_dead_runs
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.masking import masked
 from mlops_assets.core.settings import Settings
-from mlops_assets.embedded.dagster_home import ensure_dagster_home
+from mlops_assets.embedded.dagster_home import dagster_instance
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 15.0
@@ -38,7 +40,7 @@ def run_dev(
     """
     require_free(dagster_port, option="--dagster-port")
     require_free(reports_port, option="--reports-port")
-    ensure_dagster_home(settings)
+    _end_dead_runs(settings, console=console)
     commands = {
         "Dagster": _dagster_command(dagster_port),
         "Reports": _reports_command(settings.reports, reports_port),
@@ -65,6 +67,13 @@ def run_dev(
         console.print("stopping")
     finally:
         _stop(list(processes.values()))
+
+
+def _end_dead_runs(settings: Settings, *, console: Console) -> None:
+    """Free the places of runs that were killed with an earlier `mlops dev`, or with the machine."""
+    with dagster_instance(settings) as instance:
+        for dead in end_dead_runs(instance, now=datetime.now(UTC)):
+            console.print(f"run {dead.run.run_id} ({dead.run.job_name}) is marked as failed: {dead.why}")
 
 
 def _dagster_command(port: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,26 @@ def instance_checks(settings: Settings) -> Iterator[Check]:
             "ok",
             f"{instance.root_directory} has dagster.yaml and {runs:,} runs",
         )
+        yield dead_runs_check(instance)
         alive = sorted(name for name, status in instance.get_daemon_statuses().items() if status.healthy)
     shown = f"running: {', '.join(name.lower() for name in alive)}" if alive else "not running"
     yield Check(
         _ORCHESTRATION, "daemon", "ok", f"{shown}; `mlops dev` starts it, schedules and sensors need it"
     )
+
+
+def dead_runs_check(instance: "dg.DagsterInstance") -> Check:
+    """Count the runs that stay started although their process is gone; they hold places in the queue."""
+    from mlops_assets.automation.dead_runs import dead_runs
+
+    dead = dead_runs(instance, now=datetime.now(UTC))
+    if not dead:
+        return Check(_ORCHESTRATION, "dead runs", "ok", "every started run has its process")
+    told = ", ".join(f"{one.run.run_id[:8]} ({one.run.job_name}: {one.why})" for one in dead)
+    action = (
+        "`mlops dev` and `mlops demo` mark them as failed when they start, and the sensor end_dead_runs does"
+    )
+    return Check(_ORCHESTRATION, "dead runs", "warning", f"{len(dead)} of dead processes: {told}", action)
 
 
 def product_checkups(settings: Settings) -> Iterator[Checkup]:

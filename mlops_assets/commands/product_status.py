@@ -74,7 +74,7 @@ class ProductStatus:
     newest_served: str | None
     """UTC time of the newest request that was collected."""
     mirror_problems: tuple[str, ...] = ()
-    """Why MLflow does not show what the release record says; empty when it does."""
+    """What MLflow does not show as the release record says, or what people changed there."""
     places: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class ReleaseHistory:
     follower: FollowerStatus
     """Of this host; empty where no service runs."""
     mirror_problems: tuple[str, ...] = ()
-    """Why MLflow does not show what the record says; empty when it does."""
+    """What MLflow does not show as the record says, or what people changed there; empty when it shows the record."""
 
     @property
     def plans(self) -> tuple[ReleasePlan, ...]:
@@ -100,7 +100,7 @@ def print_history(history: ReleaseHistory, *, console: Console) -> None:
         console.print(describe_plan(history.product, history.standing), highlight=False, soft_wrap=True)
         console.print(_following(history), highlight=False, soft_wrap=True)
     for problem in history.mirror_problems:
-        console.print(f"MLflow does not show this: {problem}", highlight=False, soft_wrap=True)
+        console.print(f"MLflow: {problem}", highlight=False, soft_wrap=True)
     if not history.entries:
         return
     table = Table(*(Column(name, no_wrap=name == "when (UTC)", overflow="fold") for name in _COLUMNS))

@@ -60,7 +60,10 @@ def released_bento(settings: Settings, product: str) -> BuiltBento:
             f"{product} has no release plan: run `mlops demo {product}`, or materialize its release"
         )
     # The registry knows the newest bento of the version that answered right; the record, the one that was released.
-    version = control.version(product, plan.champion.version)
+    try:
+        version = control.version(product, plan.champion.version)
+    except RegistryError:  # deleted in MLflow, or MLflow is away: what is released goes on
+        version = control.record(product).released_version(plan.champion.version)
     tag = version.tags.get(BENTO_TAG)
     bento = built_bento(tag, settings.bentos) if tag else None
     if bento is None or not (bento.path / "bento.yaml").is_file():

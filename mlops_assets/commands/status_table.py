@@ -35,9 +35,7 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
     console.print(table)
     for status in statuses:
         for problem in status.mirror_problems:
-            console.print(
-                f"{status.product}: MLflow does not show what is released: {problem}", highlight=False
-            )
+            console.print(f"{status.product}: MLflow: {problem}", soft_wrap=True, highlight=False)
         for what, where in status.places.items():
             console.print(f"{status.product} {what}: {where}", soft_wrap=True, highlight=False)
 

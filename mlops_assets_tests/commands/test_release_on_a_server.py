@@ -1,5 +1,6 @@
 """Release and rollback where the registry is an MLflow server, and the follower of such a registry."""
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -9,8 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mlops_assets import cli
+from mlops_assets.catalogue import load_product
+from mlops_assets.commands.doctor.releases import release_checks
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.registry.mlflow_client import mlflow_client
+from mlops_assets.core.registry.tag_names import DIGEST_TAG
 from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Arm
@@ -112,8 +117,36 @@ def test_a_rollback_needs_no_server_and_mlflow_is_brought_up_to_it_later(
     follower.control.tracking_uri = away
     assert "version 1 answers 100 %" in run(small, "rollback", PRODUCT, *WHO, uri=away)
     assert followed(follower, small) == (Arm(1, 100, "champion"),)
-    assert "MLflow does not show this" in run(small, "plan", PRODUCT, uri=away)
+    assert "MLflow: the registry at" in run(small, "plan", PRODUCT, uri=away)
     registry = MlflowRegistryTags(small.uri)
     assert registry.model(PRODUCT).aliases == {"champion": 2}, "it was away"
     run(small, "plan", PRODUCT)
     assert registry.model(PRODUCT).aliases == {"champion": 1}
+
+
+def test_what_is_deleted_or_edited_behind_a_server_is_told_alike_and_enters_no_plan(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    """Last, since the registry is the module's: version 1 is deleted."""
+    small = SmallRegistry(tmp_path, load_product(PRODUCT), server.url)
+    shutil.copytree(server.folder / "tables", tmp_path / "tables")
+    assert small.standing().champion.version == 1
+    mlflow_client(server.url).set_model_version_tag(PRODUCT, "1", DIGEST_TAG, "0" * 64)
+    edited = "MLflow: digest of version 1, the champion, were edited there by hand"
+    for command in ("plan", "status"):
+        assert edited in run(small, command, PRODUCT)
+    (_, check) = release_checks(small.settings, PRODUCT)
+    assert check.detail.startswith(edited)
+    mlflow_client(server.url).delete_model_version(PRODUCT, "1")
+    gone = "MLflow: version 1, the champion, was deleted there"
+    for command in ("plan", "status"):
+        assert gone in run(small, command, PRODUCT)
+    (_, check) = release_checks(small.settings, PRODUCT)
+    assert check.detail.startswith(gone)
+    with pytest.raises(RegistryError, match=r"no version 1 any more, it was deleted in MLflow \(it has 2\)"):
+        run(small, "release", PRODUCT, "1", *WHO)
+    small.decide("approved", 2)
+    small.release(2)
+    with pytest.raises(RegistryError, match="no version 1 any more"):
+        run(small, "rollback", PRODUCT, *WHO)
+    assert small.standing().champion.version == 2

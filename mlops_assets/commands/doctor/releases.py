@@ -34,5 +34,7 @@ def release_checks(settings: Settings, product: str) -> Iterator[Check]:
     )
     yield Check(AREA, product, "ok", f"{told}; {stands}")
     for problem in control.repair(product):
-        action = f"restore it in MLflow, or release another version: `mlops release {product}`"
-        yield Check(AREA, product, "warning", f"MLflow does not show what is released: {problem}", action)
+        action = (
+            f"what was moved is put back already; else release another version: `mlops release {product}`"
+        )
+        yield Check(AREA, product, "warning", f"MLflow: {problem}", action)

@@ -4,7 +4,9 @@ Loads no MLflow where the registry is a SQLite file, so that a rollback takes a 
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlops_assets.core.errors import RegistryError
@@ -14,6 +16,7 @@ from mlops_assets.core.registry.open_tags import open_registry_tags
 from mlops_assets.core.registry.tags import RegistryTags
 from mlops_assets.core.registry.tracking_location import sqlite_file
 from mlops_assets.core.registry.version import ModelVersion, find_version
+from mlops_assets.core.release.hand_edits import deleted, edited_versions, moved_aliases
 from mlops_assets.core.release.mirror import Mirror, foreign_record, write_mirror
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import COLUMNS, TABLE, Entry, ReleaseRecord
@@ -22,6 +25,8 @@ from mlops_assets.core.settings import Settings
 
 MAXIMUM_ATTEMPTS = 20
 """How often a change that lost a race is decided again before it gives up."""
+PATIENCE_SECONDS = 10.0
+"""How long a rollback waits for a registry before it goes through without it."""
 _MIRROR_ATTEMPTS = 10
 _HISTORY_TABLE = "release"
 _logger = logging.getLogger(__name__)
@@ -71,9 +76,30 @@ class ReleaseControl:
     def version(self, product: str, version: int) -> ModelVersion:
         """Return one version as the registry has it now.
 
-        Raises: RegistryError when there is none of that number, or the registry does not answer.
+        Raises: RegistryError when there is none of that number, or none any more, or the registry does not answer.
         """
-        return find_version(self._tags(), product, version)
+        tags = self._tags()
+        if tags.version(product, version) is None and self.record(product).has_released(version):
+            raise RegistryError(deleted(product, version, tags.versions(product)))
+        return find_version(tags, product, version)
+
+    def why_deleted(self, product: str, version: int) -> str | None:
+        """Say that the registry has the version no more; None when it has it, or does not answer in time.
+
+        Whoever must not wait asks this: a registry that is away forbids nothing.
+        """
+        answers: list[str | None] = []
+
+        def ask() -> None:
+            with suppress(RegistryError):
+                tags = self._tags()
+                is_there = tags.version(product, version) is not None
+                answers.append(None if is_there else deleted(product, version, tags.versions(product)))
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(PATIENCE_SECONDS)
+        return answers[0] if answers else None
 
     def newest(self, product: str) -> ModelVersion:
         """Return the newest version.
@@ -120,24 +146,28 @@ class ReleaseControl:
             self._write(record, by="taken over from the registry's tags")
 
     def repair(self, product: str) -> tuple[str, ...]:
-        """Let MLflow show what the record says; return what it refuses to show, in words.
+        """Let MLflow show what the record says; return in words what people changed there, and what it refuses to show.
 
         The record is read again after MLflow was written: of writers at the same time the last one to look finds what
         an earlier one has overwritten.
 
         Raises: RegistryError when the registry does not answer.
         """
-        refused: tuple[str, ...] = ()
+        refused: tuple[str, ...] | None = None
+        moved: tuple[str, ...] = ()
         for _ in range(_MIRROR_ATTEMPTS):
             record = self.record(product)
             if record.state.version is None:
                 return ()
-            found = self._tags().model(product)
+            tags = self._tags()
+            found = tags.model(product)
             foreign = foreign_record(record, found)
             if foreign is not None:
                 return (f"MLflow shows the releases of another lakehouse (its record is {foreign})",)
             if refused or Mirror.of(record).is_shown(found):
-                return refused
+                return (*moved, *(edited_versions(record, tags) or refused or ()))
+            if refused is None:
+                moved = moved_aliases(record, found)
             refused = write_mirror(self.tracking_uri, record, found)
         return ("MLflow was changed by others again and again",)
 

@@ -197,6 +197,10 @@ def rollback(standing: ReleasePlan | None, order: Order, *, to_version: int | No
             f"release plan {standing.sequence} ({standing.mode} of version {standing.champion.version}) "
             "has no champion before it; name the version to return to"
         )
+    if standing.other is None and target == standing.champion.version:
+        raise RegistryError(
+            f"version {target} is the champion already, and nothing is on trial: there is nothing to roll back"
+        )
     previous = standing.previous_champion if standing.other is not None else None
     if previous == target:
         previous = None

@@ -161,12 +161,13 @@ def roll_back(
     """Take one step back, or return to `to_version`: see `plan.rollback`; `under_plan` as for `put_into_plan`.
 
     Every version that leaves the plan is rejected in the same change. The version that is returned to is not judged
-    anew, since it answered before; but one that was rejected does not return. A version that answered before is taken
-    from the record, so that a rollback waits for no registry.
+    anew, since it was the champion before; but one that was rejected, or deleted in MLflow, does not return. Its facts
+    are taken from the record: a registry that does not answer holds up no rollback.
 
     control, product: whose record. order: who asks, why and when.
 
-    Raises: RegistryError when there is nothing to return to. ReleaseRefusedError when that version is rejected.
+    Raises: RegistryError when there is nothing to return to. ReleaseRefusedError when that version never was the
+    champion, or is rejected or deleted.
     """
     asked = replace(order, reason=order.reason or "rolled back")
 
@@ -176,7 +177,10 @@ def roll_back(
         number = plan.champion.version
         is_known = record.has_released(number)
         target = record.released_version(number) if is_known else control.version(product, number)
+        _refuse_newcomer(target, record)
         _refuse_rejected(target, record.decisions(number))
+        if is_known and record.plans[-1].champion.version != number:
+            _refuse_deleted(control, product, number)
         return (plan_entry(plan, [] if is_known else [target]), *_rejections(record, plan))
 
     with refusals_noted(control, product, to_version, order=asked):
@@ -214,6 +218,20 @@ def _refuse_rejected(target: ModelVersion, decisions: Sequence[Decision]) -> Non
             f"{target.product} version {target.version} was rejected by {decisions[-1].by} "
             f"({decisions[-1].reason}): approve it again, or name another version to return to"
         )
+
+
+def _refuse_newcomer(target: ModelVersion, record: ReleaseRecord) -> None:
+    """A version that never answered everybody is released, with its gates and approval, and not returned to."""
+    if target.version not in {plan.champion.version for plan in record.plans}:
+        raise ReleaseRefusedError(
+            f"{target.product} version {target.version} never was the champion, so that a rollback cannot return "
+            "to it: release it"
+        )
+
+
+def _refuse_deleted(control: ReleaseControl, product: str, number: int) -> None:
+    if (why := control.why_deleted(product, number)) is not None:
+        raise ReleaseRefusedError(why)
 
 
 def _require_plan(record: ReleaseRecord, sequence: int | None) -> None:

@@ -25,7 +25,10 @@ def test_what_stands_is_told_and_mlflow_is_put_right(small: SmallRegistry) -> No
     small.release(1)
     client = mlflow_client(small.uri)
     client.set_registered_model_alias(PRODUCT, "champion", "3")
-    assert found(small) == [("ok", "1 decisions and plans; plan 1: version 1 is the champion")]
+    stands = ("ok", "1 decisions and plans; plan 1: version 1 is the champion")
+    moved = "MLflow: the alias champion stood on version 3: it is back on 1"
+    assert found(small) == [stands, ("warning", moved)]
+    assert found(small) == [stands]
     assert client.get_registered_model(PRODUCT).aliases == {"champion": 1}
 
 
@@ -34,7 +37,7 @@ def test_a_released_version_that_was_deleted_in_mlflow_is_a_warning(small: Small
     mlflow_client(small.uri).delete_model_version(PRODUCT, "1")
     (_, (status, told)) = found(small)
     assert status == "warning"
-    assert "MLflow does not show what is released" in told
+    assert "MLflow: version 1, the champion, was deleted there" in told
 
 
 def test_a_lakehouse_that_lost_the_record_is_a_finding(small: SmallRegistry, tmp_path: Path) -> None:

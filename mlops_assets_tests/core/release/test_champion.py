@@ -1,11 +1,14 @@
 """The released version, as scoring and monitoring know it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mlops_assets.assets.evaluation import _rival
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.release.champion import champion_version, load_champion, reference_rows, versions_as_of
 from mlops_assets_tests.support.homes.small_home import AS_OF, FRAUD, SmallHome
 from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
@@ -50,3 +53,16 @@ def test_a_version_that_another_tool_registered_is_named_with_what_it_lacks(
     small.release(1)
     with pytest.raises(RegistryError, match="version 1 lacks the tags"):
         load_champion(small.control, PRODUCT)
+
+
+def test_a_champion_that_was_deleted_in_mlflow_is_still_whom_a_candidate_is_compared_with(
+    released_home: SmallHome, tmp_path: Path
+) -> None:
+    """A gate against the champion does not pass as if there were none yet."""
+    home = released_home.copy(tmp_path / "home")
+    before = load_champion(home.control, FRAUD)
+    mlflow_client(home.uri).delete_model_version(FRAUD, str(before.version))
+    rival = _rival(home.control.record(FRAUD), "another model's digest")
+    assert rival is not None
+    assert rival.version == before.version
+    assert load_champion(home.control, FRAUD).model == before.model

@@ -13,7 +13,9 @@ import httpx
 import psutil
 import pytest
 
+from mlops_assets.commands.serve import released_bento
 from mlops_assets.core.model.calibration import SigmoidCalibrator
+from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
 from mlops_assets_tests.support.homes.home import Home
 from mlops_assets_tests.support.homes.product_bento import product_bento, sampled_product
@@ -125,3 +127,11 @@ def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp
     process = start(empty, free_port(), tmp_path / "log")
     assert process.wait(60) == 1
     assert "or materialize its release" in (tmp_path / "log").read_text()
+
+
+def test_a_champion_that_was_deleted_in_mlflow_is_served_on(home: Home, tmp_path: Path) -> None:
+    copied = home.copy(tmp_path / "home")
+    copied.release(1)
+    bento = released_bento(copied.settings, PRODUCT)
+    mlflow_client(copied.uri).delete_model_version(PRODUCT, "1")
+    assert released_bento(copied.settings, PRODUCT) == bento

@@ -85,7 +85,8 @@ def test_a_release_rests_on_the_decisions_of_before(home: SmallRegistry) -> None
         put_into_plan(control, control.version(PRODUCT, 2), mode="canary", order=ORDER, approval="automatic")
     done = roll_back(control, PRODUCT, order=ORDER)
     assert (done.plan.sequence, done.plan.champion.version, done.rejected) == (6, 1, (3,))
-    assert rows(home) == [*IN_ORDER, ("plan", 1, "rollback"), ("rejected", 3, None)]
+    refused = ("refused", 2, None)
+    assert rows(home) == [*IN_ORDER, refused, ("plan", 1, "rollback"), ("rejected", 3, None)]
     assert control.record(PRODUCT).released_version(1).tags["mlops/threshold"] == "0.1"
 
 

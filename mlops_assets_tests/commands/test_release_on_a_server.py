@@ -103,7 +103,7 @@ def test_a_command_says_within_seconds_that_the_server_is_away(
     began = time.monotonic()
     with pytest.raises(RegistryError, match="does not answer"):
         run(small, *command, uri=away)
-    assert time.monotonic() - began < 60, "MLflow's own patience is four minutes"
+    assert time.monotonic() - began < 180, "MLflow's own patience is four minutes"
 
 
 def test_a_rollback_needs_no_server_and_mlflow_is_brought_up_to_it_later(

@@ -21,8 +21,9 @@ from mlops_assets_tests.support.homes.home import Home
 from mlops_assets_tests.support.homes.product_bento import product_bento, sampled_product
 
 PRODUCT = "mortality_risk"
-START_SECONDS = 150
-FOLLOW_SECONDS = 30
+START_SECONDS = 300
+FOLLOW_SECONDS = 120
+STOP_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_c
 
     def versions() -> set[int]:
         """Of the workers that answer some connections of their own."""
-        answers = [httpx.post(f"{client.base_url}/predict", json=event) for _ in range(20)]
+        answers = [httpx.post(f"{client.base_url}/predict", json=event, timeout=60) for _ in range(20)]
         assert all(answer.status_code == 200 for answer in answers)
         return {answer.json()["version"] for answer in answers}
 
@@ -114,18 +115,18 @@ def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_c
     assert f'mlops_release_plan_sequence{{product="{PRODUCT}"}} {float(sequence)}' in metrics
     started = children(process)
     process.send_signal(signal.SIGINT)
-    process.wait(30)
+    process.wait(STOP_SECONDS)
     assert [child for child in started if child.is_running() and child.status() != "zombie"] == []
 
 
 def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         process = start(home, server.getsockname()[1], tmp_path / "log")
-        assert process.wait(60) == 1
+        assert process.wait(STOP_SECONDS) == 1
     assert "is taken" in (tmp_path / "log").read_text()
     empty = Home(tmp_path / "empty", home.product)
     process = start(empty, free_port(), tmp_path / "log")
-    assert process.wait(60) == 1
+    assert process.wait(STOP_SECONDS) == 1
     assert "or materialize its release" in (tmp_path / "log").read_text()
 
 

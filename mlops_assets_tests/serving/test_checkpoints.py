@@ -24,7 +24,7 @@ def test_commits_reach_the_file_without_a_commit_that_writes_them(tmp_path: Path
     checkpoints = Checkpoints(store, lambda: SqliteOnlineStore(file))
     try:
         assert store.commit([StateChange("customer_id=1", 0, CONTENT)], [b"record"])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while in_file(file, tmp_path / "copy") == 0:
             assert time.monotonic() < deadline
             time.sleep(0.1)

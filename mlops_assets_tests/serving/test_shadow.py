@@ -83,7 +83,7 @@ def test_when_too_many_wait_the_newest_are_dropped_and_counted(
     may_open = threading.Event()
 
     def slowly() -> OnlineStore:
-        may_open.wait(10)
+        may_open.wait(120)
         return open_store()
 
     lane = ShadowLane(slowly, metrics)

@@ -91,6 +91,9 @@ def _champion_url(
 
     Yields its URL, or None and why it cannot be compared.
     """
+    if champion is None:
+        yield None, "nothing is released yet, or the released version has no bento here"
+        return
     if reason := _incomparable(bento, champion):
         yield None, reason
         return
@@ -110,10 +113,8 @@ def _champion_url(
         running.close()
 
 
-def _incomparable(bento: BuiltBento, champion: BuiltBento | None) -> str:
+def _incomparable(bento: BuiltBento, champion: BuiltBento) -> str:
     """Say why no answers of the champion's bento can stand beside this one's; empty when they can."""
-    if champion is None:
-        return "nothing is released yet, or the released version has no bento here"
     if champion.tag == bento.tag:
         return "this bento is the champion's own"
     try:

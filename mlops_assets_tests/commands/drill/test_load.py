@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,7 +78,7 @@ def events() -> Iterator[dict[str, object]]:
 def test_each_event_is_sent_once_and_told_what_the_service_said(service: Service) -> None:
     service.told = {2: [503]}
     with DrillLoad(service.url, events(), per_second=400) as load:
-        assert load.wait_for(lambda answers: len(answers) >= 20, seconds=10)
+        assert load.wait_for(lambda answers: len(answers) >= 20, seconds=120)
     answers = {answer.event_id: answer for answer in load.answers}
     assert set(service.asked.values()) == {1}
     assert set(answers) == set(range(len(answers)))
@@ -89,7 +90,7 @@ def test_each_event_is_sent_once_and_told_what_the_service_said(service: Service
 def test_an_event_that_got_no_answer_is_sent_again_until_it_has_one(service: Service) -> None:
     service.told = {0: [None, None]}
     with DrillLoad(service.url, events(), per_second=400) as load:
-        assert load.wait_for(lambda answers: any(answer.event_id == 0 for answer in answers), seconds=10)
+        assert load.wait_for(lambda answers: any(answer.event_id == 0 for answer in answers), seconds=120)
     (first,) = [answer for answer in load.answers if answer.event_id == 0]
     assert (first.is_answered, first.tries) == (True, 3)
 
@@ -98,15 +99,17 @@ def test_where_nobody_answers_it_gives_up_and_says_what_it_saw(monkeypatch: pyte
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(module, "TRIES", 3)
     with DrillLoad("http://127.0.0.1:1", events(), per_second=400) as load:
-        assert load.wait_for(lambda answers: len(answers) >= 1, seconds=10)
+        assert load.wait_for(lambda answers: len(answers) >= 1, seconds=120)
     answer = load.answers[0]
     assert (answer.status, answer.tries) == (0, 3)
     assert "ConnectError" in answer.message
 
 
 def test_the_rate_is_bounded_and_waiting_ends_when_it_is_told_to(service: Service) -> None:
+    began = time.monotonic()
     with DrillLoad(service.url, events(), per_second=40) as load:
-        assert not load.wait_for(lambda answers: len(answers) >= 1_000, seconds=0.5)
+        assert load.wait_for(lambda answers: len(answers) >= 1, seconds=120)
+        assert not load.wait_for(lambda answers: False, seconds=0.5)
         moment = load.answers[-1].answered_at
-    assert len(load.answers) <= 40 * 0.5 + 3 * module.CONNECTIONS
+    assert len(load.answers) <= 40 * (time.monotonic() - began) + 3 * module.CONNECTIONS
     assert load.since(moment)[0].answered_at == moment

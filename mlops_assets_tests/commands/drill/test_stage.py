@@ -8,7 +8,7 @@ from mlops_assets_tests.support.drill_answers import answer, record
 
 def test_a_vector_that_the_state_did_not_give_is_seen(stage: Stage) -> None:
     with stage.load() as load:
-        load.wait_for(lambda answers: len(answers) >= 5, seconds=20)
+        load.wait_for(lambda answers: len(answers) >= 5, seconds=120)
     records = [record for record in stage.home.captured() if record.error is None]
     assert parity_of(stage.home, records).is_equal
     first = records[0]

@@ -21,6 +21,7 @@ from mlops_assets_tests.support.features.window_oracle import EventVersion, Labe
 from mlops_assets_tests.support.features.world import EPOCH, HOUR, VIEW, event, frames, histories
 
 LATENESS = HOUR
+PATIENTLY = "socket_timeout=60&socket_connect_timeout=60"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 @pytest.fixture(params=["sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OnlineStore]:
     is_redis = request.param == "redis"
-    location = request.getfixturevalue("redis_server").url if is_redis else str(tmp_path)
+    location = f"{request.getfixturevalue('redis_server').url}?{PATIENTLY}" if is_redis else str(tmp_path)
     opened = open_online_store(location, "shop")
     opened.clear()
     yield opened

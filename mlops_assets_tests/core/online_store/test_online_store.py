@@ -46,7 +46,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server: RedisServer = request.getfixturevalue("redis_server")
     with redis.Redis.from_url(server.url) as client:
         client.flushall()
-    return server.url
+    return f"{server.url}?socket_timeout=60&socket_connect_timeout=60"  # however busy the machine is
 
 
 @pytest.fixture

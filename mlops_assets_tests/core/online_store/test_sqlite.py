@@ -215,6 +215,8 @@ def test_a_long_read_does_not_hold_up_commits_by_way_of_a_checkpoint(
     store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(online_store_sqlite, "LONG_LOG_PAGES", 5)
+    # A checkpoint that waited for the reader as long as a commit may wait would hold up commits for so long.
+    monkeypatch.setattr(online_store_sqlite, "BUSY_SECONDS", 60.0)
     store.has_checkpointer = True
     assert store.commit([StateChange("a", ABSENT, CONTENT)], [])
     with closing(sqlite3.connect(file, isolation_level=None)) as reader:

@@ -152,7 +152,7 @@ def test_killed_at_any_step_a_collector_neither_loses_nor_doubles(
     location: str, store: OnlineStore, tables: DeltaTables, instant: str
 ) -> None:
     capture(store, *(captured_record(number) for number in range(25)))
-    assert start(location, tables, 10, instant).wait(timeout=60) == -signal.SIGKILL
+    assert start(location, tables, 10, instant).wait(timeout=300) == -signal.SIGKILL
     left, landed = store.captured_count(), stored(tables).height
     assert (left, landed) == {"read": (15, 10), "committed": (15, 20)}[instant]
     added, repeated = collect(store, tables)
@@ -166,7 +166,7 @@ def test_several_collectors_at_once_add_every_prediction_once(
 ) -> None:
     capture(store, *(captured_record(number) for number in range(120)))
     collectors = [start(location, tables, 20) for _ in range(3)]
-    assert [one.wait(timeout=120) for one in collectors] == [0, 0, 0]
+    assert [one.wait(timeout=300) for one in collectors] == [0, 0, 0]
     assert sorted(stored(tables)["order_id"]) == list(range(120))
     assert store.captured_count() == 0
 
@@ -247,7 +247,7 @@ def test_a_redis_restored_from_an_older_state_loses_nothing_that_it_acknowledged
 ) -> None:
     server = RedisServer(tmp_path, ("--save", "")).start()
     try:
-        store = open_online_store(server.url, PRODUCT)
+        store = open_online_store(f"{server.url}?socket_timeout=60&socket_connect_timeout=60", PRODUCT)
         capture(store, *(captured_record(number) for number in range(10)))
         identity = store.identity()
         with redis.Redis.from_url(server.url) as client:

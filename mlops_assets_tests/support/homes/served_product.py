@@ -76,7 +76,7 @@ def serve(
     own = {"MLOPS_ONLINE_STORE": location, **(environment or {})}
     with (
         served(
-            bento_of(name, bentoml_home), home=home, timeout_seconds=120, workers=workers, environment=own
+            bento_of(name, bentoml_home), home=home, timeout_seconds=300, workers=workers, environment=own
         ) as server,
         httpx.Client(base_url=server.url, timeout=30) as client,
     ):

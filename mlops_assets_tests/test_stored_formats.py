@@ -12,6 +12,7 @@ from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.features.online.entity_state import EntityState
 from mlops_assets.core.features.online.layout import empty_layout
+from mlops_assets.core.features.stored_view import view_from_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.online_store.redis import RedisOnlineStore
@@ -28,6 +29,7 @@ from mlops_assets_tests.stored_formats.things import (
     RECORD,
     STATE_CHANGES,
     STATUS,
+    STORED_VIEW,
     StoredFormat,
     online_states,
     put_into_redis,
@@ -86,6 +88,11 @@ def test_manifests_are_read(path: Path) -> None:
     assert BentoManifest.read(path) == MANIFEST
 
 
+@pytest.mark.parametrize("path", stored("view"), ids=lambda path: path.stem)
+def test_views_are_read(path: Path) -> None:
+    assert view_from_json(path.read_text(encoding="utf-8")).digest == STORED_VIEW.digest
+
+
 @pytest.mark.parametrize("path", stored("model"), ids=lambda path: path.stem)
 def test_models_are_read_and_stored_again_with_the_same_bytes(path: Path, tmp_path: Path) -> None:
     model = TrainedModel.load(path)
@@ -137,6 +144,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "snapshot": ServingSnapshot.read,
     "follower_status": FollowerStatus.read,
     "manifest": BentoManifest.read,
+    "view": lambda path: view_from_json(path.read_text(encoding="utf-8")),
 }
 
 

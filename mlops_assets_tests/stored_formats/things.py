@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from typing import Any
 import redis
 
 from mlops_assets.commands.drill.redis_server import RedisServer
+from mlops_assets.core.features import stored_view
 from mlops_assets.core.features.online import layout
 from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.features.expressions import col
+from mlops_assets.core.features.view import RowFeature
 from mlops_assets.core.model import trained_model
 from mlops_assets.core.online_store import redis as redis_store
 from mlops_assets.core.online_store import sqlite
@@ -56,6 +59,15 @@ RECORD = PredictionRecord(
     threshold=0.05,
     decision=1,
     latency_seconds=0.00125,
+)
+STORED_VIEW = replace(
+    VIEW,
+    features=(
+        *VIEW.features,
+        RowFeature(
+            "is_large", (col("amount") > 2.5) & col("terminal").category(("s", "t")), "Large", "", "-"
+        ),
+    ),
 )
 STATUS = FollowerStatus(plan_sequence=4, last_success_at=NOON, last_error="the registry is down")
 MANIFEST = BentoManifest(
@@ -199,6 +211,12 @@ FORMATS = (
         ".json",
         manifest.FORMAT_VERSION,
         lambda path: path.write_text(MANIFEST.to_json(), encoding="utf-8") and None,
+    ),
+    StoredFormat(
+        "view",
+        ".json",
+        stored_view.FORMAT_VERSION,
+        lambda path: path.write_text(stored_view.view_to_json(STORED_VIEW), encoding="utf-8") and None,
     ),
     StoredFormat("model", "", trained_model.FORMAT_VERSION, _write_model, has_same_bytes=False),
 )

@@ -14,6 +14,7 @@ from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
+from mlops_assets.core.errors import FeatureError, RegistryError
 from mlops_assets.core.evaluation.decision_threshold import choose_threshold
 from mlops_assets.core.evaluation.evaluate import evaluate
 from mlops_assets.core.evaluation.gates import judge, overall, verdict_table
@@ -27,16 +28,27 @@ from mlops_assets.core.evaluation.plots import (
     scores_by_label,
     slices_forest,
 )
-from mlops_assets.core.evaluation.product_contenders import contender_columns, product_contenders
+from mlops_assets.core.evaluation.product_contenders import (
+    ALL_ROWS,
+    RivalRows,
+    contender_columns,
+    product_contenders,
+)
 from mlops_assets.core.evaluation.result import EvaluationResult
+from mlops_assets.core.identity.content import frame_digest
 from mlops_assets.core.lakehouse.day_range import days_of
+from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.explanation import top_contributions
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
-from mlops_assets.core.registry.candidate import model_noun, read_candidate
+from mlops_assets.core.registry.candidate import Candidate, model_noun, read_candidate
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.record import ReleaseRecord
+from mlops_assets.core.release.version_features import features_of_days
 from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.plots import contribution_summary
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -78,6 +90,14 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
         reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
         rows = _read_rows(reads, training_set_version=candidate.training_set_version)
+        rival_rows = _rival_rows(
+            reads,
+            lakehouse.tables,
+            tracking_uri=tracking.tracking_uri,
+            champion=champion,
+            candidate=candidate,
+            test=rows.test,
+        )
         reads.value("the candidate and the run that shows it", [candidate.digest, candidate.run_id])
         reads.value("the variants", {name: variant.digest for name, variant in variants.items()})
         reads.value("the champion", champion.digest if champion else None)
@@ -97,8 +117,10 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
                 if champion
                 else None
             ),
+            rival_rows=rival_rows,
         )
-        judged = judge(spec.gates, result)
+        note = rival_rows.note(rows.test, id_column=spec.id_column)
+        judged = judge(spec.gates, result, champion_note=note)
         verdicts = verdict_table(judged)
         verdict_writes, writes = (
             TableWrites(context, lakehouse, product, noun, inputs=identity.to_json())
@@ -147,6 +169,38 @@ def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
     )
 
 
+def _rival_rows(
+    reads: RecordedReads,
+    tables: DeltaTables,
+    *,
+    tracking_uri: str,
+    champion: ModelVersion | None,
+    candidate: Candidate,
+    test: pl.DataFrame,
+) -> RivalRows:
+    """Return what the champion sees of the test rows, by the view that it was trained with.
+
+    reads: where it is recorded. tables, tracking_uri: where it is read. champion: None before the first release.
+    candidate: whose test rows these are. test: the rows.
+    """
+    if champion is None:
+        return ALL_ROWS
+    product = reads.product
+    made_with = ModelRegistry(tracking_uri).run_tags(candidate.run_id).get(VIEW_TAG, product.view.digest)
+    try:
+        view = version_view(tracking_uri, champion, declared=product.view)
+        vectors = None
+        if view.digest != made_with:
+            days = days_of(test, product.view.event_timestamp)
+            vectors = features_of_days(tables, product.name, view, days=days)
+    except (FeatureError, RegistryError) as error:
+        reads.value("why the champion is not compared", str(error))
+        return RivalRows(problem=f"the champion cannot be compared: {error}")
+    reads.value("the champion's view", view.digest)
+    reads.value("the champion's vectors", None if vectors is None else frame_digest(vectors))
+    return RivalRows(vectors)
+
+
 @dataclass(frozen=True)
 class _Rows:
     """What an evaluation rests on."""
@@ -176,6 +230,7 @@ def _evaluate(
     candidate: TrainedModel,
     variants: Mapping[str, TrainedModel],
     champion: TrainedModel | None,
+    rival_rows: RivalRows,
 ) -> tuple[EvaluationResult, Floats]:
     """Return the evaluation and the candidate's scores of the test rows."""
     spec = product.spec
@@ -191,6 +246,7 @@ def _evaluate(
         candidate=candidate,
         variants=variants,
         champion=champion,
+        rival_rows=rival_rows,
     )
     result = evaluate(
         rows.test,

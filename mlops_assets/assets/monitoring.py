@@ -27,6 +27,7 @@ from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion, reference_rows
+from mlops_assets.core.release.version_features import version_features
 from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
@@ -104,7 +105,9 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
         champion's training set that it was not fitted on. Evidently's report is linked; the verdict is stable, drift or
         inconclusive. Read by the sensor `retrain_on_drift`.
         """
-        champion = load_champion(release_control(lakehouse, tracking), product.name)
+        champion = load_champion(
+            release_control(lakehouse, tracking), product.name, declared_view=product.view
+        )
         reference = reference_rows(lakehouse.tables, product, champion)
         writes = TableWrites(
             context, lakehouse, product, "drift_report", inputs=f"model_version={champion.version}"
@@ -118,7 +121,7 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
                 score="score",
                 monitoring=monitoring,
                 seed=seed,
-                categories=category_features(product),
+                categories=category_features(replace(product, view=champion.view)),
             )
             path = report_path(
                 platform.reports, product=product.name, kind="drift_report", window=window.name
@@ -141,10 +144,12 @@ def _scored_features(
         .filter(pl.col("model_version") == champion.version)
         .select(id_column, "score")
     )
-    features = tables.scan(product.name, "features", days=window.days).select(
-        id_column, *champion.model.feature_names
+    features = version_features(tables, product, champion.view, days=window.days)
+    return (
+        predictions.collect()
+        .join(features.select(id_column, *champion.model.feature_names), on=id_column, how="inner")
+        .sort(id_column)
     )
-    return predictions.join(features, on=id_column, how="inner").sort(id_column).collect()
 
 
 def _performance_report(product: Product) -> dg.AssetsDefinition:
@@ -178,7 +183,9 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         Made from `outcomes` that became known in the trailing window, of events that the champion was not made from.
         The verdict is stable, degraded or inconclusive. Read by the sensor `retrain_on_drift`.
         """
-        champion = load_champion(release_control(lakehouse, tracking), product.name)
+        champion = load_champion(
+            release_control(lakehouse, tracking), product.name, declared_view=product.view
+        )
         reference = _reference_metrics(lakehouse, product, champion)
         writes = TableWrites(
             context, lakehouse, product, "performance_report", inputs=f"model_version={champion.version}"

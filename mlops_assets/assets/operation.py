@@ -25,6 +25,7 @@ from mlops_assets.core.predictions.served_rows import not_served, served_rows
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.release.champion import Champion, load_champion, reference_rows, versions_as_of
+from mlops_assets.core.release.version_features import version_features
 from mlops_assets.core.runtime.prefetch import computed_ahead
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
@@ -53,10 +54,13 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         """One row is an event scored by one version: score, decision, the version and the arm that gave them.
 
         Made from `served_predictions`, where the arm is champion, challenger or shadow, and from `features` of events
-        that the released version did not score online, where it is batch; in a cohort only of those that it never
+        that the released version did not score online, where it is batch (by the version's own view, computed from
+        `events` and `labels` where another is declared now); in a cohort only of those that it never
         saw. Every event has one row per version. Used by `outcomes` and `drift_report`.
         """
-        champion = load_champion(release_control(lakehouse, tracking), product.name)
+        champion = load_champion(
+            release_control(lakehouse, tracking), product.name, declared_view=product.view
+        )
         writes = TableWrites(
             context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
         )
@@ -138,8 +142,7 @@ def _served(lakehouse: LakehouseResource, product: Product, days: DayRange | Non
 def _features(
     lakehouse: LakehouseResource, product: Product, champion: Champion, days: DayRange | None
 ) -> pl.DataFrame:
-    # Not `read`, which sorts: the write sorts a fifth as many columns.
-    features = lakehouse.tables.scan(product.name, "features", days=days).collect()
+    features = version_features(lakehouse.tables, product, champion.view, days=days)
     if days is not None:
         return features
     id_column = product.spec.id_column

@@ -15,6 +15,8 @@ from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.errors import TrainingError
+from mlops_assets.core.features.stored_view import view_to_json
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.labels.silence import SilentDays, silent_days
 from mlops_assets.core.lakehouse.day_range import DayRange, rows_by_day
@@ -24,7 +26,8 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import LoggedRun, load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import CONTENT_TAG, INPUTS_TAG, LIBRARIES_TAG
+from mlops_assets.core.registry.tag_names import CONTENT_TAG, INPUTS_TAG, LIBRARIES_TAG, VIEW_TAG
+from mlops_assets.core.registry.version_view import VIEW_FILE
 from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
@@ -279,6 +282,7 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
             tracking,
             experiment=product.name if variant is None else f"{product.name}.{variant}",
             identity=identity,
+            view=product.view,
             fit_now=fitted_now,
             facts={"training_set_version": version, "as_of": as_of},
         )
@@ -296,12 +300,14 @@ def _fitted_run(
     *,
     experiment: str,
     identity: Identity,
+    view: FeatureView,
     fit_now: Callable[[], TrainedModel],
     facts: Mapping[str, object],
 ) -> tuple[LoggedRun, TrainedModel]:
     """Return the finished run of a model of this identity, and the model; a new run where there is none.
 
-    identity: what the model is made from. fit_now: makes it. facts: parameters of a new run besides the model's own.
+    identity: what the model is made from. view: stored with a new run, as a fact of the model. fit_now: makes
+    it. facts: parameters of a new run besides the model's own.
     A run of other code whose model has the same bytes, made from the same inputs with the same libraries, stays.
     """
     registry = ModelRegistry(tracking.tracking_uri)
@@ -316,7 +322,11 @@ def _fitted_run(
         context.log.info(f"other code made the same model: run {same.run_id} stays")
         registry.set_run_tags(same.run_id, {INPUTS_TAG: identity.digest})
         return same, fitted
-    tags = {CONTENT_TAG: identity.content_digest, LIBRARIES_TAG: libraries_to_json(installed_libraries())}
+    tags = {
+        CONTENT_TAG: identity.content_digest,
+        LIBRARIES_TAG: libraries_to_json(installed_libraries()),
+        VIEW_TAG: view.digest,
+    }
     with tracking.run(
         context,
         experiment=experiment,
@@ -334,6 +344,7 @@ def _fitted_run(
         )
         run.log_dataset("training_set", digest=identity.read.get("table training_set", ""))
         run.log_text(identity.to_json(), "made_from.json")
+        run.log_text(view_to_json(view), VIEW_FILE)
         uri = registry.log_model(run.run_id, fitted)
     return LoggedRun(run.run_id, uri, fitted.digest), fitted
 

@@ -1,8 +1,4 @@
-"""What a product's `defs.yaml` may say: names, types, units, defaults; a key that is not here is an error.
-
-These models are the edge between YAML and the platform, and the only ones: the same validated, frozen object is used
-by the Dagster component, the command line and serving.
-"""
+"""What a product's `defs.yaml` may say: names, types, units, defaults; a key that is not here is an error."""
 
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self
@@ -37,9 +33,7 @@ class Source(Section):
     options: dict[str, Scalar] = Field(default={})
     """Keyword arguments of the reader, for example the size of a simulation."""
     lateness_days: Annotated[int, Field(ge=0, le=366)] = 7
-    """Days before the newest ingested one whose rows may still arrive or be corrected: the sensor `late_rows` looks at
-    them again; 0 for a source in which nothing changes.
-    """
+    """Days before the newest ingested one whose rows may still arrive or be corrected; 0: nothing changes."""
 
 
 class Label(Section):

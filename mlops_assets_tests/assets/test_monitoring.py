@@ -38,7 +38,7 @@ def test_each_window_of_a_report_has_its_own_verdict(released_home: SmallHome) -
 
 def test_a_sample_of_the_reference_has_the_scores_of_the_whole(released_home: SmallHome) -> None:
     tables, product = released_home.tables, released_home.product
-    champion = load_champion(released_home.control, product.name)
+    champion = load_champion(released_home.control, product.name, declared_view=product.view)
     whole = reference_rows(tables, product, champion)
     sample = reference_rows(tables, product, champion, at_most=10)
     assert sample.height == 10

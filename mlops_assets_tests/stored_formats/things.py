@@ -17,9 +17,9 @@ import redis
 
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.features import stored_view
+from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.online import layout
 from mlops_assets.core.features.online.states import build_states
-from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.view import RowFeature
 from mlops_assets.core.model import trained_model
 from mlops_assets.core.online_store import redis as redis_store

@@ -19,7 +19,8 @@ def tell_of_another_day(
 ) -> None:
     """Report a day of `noun` as materialized when the commit changed it.
 
-    product, noun: whose table. day: its partition. commit: what wrote it. why: ends the sentence that the page shows.
+    context: of the running step. product, noun: whose table. day: its partition. commit: what wrote it. why: ends the
+    sentence that the page shows.
     """
     context.log.info(f"{noun} of {day} was made again, since {why}")
     if not commit.changed:

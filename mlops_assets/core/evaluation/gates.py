@@ -44,16 +44,21 @@ class GateVerdict:
     slice: str | None = None
 
 
-def judge(gates: Sequence[Gate], result: EvaluationResult) -> tuple[GateVerdict, ...]:
+def judge(
+    gates: Sequence[Gate], result: EvaluationResult, *, champion_note: str | None = None
+) -> tuple[GateVerdict, ...]:
     """Judge every gate, in order.
 
     A gate against the champion passes while there is none: nothing is replaced, and the other gates say
     whether the candidate is good enough by itself. A gate with `slices` takes the worst verdict of all rows
     and of every group that is large enough; a fairness gate the worst of all attributes.
 
+    champion_note: why there is a champion that was compared on fewer rows, or on none: the verdict is then
+    inconclusive.
+
     Raises: ConfigurationError for a contender that was not evaluated or for a metric that it does not have.
     """
-    return tuple(_judge_gate(gate, result) for gate in gates)
+    return tuple(_judge_gate(gate, result, champion_note) for gate in gates)
 
 
 def overall(verdicts: Sequence[GateVerdict]) -> Verdict:
@@ -84,14 +89,18 @@ class _Evidence:
     is_enough: bool
 
 
-def _judge_gate(gate: Gate, result: EvaluationResult) -> GateVerdict:
+def _judge_gate(gate: Gate, result: EvaluationResult, champion_note: str | None) -> GateVerdict:
     if gate.metric.endswith("_gap"):
         return _worst([_judge(gate, evidence, result) for evidence in _gaps(gate, result)])
     if gate.against == CHAMPION and CHAMPION not in result.contenders:
-        reason = "no champion yet: nothing to compare"
-        return GateVerdict(gate.name, "pass", reason, gate.metric, gate.against, limit=0.0 - gate.margin)
+        verdict: Verdict = "inconclusive" if champion_note else "pass"
+        reason = champion_note or "no champion yet: nothing to compare"
+        return GateVerdict(gate.name, verdict, reason, gate.metric, gate.against, limit=0.0 - gate.margin)
     whole = _judge(gate, _all_rows(gate, result), result)
-    return _judge_slices(gate, whole, result) if gate.slices else whole
+    judged = _judge_slices(gate, whole, result) if gate.slices else whole
+    if gate.against == CHAMPION and champion_note:
+        return replace(judged, reason=f"{judged.reason}; {champion_note}")
+    return judged
 
 
 def _judge_slices(gate: Gate, whole: GateVerdict, result: EvaluationResult) -> GateVerdict:

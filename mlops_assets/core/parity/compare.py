@@ -135,7 +135,7 @@ def compare_with_training(
 
     One row of SCHEMA per day and feature, of the kind TRAINING; an event without a stored vector is not compared.
 
-    captured: as in `compare`. stored: rows of `features` with the id. models: by version. cause: the diagnosis of
+    captured: as in `compare`. stored: rows of `features` with `id_column`. models: by version. cause: the diagnosis of
     values that differ.
 
     Raises: MonitoringError for a vector of another length than its version's.

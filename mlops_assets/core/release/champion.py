@@ -6,6 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
@@ -13,6 +14,7 @@ from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG
 from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.control import ReleaseControl
 
 
@@ -23,6 +25,8 @@ class Champion:
     version: int
     model: TrainedModel
     threshold: float
+    view: FeatureView
+    """What its features are; not always what the product declares now."""
     training_set_version: int
     evaluation_version: int
     as_of: datetime | None
@@ -35,11 +39,11 @@ def champion_version(control: ReleaseControl, product: str) -> ModelVersion | No
     return record.released_version(plan.champion.version) if plan is not None else None
 
 
-def load_champion(control: ReleaseControl, product: str) -> Champion:
-    """Load the released version's model, with the facts that the release record holds of it.
+def load_champion(control: ReleaseControl, product: str, *, declared_view: FeatureView) -> Champion:
+    """Load the released version's model and view, with the facts that the release record holds of it.
 
-    Raises: RegistryError when nothing was released yet, the version was not registered by this platform, or its model
-    cannot be fetched.
+    Raises: RegistryError when nothing was released yet, the version was not registered by this platform, its model
+    cannot be fetched, or its view was not stored and is another than `declared_view`.
     """
     version = champion_version(control, product)
     if version is None:
@@ -54,6 +58,7 @@ def load_champion(control: ReleaseControl, product: str) -> Champion:
         version=version.version,
         model=load_model(control.tracking_uri, version.model_uri, digest=version.digest),
         threshold=float(version.tags[THRESHOLD_TAG]),
+        view=version_view(control.tracking_uri, version, declared=declared_view),
         training_set_version=int(version.tags[TRAINING_SET_TAG]),
         evaluation_version=int(version.tags[EVALUATION_TAG]),
         as_of=as_of(version),

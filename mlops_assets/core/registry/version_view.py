@@ -1,0 +1,52 @@
+"""The feature view that a version was trained with: an artifact of the MLflow run that made it."""
+
+import tempfile
+from pathlib import Path
+
+from mlops_assets.core.errors import FeatureError, RegistryError
+from mlops_assets.core.features.stored_view import view_from_json
+from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
+from mlops_assets.core.registry.tag_names import VIEW_TAG
+from mlops_assets.core.registry.version import ModelVersion
+
+VIEW_FILE = "view.json"
+"""Artifact of the run; the run's VIEW_TAG holds its digest."""
+
+
+def version_view(tracking_uri: str, version: ModelVersion, *, declared: FeatureView) -> FeatureView:
+    """Return the version's own view: the stored one, or `declared` when that is what it was registered with.
+
+    Raises: RegistryError when its view was not stored and is another than the declared one, or cannot be fetched.
+    """
+    digest = mlflow_client(tracking_uri).get_run(version.run_id).data.tags.get(VIEW_TAG)
+    if digest is not None:
+        return declared if digest == declared.digest else _stored_view(tracking_uri, version, digest)
+    registered = version.tags.get(VIEW_TAG)
+    if registered != declared.digest:
+        raise RegistryError(
+            f"{version.product} version {version.version} was trained with the feature view {str(registered)[:12]}, "
+            f"which was not stored with it, and declared is {declared.digest[:12]}: bring the old declaration back, or "
+            "train, and release, a version of today's"
+        )
+    return declared
+
+
+def _stored_view(tracking_uri: str, version: ModelVersion, digest: str) -> FeatureView:
+    from mlflow.exceptions import MlflowException
+
+    subject = f"the feature view of {version.product} version {version.version}"
+    with tempfile.TemporaryDirectory() as folder, mlflow_globals(tracking_uri):
+        from mlflow.artifacts import download_artifacts
+
+        try:
+            file = download_artifacts(run_id=version.run_id, artifact_path=VIEW_FILE, dst_path=folder)
+            view = view_from_json(Path(file).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, FeatureError) as error:
+            raise RegistryError(f"{subject} cannot be read from its run's {VIEW_FILE}: {error}") from error
+    if view.digest != digest:
+        raise RegistryError(
+            f"{subject} has digest {view.digest[:12]}, but {digest[:12]} was stored: {VIEW_FILE} was changed; register "
+            "a newly trained model"
+        )
+    return view

@@ -1,0 +1,1 @@
+"""Whether a home with a history decides as a fresh home does."""

@@ -11,7 +11,7 @@ whether the candidate is released. No gate of the product compares with the cham
 one. An upgraded library is another recorded version of the installed one. An edit of the module that fits is given to
 the code's digest as text, and to the run as a fit with more regularization.
 
-A second home on the registry is compared with a fresh one of its own, too.
+An error in any home counts as a difference. A second home on the registry is compared with a fresh one of its own.
 
 Last, each home with a history is materialized once more with nothing changed: a setting that is tuned, a model that is
 fitted or an evaluation that is made is a needless recomputation.
@@ -72,6 +72,9 @@ class Course:
 
     def _told(self, world: World, decided: Decisions) -> list[str]:
         fresh = self._fresh(world)
+        failed = {"in a home with a history": decided.error, "in a fresh home": fresh.error}
+        if any(failed.values()):
+            return [f"{where}: {error}" for where, error in failed.items() if error]
         return [
             f"{name}: {getattr(decided, name)!r}, in a fresh home {getattr(fresh, name)!r}"
             for name in decided.differences(fresh)

@@ -10,6 +10,7 @@ from mlops_assets.assets.support.asset_options import asset_options, product_ass
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.other_days import tell_of_another_day
 from mlops_assets.assets.support.pictures import page_only, picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.contract import conform, with_event_date, with_known_date
 from mlops_assets.core.contracts.time_of_knowledge import KnownTimes
@@ -51,11 +52,13 @@ def _raw_events(product: Product) -> dg.AssetsDefinition:
         """
         writes = TableWrites(context, lakehouse, product, "raw_events")
         for days in day_blocks(context, "event_date"):
-            frame = product.read_events(
+            reads = RecordedReads(context, lakehouse.tables, product, noun="raw_events")
+            frame = reads.product.read_events(
                 cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
             )
+            reads.rows("the source's events", frame)
             rows = noting_unreadable(conform(frame, product.event_schema, subject=subject))
-            writes.write(_dated(rows, days), days, allow_new_columns=True)
+            writes.write(_dated(rows, days), days, reads=reads, allow_new_columns=True)
         return writes.result()
 
     return raw_events
@@ -174,11 +177,13 @@ def _labels(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(context, lakehouse, product, "labels")
         positives = 0
         for days in day_blocks(context, "known_date"):
+            reads = RecordedReads(context, lakehouse.tables, product, noun="labels")
+            read = reads.product.read_labels(
+                cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
+            )
             frame = check_labels(
-                product.read_labels(
-                    cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
-                ),
-                id_column=product.spec.id_column,
+                reads.rows("the source's labels", read),
+                id_column=reads.product.spec.id_column,
                 label=label.column,
                 has_times=days is not None,
                 events=product.event_schema,
@@ -186,7 +191,8 @@ def _labels(product: Product) -> dg.AssetsDefinition:
                 known_times=KnownTimes(datetime.now(UTC)),
             )
             positives += int(frame[label.column].sum())
-            writes.write(frame if days is None else with_known_date(frame), days)
+            reads.declared("label")
+            writes.write(frame if days is None else with_known_date(frame), days, reads=reads)
         shown: dict[str, float] = {"positives": positives}
         if writes.rows:
             shown["positive_share"] = positives / writes.rows

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -15,6 +15,7 @@ from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.other_days import tell_of_another_day
 from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.labels.outcomes import join_daily_outcomes, join_outcomes
 from mlops_assets.core.lakehouse.day_range import DayRange
@@ -175,16 +176,14 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(context, lakehouse, product, "outcomes")
         blocks = day_blocks(context, "known_date")
         for days in blocks:
-            writes.write(_joined(lakehouse, product, days), days)
+            reads = RecordedReads(context, lakehouse.tables, product, noun="outcomes")
+            writes.write(_joined(reads, lakehouse, days), days, reads=reads)
         for day in _following_days(context, lakehouse, product, blocks):
             one = DayRange(day, day + timedelta(days=1), "known_date")
-            commit = lakehouse.tables.write(
-                product.name,
-                "outcomes",
-                _joined(lakehouse, product, one),
-                days=one,
-                commit=writes.commit_info,
-            )
+            reads = RecordedReads(context, lakehouse.tables, product, noun="outcomes")
+            rows = _joined(reads, lakehouse, one)
+            made_from = replace(writes.commit_info, inputs=reads.identity().to_json())
+            commit = lakehouse.tables.write(product.name, "outcomes", rows, days=one, commit=made_from)
             tell_of_another_day(
                 context,
                 product,
@@ -220,13 +219,14 @@ def _following_days(
     return [day for day in known if day.isoformat() in made]
 
 
-def _joined(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
-    tables, id_column, label = lakehouse.tables, product.spec.id_column, product.spec.label.column
-    labels = tables.read(product.name, "labels", days=days)
+def _joined(reads: RecordedReads, lakehouse: LakehouseResource, days: DayRange | None) -> pl.DataFrame:
+    tables, product = lakehouse.tables, reads.product
+    id_column, label = product.spec.id_column, product.spec.label.column
+    labels = reads.rows("labels", tables.read(product.name, "labels", days=days))
     if days is None:
-        predictions = tables.read(product.name, "predictions")
+        predictions = reads.rows("predictions", tables.read(product.name, "predictions"))
         return join_outcomes(predictions, labels, id_column=id_column, label=label, as_of=None)
     first = labels.select(pl.col("event_timestamp").min().dt.date()).item() or days.first
     events = DayRange(min(first, days.first), days.end, "event_date")
-    predictions = tables.read(product.name, "predictions", days=events)
+    predictions = reads.rows("predictions", tables.read(product.name, "predictions", days=events))
     return join_daily_outcomes(predictions, labels, id_column=id_column, label=label)

@@ -79,9 +79,11 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
         `model` and `evaluation`. Days of which the outcomes are missing, where other days have them, stop it.
         """
         as_of = _as_of(config, lakehouse, product)
-        rows, checks = _build(context, lakehouse, product, as_of, allow_silent_days=config.allow_silent_days)
-        writes = TableWrites(context, lakehouse, product, "training_set", inputs=f"as_of={as_of}")
-        writes.write(rows, None)
+        reads = RecordedReads(context, lakehouse.tables, product, noun="training_set")
+        reads.value("as of", as_of)
+        rows, checks = _build(context, reads, lakehouse, as_of, allow_silent_days=config.allow_silent_days)
+        writes = TableWrites(context, lakehouse, product, "training_set")
+        writes.write(rows, None, reads=reads)
         splits = rows.group_by("split").agg(
             rows=pl.len(), positives=pl.col(label).sum(), positive_share=pl.col(label).mean()
         )
@@ -120,22 +122,26 @@ def _as_of(config: TrainingSetConfig, lakehouse: LakehouseResource, product: Pro
 
 def _build(
     context: dg.AssetExecutionContext,
+    reads: RecordedReads,
     lakehouse: LakehouseResource,
-    product: Product,
     as_of: datetime | None,
     *,
     allow_silent_days: bool,
 ) -> tuple[pl.DataFrame, list[dg.AssetCheckResult]]:
-    tables = lakehouse.tables
+    product, tables = reads.product, lakehouse.tables
     if as_of is None:
-        features, labels = (tables.read(product.name, noun) for noun in ("features", "labels"))
+        features, labels = (
+            reads.rows(noun, tables.read(product.name, noun)) for noun in ("features", "labels")
+        )
         return build_training_set(product, features=features, labels=labels, as_of=None), []
     first, end = covered_days(product, as_of=as_of)
     days = DayRange(first, end, "event_date")
-    features = tables.read(product.name, "features", days=days)
-    labels = tables.read(product.name, "labels", days=DayRange(first, as_of.date(), "known_date"))
+    features = reads.rows("features", tables.read(product.name, "features", days=days))
+    known_days = DayRange(first, as_of.date(), "known_date")
+    labels = reads.rows("labels", tables.read(product.name, "labels", days=known_days))
     id_column = product.spec.id_column
-    events = tables.read(product.name, "events", columns=[id_column, KNOWN_AT], days=days)
+    times = tables.read(product.name, "events", columns=[id_column, KNOWN_AT], days=days)
+    events = reads.rows("when events were known", times)
     vectors = known_vectors(features, events, id_column=id_column, as_of=as_of)
     if late := features.height - vectors.height:
         context.log.info(f"{late} events of the days {days} were not known before {as_of:%Y-%m-%d}: left out")

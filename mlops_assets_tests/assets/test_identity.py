@@ -198,3 +198,21 @@ def test_a_result_says_by_content_what_it_was_made_from(home: SmallHome) -> None
     assert {"numpy", "polars", "scikit-learn", "lightgbm", "python"} <= set(made.libraries)
     assert not {"dagster", "mlflow"} & set(made.libraries)
     assert identity(home, "gate_verdicts") == made
+
+
+@pytest.mark.parametrize(
+    ("noun", "read"),
+    [
+        ("raw_events", {"the source's events"}),
+        ("labels", {"the source's labels"}),
+        ("features", {"events", "labels"}),
+        ("training_set", {"features", "labels", "as of", "when events were known"}),
+    ],
+)
+def test_a_table_that_is_always_made_says_what_it_was_made_from(
+    home: SmallHome, noun: str, read: set[str]
+) -> None:
+    made = identity(home, noun)
+    assert set(made.read) == read
+    assert "polars" in made.libraries
+    assert made.declared

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from mlops_assets.core.errors import IdentityError
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets.core.identity.content import frame_digest, value_digest
+from mlops_assets.core.identity.content import frame_digest, rows_digest, value_digest
 from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.identity.installed import installed_version
 from mlops_assets.core.lakehouse.day_range import DayRange
@@ -57,6 +57,14 @@ class RecordedReads:
         """
         frame = self._tables.read(self._name, noun, columns=columns, days=days, version=version)
         self._note(f"table {noun}", frame_digest(frame))
+        return frame
+
+    def rows(self, name: str, frame: pl.DataFrame) -> pl.DataFrame:
+        """Record rows whose order changes nothing, read in a way of their own, and return them.
+
+        Raises: IdentityError after `identity`.
+        """
+        self._note(name, rows_digest(frame))
         return frame
 
     def value(self, name: str, value: object) -> None:

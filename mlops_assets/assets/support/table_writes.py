@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.column_docs import column_schema
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, rows_by_day
 from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit
 from mlops_assets.core.product import Product
@@ -32,8 +33,17 @@ class TableWrites:
     """Rows of each day that was replaced, also of days without any; empty for an unpartitioned table."""
     day_column: DayColumn | None = None
 
-    def write(self, frame: pl.DataFrame, days: DayRange | None, *, allow_new_columns: bool = False) -> None:
-        """Replace `days` of the table, or all of it, by `frame` in one commit."""
+    def write(
+        self,
+        frame: pl.DataFrame,
+        days: DayRange | None,
+        *,
+        reads: RecordedReads | None = None,
+        allow_new_columns: bool = False,
+    ) -> None:
+        """Replace `days` of the table, or all of it, by `frame` in one commit, made from what `reads` has recorded."""
+        if reads is not None:
+            self.inputs = reads.identity().to_json()
         commit = self.lakehouse.tables.write(
             self.product.name,
             self.noun,

@@ -21,6 +21,18 @@ def frame_digest(frame: pl.DataFrame) -> str:
     return content.hexdigest()
 
 
+def rows_digest(frame: pl.DataFrame) -> str:
+    """Digest of the rows as a set with repetitions: names and types of the columns, and 64 bits over the rows.
+
+    Neither the order of the rows nor that of the columns counts; 0.0 equals -0.0, and one not-a-number another, as in
+    the comparison that keeps a table's rows. It is several times as fast as `frame_digest`, and holds for one version
+    of Polars, whose hashes of rows it adds up.
+    """
+    columns = sorted(frame.columns)
+    total = int(frame.select(columns).hash_rows(seed=0).sum()) if columns and frame.height else 0
+    return value_digest([[[name, str(frame.schema[name])] for name in columns], frame.height, total])
+
+
 def value_digest(value: object) -> str:
     """SHA-256 over a value's JSON, keys sorted; a value that JSON does not know counts by its text."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

@@ -83,7 +83,7 @@ class DeltaTables:
 
         No row is written when the stored rows already equal the frame: same columns and types, same rows as
         often, in any order (compared by 64-bit row hashes; -0.0 equals 0.0 and one NaN another). Where such a
-        write of a whole table has other `inputs` than the last one, a commit without files states them. An empty
+        write has other `inputs` than the last one of these days, a commit without files states them. An empty
         frame is legal and keeps its columns. A write that replaces every stored row may change the schema;
         any other must fit it, save that with `allow_new_columns` new columns are added, which are null in the
         days written before.
@@ -232,9 +232,9 @@ class DeltaTables:
             for entry in self.delta(product, table).history()
         ]
 
-    def last_commit_info(self, product: str, table: str) -> CommitInfo:
-        """Who last wrote the table, or found that its rows are as they must be, and from which inputs."""
-        entry = last_write(self.delta(product, table))
+    def last_commit_info(self, product: str, table: str, *, days: DayRange | None = None) -> CommitInfo:
+        """Who last wrote `days` of the table (None: any), or found its rows right, and from which inputs."""
+        entry = last_write(self.delta(product, table), days)
         return CommitInfo(entry["run_id"], entry.get("code_version"), entry.get("inputs"))
 
     def day_counts(self, product: str, table: str, column: DayColumn = "event_date") -> pl.DataFrame:

@@ -94,7 +94,7 @@ class Replacement:
             self._require_fitting_schema(stored)
         if self._is_stored(stored):
             version = data_version(stored, self.days)
-            if self.days is None and self.commit.inputs not in (None, last_write(stored).get("inputs")):
+            if self.commit.inputs not in (None, last_write(stored, self.days).get("inputs")):
                 self._restate(stored, version)
             return TableCommit(version, self.rows.height, changed=False)
         differs = bool(schema_difference(self.rows.schema, stored_schema(stored)))
@@ -117,7 +117,11 @@ class Replacement:
         """State in a commit without files that the stored rows are the result of this write's inputs, too."""
         commit = replace(self.commit, notes={**self.commit.notes, RESTATES: str(version)})
         stored.create_write_transaction(
-            [], mode="append", schema=stored.schema(), commit_properties=commit.properties(retries=0)
+            [],
+            mode="append",
+            schema=stored.schema(),
+            partition_by=self.partition_by or None,
+            commit_properties=commit.properties(days=self.days, retries=0),
         )
 
     @property
@@ -302,11 +306,11 @@ def data_version(stored: DeltaTable, days: DayRange | None) -> int:
     return version
 
 
-def last_write(stored: DeltaTable) -> dict[str, Any]:
-    """Return the newest entry of the log that wrote rows, or restated what they are made from."""
+def last_write(stored: DeltaTable, days: DayRange | None = None) -> dict[str, Any]:
+    """Return the newest entry of the log that wrote rows of `days` (None: any), or restated what they are made from."""
     for limit in (1, 100, None):
         for entry in stored.history(limit):
-            if entry["operation"] not in _MAINTENANCE:
+            if entry["operation"] not in _MAINTENANCE and _touches(entry.get("days"), days):
                 return entry
     return {}
 

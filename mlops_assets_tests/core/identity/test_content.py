@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from mlops_assets.core.identity.content import frame_digest, value_digest
+from mlops_assets.core.identity.content import frame_digest, rows_digest, value_digest
 
 FRAME = pl.DataFrame(
     {
@@ -71,3 +71,21 @@ def test_values_are_compared_by_what_they_say() -> None:
     assert value_digest({"a": 1, "b": [2, None]}) == value_digest({"b": [2, None], "a": 1})
     assert value_digest({"a": 1}) != value_digest({"a": 2})
     assert value_digest(None) != value_digest("")
+
+
+def test_the_digest_of_rows_counts_each_row_and_no_order() -> None:
+    reordered = FRAME.reverse().select(FRAME.columns[::-1])
+    assert rows_digest(reordered) == rows_digest(FRAME) != frame_digest(FRAME)
+    others = {
+        "a row twice": pl.concat([FRAME, FRAME.head(1)]),
+        "a row less": FRAME.head(2),
+        "a value": FRAME.with_columns(id=pl.Series([1, 2, 4])),
+        "values of two rows exchanged": FRAME.with_columns(id=FRAME["id"].reverse()),
+        "a null for a zero": FRAME.with_columns(amount=pl.Series([0.5, 0.0, float("nan")])),
+        "a type": FRAME.with_columns(pl.col("id").cast(pl.Int32)),
+        "a name": FRAME.rename({"id": "number"}),
+        "no row": FRAME.clear(),
+    }
+    digests = {name: rows_digest(frame) for name, frame in others.items()}
+    assert rows_digest(FRAME) not in digests.values()
+    assert len({*digests.values()}) == len(others)

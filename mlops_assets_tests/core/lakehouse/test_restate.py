@@ -1,11 +1,13 @@
 """Rows that stay the same and are the result of other inputs now: the table says so, and no row is written."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit
 
@@ -65,3 +67,18 @@ def test_statements_of_several_writers_at_once_all_arrive(tables: DeltaTables) -
     said = {entry["inputs"] for entry in tables.history("shop", "evaluation")}
     assert said == {"first", *(f"inputs {number}" for number in range(4))}
     assert tables.read("shop", "evaluation").equals(ROWS)
+
+
+def test_each_block_of_days_tells_its_own_inputs(tables: DeltaTables) -> None:
+    first, second = (DayRange(date(2026, 1, day), date(2026, 1, day + 1)) for day in (1, 2))
+    rows = pl.DataFrame({"a": [1], "event_date": [date(2026, 1, 1)]})
+    for days, inputs in ((first, "one"), (second, "two"), (first, "other"), (first, "other")):
+        block = rows.with_columns(event_date=pl.lit(days.first))
+        commit = CommitInfo(run_id="run", code_version="7", inputs=inputs)
+        last = tables.write("shop", "features", block, days=days, commit=commit)
+    assert (last.changed, last.version) == (False, 0)
+    assert tables.delta("shop", "features").version() == 2
+    assert tables.last_commit_info("shop", "features", days=first).inputs == "other"
+    assert tables.last_commit_info("shop", "features", days=second).inputs == "two"
+    assert tables.version("shop", "features", days=second) == 1
+    assert tables.read("shop", "features").height == 2

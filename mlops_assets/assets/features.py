@@ -3,6 +3,7 @@
 from datetime import date
 
 import dagster as dg
+import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.column_docs import column_lineage

@@ -29,6 +29,8 @@ class RivalRows:
 
     def scores(self, champion: TrainedModel, test_rows: pl.DataFrame, *, id_column: str) -> Floats:
         """Score the test rows, in their order; NaN for those that it learned from or that lack a vector."""
+        if self.vectors is None and not self.learned_from:
+            return champion.predict(test_rows)
         ids = test_rows[id_column]
         vectors, has_vector = test_rows, np.full(ids.len(), True)
         if self.vectors is not None:

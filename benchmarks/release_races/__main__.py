@@ -38,6 +38,7 @@ from benchmarks.release_races.writers import (
 )
 from benchmarks.result import print_json, print_table
 from mlops_assets.core.registry.mlflow_client import quiet_mlflow
+from mlops_assets.core.release.notes import REFUSED
 
 RACES_PER_RECORD = 25
 KILLED_EVERY = 3
@@ -162,7 +163,7 @@ class Course:
         self, number: int, tasks: list[Task], answers: list[str | None], seen: Seen, *, before: int
     ) -> None:
         new = seen.rows[before:]
-        written = {by for _, by, _ in new}
+        written = {by for kind, by, _ in new if kind != REFUSED}  # a refusal is noted, and wins nothing
         plans = [by for kind, by, _ in new if kind == "plan"]
         is_rejection = any(task.kind == "reject" for task in tasks)
         self.counts["races"] += 1

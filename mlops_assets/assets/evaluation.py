@@ -153,20 +153,24 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
 
 
 def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
-    """Return the champion that the candidate would replace, or has replaced: with itself it is not compared.
+    """Return the champion that the candidate would replace, or has replaced: with its own model it is not compared.
 
-    So a release changes nothing about the evaluation that it rests on, and running it again keeps it.
+    So a release changes nothing about the evaluation that it rests on, and running it again keeps it; neither does one
+    of a further version of the same model, as a retraining with another library may make it.
     """
     plan = record.standing
     if plan is None:
         return None
+    before = {one.champion.version: one.previous_champion for one in record.plans}
+    seen: set[int] = set()
     champion = record.released_version(plan.champion.version)
-    if champion.digest != digest:
-        return champion
-    previous = plan.previous_champion
-    return (
-        record.released_version(previous) if previous is not None and record.has_released(previous) else None
-    )
+    while champion.digest == digest:
+        seen.add(champion.version)
+        previous = before.get(champion.version)
+        if previous is None or previous in seen or not record.has_released(previous):
+            return None
+        champion = record.released_version(previous)
+    return champion
 
 
 def _rival_rows(

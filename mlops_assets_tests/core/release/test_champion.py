@@ -67,3 +67,25 @@ def test_a_champion_that_was_deleted_in_mlflow_is_still_whom_a_candidate_is_comp
     assert rival is not None
     assert rival.version == before.version
     assert load_champion(home.control, FRAUD, declared_view=home.product.view).model == before.model
+
+
+def test_a_candidate_is_compared_with_the_newest_champion_before_it_that_is_another_model(
+    original_registry: SmallRegistry, tmp_path: Path
+) -> None:
+    home = original_registry.copy(tmp_path / "home")
+    first, second = home.registry.versions(PRODUCT)[:2]
+    assert first.digest != second.digest
+    home.release(first.version)
+    record = home.control.record(PRODUCT)
+    assert _rival(record, first.digest) is None
+    again = [
+        home.registry.register(
+            PRODUCT, second.model_uri, home.log_run(), digest=second.digest, tags=dict(second.tags)
+        )
+        for _ in range(2)
+    ]
+    for version in (second.version, *again):
+        home.release(version)
+        rival = _rival(home.control.record(PRODUCT), second.digest)
+        assert rival is not None
+        assert rival.version == first.version

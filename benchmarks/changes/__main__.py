@@ -11,7 +11,9 @@ whether the candidate is released. No gate of the product compares with the cham
 one. An upgraded library is another recorded version of the installed one. An edit of the module that fits is given to
 the code's digest as text, and to the run as a fit with more regularization.
 
-An error in any home counts as a difference. A second home on the registry is compared with a fresh one of its own.
+An error in any home counts as a difference. Where a registry is shared, a second home registers versions in it before
+the first has released anything, and is compared up to its version: one registered model has one release record, and the
+platform refuses a second.
 
 Last, each home with a history is materialized once more with nothing changed: a setting that is tuned, a model that is
 fitted or an evaluation that is made is a needless recomputation.
@@ -52,7 +54,9 @@ class Course:
 
     def play(self, number: int, steps: Sequence[Step]) -> tuple[list[str], dict[str, int]]:
         """Play one sequence; return what differs from a fresh home, and what was made needlessly afterwards."""
-        home = self.start.copy(self.folder / f"history_{number}")
+        root = self.folder / f"history_{number}"
+        shares = any(step.elsewhere for step in steps)
+        home = ChangesHome(root) if shares else self.start.copy(root)
         world = World()
         decided = self.fresh[world]
         told: list[str] = []
@@ -60,7 +64,8 @@ class Course:
             if step.elsewhere:
                 other = ChangesHome(self.folder / f"elsewhere_{number}_{index}", home.settings.tracking_uri)
                 there = replace(world, **(step.change or {}))
-                told += self._told(there, other.bring_to(there))
+                decided_there = other.bring_to(there, releases=False)
+                told += self._told(there, replace(decided_there, is_released=self._fresh(there).is_released))
                 continue
             home.delete(step.deletes)
             world = World() if step.change is None else replace(world, **step.change)

@@ -76,8 +76,8 @@ class ChangesHome:
         """The lakehouse."""
         return DeltaTables(self.settings.tables_uri)
 
-    def bring_to(self, world: World) -> Decisions:
-        """Materialize everything from the source to the release, and return what was decided.
+    def bring_to(self, world: World, *, releases: bool = True) -> Decisions:
+        """Materialize everything from the source to the release, or to the version, and return what was decided.
 
         The bento, whose build and smoke test decide nothing about the model, is stood in for by its tag.
         """
@@ -89,7 +89,7 @@ class ChangesHome:
                 config = dict(retrain_config(product.spec, world.as_of))
                 self._materialize(world, CANDIDATE_NOUNS, config=config)
                 self._say_that_the_bento_answered()
-                released = self._materialize(world, ("release",))
+                released = self._materialize(world, ("release",)) if releases else None
         except PlatformError as error:
             return Decisions(error=f"{type(error).__name__}: {error}")
         return self._decisions(released)
@@ -133,7 +133,7 @@ class ChangesHome:
             if (version.run_id, version.digest) == (candidate.run_id, candidate.digest):
                 registry.set_version_tags(PRODUCT, version.version, {BENTO_TAG: "stands_in:1"})
 
-    def _decisions(self, released: dg.ExecuteInProcessResult) -> Decisions:
+    def _decisions(self, released: dg.ExecuteInProcessResult | None) -> Decisions:
         verdicts = self.tables.read(PRODUCT, "gate_verdicts").sort("name")
         own = (pl.col("kind") == "metric") & pl.col("contender").is_in([CANDIDATE, "rule"])
         metrics = self.tables.read(PRODUCT, "evaluation").filter(own).sort("contender", "metric")
@@ -143,7 +143,8 @@ class ChangesHome:
             estimates=tuple(estimates),
             model_digest=str(verdicts["model_digest"][0]),
             threshold=float(verdicts["threshold"][0]),
-            is_released=all(check.passed for check in released.get_asset_check_evaluations()),
+            is_released=released is not None
+            and all(check.passed for check in released.get_asset_check_evaluations()),
         )
 
 

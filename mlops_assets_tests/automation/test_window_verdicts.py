@@ -6,9 +6,7 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from mlops_assets.automation.retrain_on_drift import (
-    retrain_on_drift_sensor,
-)
+from mlops_assets.automation.retrain_on_drift import decide
 from mlops_assets.automation.window_verdicts import read_windows
 from mlops_assets_tests.support.product_specs import FRAUD
 
@@ -26,10 +24,6 @@ class Columns(dg.Config):
     columns: list[str]
 
 
-class Fault(dg.Config):
-    fail: bool = False
-
-
 @dg.asset(key=["fraud_detection", "drift_report"], partitions_def=PARTITIONS)
 def drift_report(context: dg.AssetExecutionContext, config: Columns) -> dg.MaterializeResult:
     columns = config.columns
@@ -43,17 +37,6 @@ def drift_report(context: dg.AssetExecutionContext, config: Columns) -> dg.Mater
     )
 
 
-@dg.asset(key=["fraud_detection", "model"])
-def model(config: Fault) -> None:
-    if config.fail:
-        raise RuntimeError("no memory")
-
-
-RETRAIN = dg.define_asset_job("fraud_detection__retrain", selection=[model.key])
-SENSOR = retrain_on_drift_sensor(FRAUD, RETRAIN.name)
-DEFINITIONS = dg.Definitions(assets=[drift_report, model], jobs=[RETRAIN], sensors=[SENSOR])
-
-
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.instance_for_test() as instance:
@@ -65,24 +48,15 @@ def _report(instance: dg.DagsterInstance, day: str, *columns: str) -> None:
     assert dg.materialize([drift_report], instance=instance, partition_key=day, run_config=config).success
 
 
-def _tick(
-    instance: dg.DagsterInstance, cursor: str | None
-) -> tuple[dg.RunRequest | None, str | None, str | None]:
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=DEFINITIONS)
-    data = SENSOR.evaluate_tick(context)
-    request = data.run_requests[0] if data.run_requests else None
-    return request, data.skip_message, data.cursor
-
-
 def test_a_partition_judged_again_counts_once_with_its_newest_verdict(instance: dg.DagsterInstance):
     _report(instance, "2018-08-01", "amount_usd")
     _report(instance, "2018-08-02", "amount_usd")
     _report(instance, "2018-08-01")
     windows = read_windows(instance, "fraud_detection")
     assert {window.window_end: window.verdict for window in windows} == {_day(1): "stable", _day(2): "drift"}
-    request, skip, _ = _tick(instance, None)
-    assert request is None
-    assert skip == "1 of the 2 latest windows of version 1 alarm, 2 of 3 are needed"
+    decision = decide(windows, (), product=FRAUD.name, monitoring=FRAUD.monitoring)
+    assert decision.action == "wait"
+    assert decision.reason == "1 of the 2 latest windows of version 1 alarm, 2 of 3 are needed"
 
 
 def test_a_materialization_reported_by_hand_is_left_out(instance: dg.DagsterInstance):

@@ -43,6 +43,7 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun, read_candidate
+from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
@@ -90,12 +91,18 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
         reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
         rows = _read_rows(reads, training_set_version=candidate.training_set_version)
+        rival_model = (
+            load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
+            if champion
+            else None
+        )
         rival_rows = _rival_rows(
             reads,
             lakehouse.tables,
             tracking_uri=tracking.tracking_uri,
             champion=champion,
             candidate=candidate,
+            model=rival_model,
             test=rows.test,
         )
         reads.value("the candidate and the run that shows it", [candidate.digest, candidate.run_id])
@@ -112,11 +119,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
             rows,
             candidate=model,
             variants={name: variant.load(tracking.tracking_uri) for name, variant in variants.items()},
-            champion=(
-                load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
-                if champion
-                else None
-            ),
+            champion=rival_model,
             rival_rows=rival_rows,
         )
         note = rival_rows.note(rows.test, id_column=spec.id_column)
@@ -180,18 +183,21 @@ def _rival_rows(
     tracking_uri: str,
     champion: ModelVersion | None,
     candidate: Candidate,
+    model: TrainedModel | None,
     test: pl.DataFrame,
 ) -> RivalRows:
     """Return what the champion sees of the test rows, by the view that it was trained with.
 
     reads: where it is recorded. tables, tracking_uri: where it is read. champion: None before the first release.
-    candidate: whose test rows these are. test: the rows.
+    candidate: whose test rows these are. model: the champion's. test: the rows.
     """
-    if champion is None:
+    if champion is None or model is None:
         return ALL_ROWS
     product = reads.product
     made_with = ModelRegistry(tracking_uri).run_tags(candidate.run_id).get(VIEW_TAG, product.view.digest)
     try:
+        id_column = product.spec.id_column
+        learned = rows_learned_by(tracking_uri, champion, model, tables=tables, id_column=id_column)
         view = version_view(tracking_uri, champion, declared=product.view)
         vectors = None
         if view.digest != made_with:
@@ -202,7 +208,17 @@ def _rival_rows(
         return RivalRows(problem=f"the champion cannot be compared: {error}")
     reads.value("the champion's view", view.digest)
     reads.value("the champion's vectors", None if vectors is None else frame_digest(vectors))
-    return RivalRows(vectors)
+    seen = test[id_column].is_in(learned.implode())
+    reads.value(
+        "the test rows that the champion learned from", frame_digest(test.select(id_column).filter(seen))
+    )
+    unseen = test.filter(~seen)
+    if unseen[product.spec.label.column].n_unique() < 2:
+        told = f"{seen.sum()} of the {test.height} test rows"
+        return RivalRows(
+            problem=f"the champion learned from {told}, and the others do not have both outcomes"
+        )
+    return RivalRows(vectors, learned_from=frozenset(test[id_column].filter(seen)))
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,19 @@ from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
-from mlops_assets.core.registry.candidate import read_candidate
+from mlops_assets.core.registry.candidate import Candidate, read_candidate
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import (
     AS_OF_TAG,
     BENTO_TAG,
+    DIGEST_TAG,
     EVALUATION_TAG,
     LIBRARIES_TAG,
     THRESHOLD_TAG,
     TRAINING_SET_TAG,
     VIEW_TAG,
 )
-from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict
+from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict, is_same_version
 from mlops_assets.core.release.champion import champion_version
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.history import write_history
@@ -91,18 +92,19 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         if outdated := _outdated_judgement(lakehouse, product):
             raise RegistryError(f"{product.name}: {outdated}")
         registry = ModelRegistry(tracking.tracking_uri)
-        tags = {
-            THRESHOLD_TAG: repr(float(verdicts["threshold"][0])),
+        facts = _facts_of(registry, product, candidate, threshold=float(verdicts["threshold"][0]))
+        judged_on = {
             TRAINING_SET_TAG: str(candidate.training_set_version),
             EVALUATION_TAG: str(lakehouse.tables.version(product.name, "evaluation")),
-            VIEW_TAG: product.view.digest,
-            **_recorded_libraries(registry, candidate.run_id),
-            **({AS_OF_TAG: candidate.as_of.isoformat()} if candidate.as_of else {}),
         }
         version = registry.register(
-            product.name, candidate.model_uri, candidate.run_id, digest=candidate.digest, tags=tags
+            product.name,
+            candidate.model_uri,
+            candidate.run_id,
+            digest=candidate.digest,
+            tags={**facts, **judged_on},
         )
-        registry.set_version_tags(product.name, version, tags)
+        registry.set_version_tags(product.name, version, judged_on)
         registry.write_verdicts(
             product.name,
             version,
@@ -138,10 +140,18 @@ def _outdated_judgement(lakehouse: LakehouseResource, product: Product) -> str |
     )
 
 
-def _recorded_libraries(registry: ModelRegistry, run_id: str) -> dict[str, str]:
-    """The libraries that the run was trained with; empty for a run of before they were recorded."""
-    tags = registry.run_tags(run_id)
-    return {LIBRARIES_TAG: tags[LIBRARIES_TAG]} if LIBRARIES_TAG in tags else {}
+def _facts_of(
+    registry: ModelRegistry, product: Product, candidate: Candidate, *, threshold: float
+) -> dict[str, str]:
+    """The facts of the version that the candidate is under this decision threshold; see `VERSION_FACTS`.
+
+    A run of before views were stored has the declared one.
+    """
+    run = registry.run_tags(candidate.run_id)
+    libraries = {LIBRARIES_TAG: run[LIBRARIES_TAG]} if LIBRARIES_TAG in run else {}
+    as_of = {AS_OF_TAG: candidate.as_of.isoformat()} if candidate.as_of else {}
+    view = run.get(VIEW_TAG, product.view.digest)
+    return {THRESHOLD_TAG: repr(threshold), VIEW_TAG: view, **libraries, **as_of}
 
 
 def _gate_text(gate: Gate) -> str:
@@ -157,14 +167,20 @@ def _gate_text(gate: Gate) -> str:
 def _candidates_version(
     registry: ModelRegistry, lakehouse: LakehouseResource, product: Product
 ) -> ModelVersion:
-    """Return the version of the fitted candidate: the newest one, unless an earlier fit was found again since."""
+    """Return the version of the fitted candidate under the decision threshold that the evaluation chose.
+
+    The newest one, unless an earlier fit or an earlier cost was found again since.
+    """
     candidate = read_candidate(lakehouse.tables, product.name)
+    threshold = float(lakehouse.tables.read(product.name, "gate_verdicts")["threshold"][0])
+    facts = _facts_of(registry, product, candidate, threshold=threshold)
     for version in reversed(registry.versions(product.name)):
-        if (version.run_id, version.digest) == (candidate.run_id, candidate.digest):
+        is_same = is_same_version(version.tags, {**facts, DIGEST_TAG: candidate.digest})
+        if version.run_id == candidate.run_id and is_same:
             return version
     raise RegistryError(
-        f"{product.name}: the candidate {candidate.digest[:12]} is no registered version: materialize "
-        f"{product.name}/model_version first"
+        f"{product.name}: the candidate {candidate.digest[:12]} with threshold {threshold:g} is no registered version: "
+        f"materialize {product.name}/model_version first"
     )
 
 

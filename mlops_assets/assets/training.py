@@ -1,9 +1,11 @@
 """The training stage: the training set as of a time, the chosen setting, the fitted candidate and its variants."""
 
 import json
+import tempfile
 import time as clock
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -17,6 +19,7 @@ from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.errors import TrainingError
 from mlops_assets.core.features.stored_view import view_to_json
 from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.identity.content import frame_digest
 from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.labels.silence import SilentDays, silent_days
 from mlops_assets.core.lakehouse.day_range import DayRange, rows_by_day
@@ -25,8 +28,15 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import LoggedRun, load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun
+from mlops_assets.core.registry.learned_rows import LEARNED_ROWS_FILE, learned_rows
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import CONTENT_TAG, INPUTS_TAG, LIBRARIES_TAG, VIEW_TAG
+from mlops_assets.core.registry.tag_names import (
+    CONTENT_TAG,
+    INPUTS_TAG,
+    LEARNED_ROWS_TAG,
+    LIBRARIES_TAG,
+    VIEW_TAG,
+)
 from mlops_assets.core.registry.version_view import VIEW_FILE
 from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.fit import fit
@@ -289,6 +299,7 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
             experiment=product.name if variant is None else f"{product.name}.{variant}",
             identity=identity,
             view=product.view,
+            learned=learned_rows(training_rows, id_column=product.spec.id_column),
             fit_now=fitted_now,
             facts={"training_set_version": version, "as_of": as_of},
         )
@@ -307,13 +318,14 @@ def _fitted_run(
     experiment: str,
     identity: Identity,
     view: FeatureView,
+    learned: pl.DataFrame,
     fit_now: Callable[[], TrainedModel],
     facts: Mapping[str, object],
 ) -> tuple[LoggedRun, TrainedModel]:
     """Return the finished run of a model of this identity, and the model; a new run where there is none.
 
-    identity: what the model is made from. view: stored with a new run, as a fact of the model. fit_now: makes
-    it. facts: parameters of a new run besides the model's own.
+    identity: what the model is made from. view, learned: stored with a new run, as facts of the
+    model. fit_now: makes it. facts: parameters of a new run besides the model's own.
     A run of other code whose model has the same bytes, made from the same inputs with the same libraries, stays.
     """
     registry = ModelRegistry(tracking.tracking_uri)
@@ -332,6 +344,7 @@ def _fitted_run(
         CONTENT_TAG: identity.content_digest,
         LIBRARIES_TAG: libraries_to_json(installed_libraries()),
         VIEW_TAG: view.digest,
+        LEARNED_ROWS_TAG: frame_digest(learned),
     }
     with tracking.run(
         context,
@@ -351,6 +364,9 @@ def _fitted_run(
         run.log_dataset("training_set", digest=identity.read.get("table training_set", ""))
         run.log_text(identity.to_json(), "made_from.json")
         run.log_text(view_to_json(view), VIEW_FILE)
+        with tempfile.TemporaryDirectory() as folder:
+            learned.write_parquet(file := Path(folder) / LEARNED_ROWS_FILE)
+            run.log_artifact(file)
         uri = registry.log_model(run.run_id, fitted)
     return LoggedRun(run.run_id, uri, fitted.digest), fitted
 

@@ -29,6 +29,7 @@ from mlops_assets.core.registry.version import (
     ModelVersion,
     RecordedVerdict,
     find_version,
+    is_same_version,
     model_version,
     verdicts_to_json,
 )
@@ -74,7 +75,9 @@ class ModelRegistry:
         digest: str,
         tags: Mapping[str, str] | None = None,
     ) -> int:
-        """Register a logged model and return its version; the same digest of the same run keeps its version.
+        """Register a logged model and return its version; the same model of the same run with the same facts keeps it.
+
+        The facts are the tags `VERSION_FACTS`; other tags tell no two versions apart, and stay as first given.
 
         Of two processes that register the same model at once, the one with the later version removes its own:
         the registry gives out versions in the order in which they become visible, so both return the earlier
@@ -83,11 +86,12 @@ class ModelRegistry:
         product: the registered name. model_uri, run_id: of the logged model, and the run that logged it. tags: of the
         version.
         """
-        known = self._find(product, run_id=run_id, digest=digest)
+        all_tags = {**(tags or {}), DIGEST_TAG: digest}
+        known = self._find(product, run_id=run_id, tags=all_tags)
         if known is None:
             self._make_registered_model(product)
-            self._create_version(product, model_uri, run_id, tags={**(tags or {}), DIGEST_TAG: digest})
-            known = self._find(product, run_id=run_id, digest=digest)
+            self._create_version(product, model_uri, run_id, tags=all_tags)
+            known = self._find(product, run_id=run_id, tags=all_tags)
         if known is None:
             raise RegistryError(f"{product}: a version was removed while it was registered; run it again")
         return known
@@ -145,11 +149,11 @@ class ModelRegistry:
             if not (token := page.token):
                 return found
 
-    def _find(self, product: str, *, run_id: str, digest: str) -> int | None:
+    def _find(self, product: str, *, run_id: str, tags: Mapping[str, str]) -> int | None:
         same = sorted(
             int(entry.version)
             for entry in self._search(product)
-            if entry.run_id == run_id and entry.tags.get(DIGEST_TAG) == digest
+            if entry.run_id == run_id and is_same_version(entry.tags, tags)
         )
         return same[0] if same else None
 
@@ -168,6 +172,6 @@ class ModelRegistry:
             created = self._client().create_model_version(
                 product, model_uri, run_id, tags, model_id=logged_model_id(model_uri)
             )
-        first = self._find(product, run_id=run_id, digest=tags[DIGEST_TAG])
+        first = self._find(product, run_id=run_id, tags=tags)
         if first is not None and first < int(created.version):
             self._client().delete_model_version(product, created.version)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.tag_names import DIGEST_TAG, VERDICTS_TAG
+from mlops_assets.core.registry.tag_names import DIGEST_TAG, VERDICTS_TAG, VERSION_FACTS
 from mlops_assets.core.registry.tags import RegistryEntry, RegistryTags
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -43,6 +43,11 @@ class ModelVersion:
         """First 16 hexadecimal digits of SHA-256 over the model's digest and its verdicts."""
         content = f"{self.digest} {verdicts_to_json(self.verdicts)}"
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def is_same_version(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Tell by their tags whether two versions of one run are the same: their models and all their facts are equal."""
+    return all(one.get(name) == other.get(name) for name in (DIGEST_TAG, *VERSION_FACTS))
 
 
 def verdicts_to_json(verdicts: Sequence[RecordedVerdict]) -> str:

@@ -83,8 +83,8 @@ class ModelRegistry:
         the registry gives out versions in the order in which they become visible, so both return the earlier
         one.
 
-        product: the registered name. model_uri, run_id: of the logged model, and the run that logged it. tags: of the
-        version.
+        product: the registered name. model_uri, run_id: of the logged model, and the run that logged it. digest: of the
+        model. tags: of the version.
         """
         all_tags = {**(tags or {}), DIGEST_TAG: digest}
         known = self._find(product, run_id=run_id, tags=all_tags)

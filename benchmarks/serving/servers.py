@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from benchmarks.serving.setup import Served
-from mlops_assets.core.bento.server import served_environment, start_server, stop_server
+from mlops_assets.core.bento.server import running_server, served_environment
 
 SERVER_CORE, LOAD_CORE = 0, 1
 START_SECONDS = 180.0
@@ -46,15 +46,12 @@ def ours(served: Served, folder: Path) -> Iterator[Contender]:
         "OMP_NUM_THREADS": "1",
         "MLOPS_HOME": str(served.store_folder.parent),
     }
-    process = start_server(
+    with running_server(
         served.bento, port=port, folder=str(folder), log=(folder / "log").open("w+b"), environment=environment
-    )
-    try:
+    ) as process:
         psutil.Process(process.pid).cpu_affinity([SERVER_CORE])
         _wait(process, port, "/readyz", folder / "log")
         yield Contender("ours, everything on", port, "/predict", (), lambda answer: answer.json()["score"])
-    finally:
-        stop_server(process, str(folder))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,11 +18,14 @@ from rich.console import Console
 from mlops_assets.automation.dead_runs import end_dead_runs
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.masking import masked
+from mlops_assets.core.runtime.guard import guarded
 from mlops_assets.core.settings import Settings
 from mlops_assets.embedded.dagster_home import dagster_instance
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 15.0
+MARK = "STARTED_BY_DEV"
+"""Marks every process that one `mlops dev` started; without the prefix MLOPS_, which served bentos do not inherit."""
 # MLflow's server would start seven processes that run jobs, of which the platform has none.
 _SWITCHES = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -30,6 +34,8 @@ def run_dev(
     settings: Settings, *, dagster_port: int, mlflow_port: int, reports_port: int, console: Console
 ) -> None:
     """Serve both UIs and the reports on loopback until one ends or the process is interrupted; then stop all.
+
+    All end as well when this process is killed, with the runs that they started.
 
     With a tracking server elsewhere (MLFLOW_TRACKING_URI is http) only Dagster is started: that server has its own UI.
 
@@ -56,12 +62,16 @@ def run_dev(
     console.print(f"Dagster http://{LOOPBACK}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them")
     for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
         signal.signal(asked, _interrupt)
+    mark = uuid.uuid4().hex
+    with guarded(MARK, mark):
+        _run(commands, {**_SWITCHES, **os.environ, MARK: mark}, console=console)
+
+
+def _run(commands: dict[str, list[str]], environment: dict[str, str], *, console: Console) -> None:
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in commands.items():
-            processes[name] = subprocess.Popen(
-                command, start_new_session=True, env={**_SWITCHES, **os.environ}
-            )
+            processes[name] = subprocess.Popen(command, start_new_session=True, env=environment)
         _wait(processes)
     except KeyboardInterrupt:
         console.print("stopping")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mlops_assets.commands.dev import require_free
 from mlops_assets.core.bento.build import BuiltBento, built_bento
-from mlops_assets.core.bento.server import LOOPBACK, served_environment, start_server, stop_server
+from mlops_assets.core.bento.server import LOOPBACK, running_server, served_environment
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.tag_names import BENTO_TAG
 from mlops_assets.core.release.control import ReleaseControl
@@ -18,6 +18,8 @@ from mlops_assets.core.settings import Settings
 
 def run_serve(settings: Settings, product: str, *, port: int, workers: int, console: Console) -> None:
     """Serve the champion's bento until it ends or the process is interrupted; then stop it with all its children.
+
+    They end as well when this process is killed.
 
     The service reads this process's online store, keeps its last good plan in this serving home, and follows the
     release plan from then on.
@@ -37,15 +39,15 @@ def run_serve(settings: Settings, product: str, *, port: int, workers: int, cons
             **served_environment(bento, Path(folder), workers=workers),
             **service_variables(settings),
         }
-        process = start_server(bento, port=port, folder=folder, log=None, environment=environment)
         try:
-            console.print(f"{bento.tag} http://{LOOPBACK}:{port}   Ctrl-C stops it")
-            code = process.wait()
-            raise RegistryError(f"the service ended with exit code {code}; its log above says why")
+            with running_server(
+                bento, port=port, folder=folder, log=None, environment=environment
+            ) as process:
+                console.print(f"{bento.tag} http://{LOOPBACK}:{port}   Ctrl-C stops it")
+                code = process.wait()
+                raise RegistryError(f"the service ended with exit code {code}; its log above says why")
         except KeyboardInterrupt:
             console.print("stopping")
-        finally:
-            stop_server(process, folder)
 
 
 def released_bento(settings: Settings, product: str) -> BuiltBento:

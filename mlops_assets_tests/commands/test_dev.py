@@ -87,6 +87,23 @@ def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
             process.kill()
 
 
+def test_what_it_started_ends_with_it_when_it_is_killed(
+    dev: subprocess.Popen[bytes], ports: tuple[int, int], tmp_path: Path
+) -> None:
+    wait_for(f"http://127.0.0.1:{ports[0]}/server_info", dev, tmp_path / "log")
+    wait_for(f"http://127.0.0.1:{ports[1]}/health", dev, tmp_path / "log")
+    started = descendants(dev.pid)
+    try:
+        dev.kill()
+        dev.wait()
+        psutil.wait_procs(started, timeout=STOP_SECONDS)
+        assert [process.pid for process in started if is_alive(process)] == []
+        assert free_again(ports)
+    finally:
+        for process in filter(is_alive, started):
+            process.kill()
+
+
 def is_alive(process: psutil.Process) -> bool:
     """A zombie is dead: what outlives its parent is collected by init, and a container's may take its time."""
     try:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from mlops_assets.commands.serve import released_bento
 from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets_tests.support.homes.home import Home
 from mlops_assets_tests.support.homes.product_bento import product_bento, sampled_product
 
@@ -37,6 +39,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home.register(sampled.model.with_calibrator(SigmoidCalibrator(slope=0.5, intercept=0.0)), tags=tags)
     home.release(1)
     return home
+
+
+def with_the_first_released(home: Home, root: Path) -> Home:
+    """A copy of its own, whatever another test released since."""
+    copied = home.copy(root)
+    standing = ReleaseControl.of(copied.settings).standing(PRODUCT)
+    assert standing is not None
+    if standing.champion.version != 1:
+        copied.release(1)
+    return copied
 
 
 def free_port() -> int:
@@ -119,6 +131,29 @@ def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_c
     assert [child for child in started if child.is_running() and child.status() != "zombie"] == []
 
 
+def test_the_port_is_free_again_when_the_command_was_killed(home: Home, tmp_path: Path) -> None:
+    copied = with_the_first_released(home, tmp_path / "home")
+    port = free_port()
+    process = start(copied, port, tmp_path / "log")
+    address = f"http://127.0.0.1:{port}/readyz"
+    started: list[psutil.Process] = []
+    try:
+        wait(lambda: httpx.get(address, timeout=10).status_code == 200, START_SECONDS, tmp_path / "log")
+        started = children(process)
+        process.kill()
+        process.wait()
+        psutil.wait_procs(started, timeout=STOP_SECONDS)
+        assert [child for child in started if child.is_running() and child.status() != "zombie"] == []
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(address, timeout=10)
+    finally:
+        for left in [*started, *children(process)]:
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+        process.kill()
+        process.wait()
+
+
 def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         process = start(home, server.getsockname()[1], tmp_path / "log")
@@ -131,8 +166,7 @@ def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp
 
 
 def test_a_champion_that_was_deleted_in_mlflow_is_served_on(home: Home, tmp_path: Path) -> None:
-    copied = home.copy(tmp_path / "home")
-    copied.release(1)
+    copied = with_the_first_released(home, tmp_path / "home")
     bento = released_bento(copied.settings, PRODUCT)
     mlflow_client(copied.uri).delete_model_version(PRODUCT, "1")
     assert released_bento(copied.settings, PRODUCT) == bento

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from mlops_assets.commands.drill.load import DrillLoad, LoadAnswer
-from mlops_assets.commands.drill.redis_server import RedisServer, redis_program
+from mlops_assets.commands.drill.redis_server import FOLDER_VARIABLE, RedisServer, redis_program
 from mlops_assets.commands.drill.stage import (
     Drill,
     Seen,
@@ -21,6 +21,7 @@ from mlops_assets.commands.drill.stage import (
     missing_and_repeated,
 )
 from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.runtime.guard import guarded
 from mlops_assets.core.serving.prediction_record import PredictionRecord
 
 ANSWERS = 60
@@ -92,7 +93,7 @@ def redis_down(stage: Stage) -> Seen:
 @contextlib.contextmanager
 def _on_redis(stage: Stage) -> Iterator[tuple[RedisServer, Stage]]:
     """The stage's home, served on a Redis of its own that writes down every commit."""
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder, guarded(FOLDER_VARIABLE, folder):
         redis = RedisServer(Path(folder), ("--appendonly", "yes")).start()
         try:
             on_redis = Stage(dataclasses.replace(stage.home, online_store=redis.url))

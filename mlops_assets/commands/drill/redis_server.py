@@ -17,6 +17,8 @@ from redis.retry import Retry
 from mlops_assets.core.errors import ConfigurationError
 
 PROGRAM = "redis-server"
+FOLDER_VARIABLE = "DRILL_REDIS_FOLDER"
+"""Marks a server with its folder, so that it can be found when its starter is gone."""
 START_SECONDS = 20.0
 LARGEST_PORT = 55_535
 """A node of a cluster listens at its port + 10,000 too."""
@@ -62,7 +64,10 @@ class RedisServer:
         command = [redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--dir", str(self.folder), *self.options], stdout=log, stderr=log
+                [*command, "--dir", str(self.folder), *self.options],
+                env={**os.environ, FOLDER_VARIABLE: str(self.folder)},
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():

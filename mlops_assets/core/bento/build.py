@@ -21,6 +21,7 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.identity.code_base import CodeBase
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
+from mlops_assets.core.runtime.guard import guarded
 from mlops_assets.core.serving.manifest import (
     EXAMPLE_FILE,
     MANIFEST_FILE,
@@ -30,6 +31,8 @@ from mlops_assets.core.serving.manifest import (
 )
 
 BUILD_TIMEOUT_SECONDS = 120.0
+_FOLDER_VARIABLE = "BUILT_BENTO_FOLDER"
+"""Marks the processes of one build with its temporary folder."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,14 @@ def _run_build(folder: Path, bento: BuiltBento) -> None:
     bento.bentoml_home.mkdir(parents=True, exist_ok=True)
     log = folder / "build.log"
     outcome = f"within {BUILD_TIMEOUT_SECONDS:.0f} s"
-    with log.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
+    mark = str(folder)
+    with (
+        guarded(
+            _FOLDER_VARIABLE, mark
+        ),  # a build that outlives a killed run would come in the way of the next one
+        log.open("wb") as output,
+        contextlib.suppress(subprocess.TimeoutExpired),
+    ):
         built = subprocess.run(
             [
                 sys.executable,
@@ -178,7 +188,7 @@ def _run_build(folder: Path, bento: BuiltBento) -> None:
                 bento_build.__file__,
                 str(folder),
             ],  # BentoML imports the bento's sources, not ours
-            env=bento_environment(bento.bentoml_home),
+            env={**bento_environment(bento.bentoml_home), _FOLDER_VARIABLE: mark},
             cwd=folder / bento_build.SOURCE_FOLDER,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 import httpx
-import psutil
 
 from mlops_assets.core.bento.build import BuiltBento, bento_environment
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.runtime.guard import guarded
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
@@ -65,15 +65,17 @@ def served(
             "MLOPS_HOME": str(home or folder),
             **(environment or {}),
         }
-        process = start_server(bento, port=port, folder=folder, log=log, environment=own, python=python)
-        try:
-            url = f"http://{LOOPBACK}:{port}"
-            _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
-            yield ServedBento(url, time.monotonic() - started)
-        except PackagingError as error:
-            raise PackagingError(f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}") from error
-        finally:
-            stop_server(process, folder)
+        with running_server(
+            bento, port=port, folder=folder, log=log, environment=own, python=python
+        ) as process:
+            try:
+                url = f"http://{LOOPBACK}:{port}"
+                _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
+                yield ServedBento(url, time.monotonic() - started)
+            except PackagingError as error:
+                raise PackagingError(
+                    f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}"
+                ) from error
 
 
 def _free_port() -> int:
@@ -102,7 +104,8 @@ def served_environment(bento: BuiltBento, folder: Path, *, workers: int) -> dict
     return {**kept, **served_from, "BENTOML_CONFIG_OPTIONS": f"services.{product}.workers={workers}"}
 
 
-def start_server(
+@contextlib.contextmanager
+def running_server(
     bento: BuiltBento,
     *,
     port: int,
@@ -110,24 +113,34 @@ def start_server(
     log: IO[bytes] | None,
     environment: dict[str, str],
     python: str = sys.executable,
-) -> subprocess.Popen[bytes]:
-    """Start a server of `bento` on loopback, in `folder`; it logs to `log`, or where this process does.
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a server of `bento` on loopback, in `folder`, while the block runs.
 
-    End it with `stop_server`, with the same folder.
+    It is asked to end after the block, and what is left of it is killed, also its workers, which live in sessions of
+    their own and outlive a server that dies. When this process is killed, it ends too.
 
-    port: a free one. environment: all of the server's variables, see `served_environment`. python: the interpreter that
-    serves.
+    port: a free one. log: where it logs to; None: where this process does. environment: all of the server's variables,
+    see `served_environment`. python: the interpreter that serves.
     """
     command = [python, "-m", "bentoml", "serve", bento.tag, "--host", LOOPBACK, "--port", str(port)]
-    return subprocess.Popen(
-        command,
-        env={**environment, _FOLDER_VARIABLE: folder},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT if log is not None else None,
-        start_new_session=True,  # an interrupt at the terminal reaches the caller, which stops the server
-    )
+    with guarded(_FOLDER_VARIABLE, folder):
+        process = subprocess.Popen(
+            command,
+            env={**environment, _FOLDER_VARIABLE: folder},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT if log is not None else None,
+            start_new_session=True,  # an interrupt at the terminal reaches the caller, which stops the server
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            process.kill()
+            process.wait()
 
 
 def _wait_until_ready(
@@ -145,22 +158,6 @@ def _wait_until_ready(
             pass  # not listening yet
         time.sleep(_POLL_SECONDS)
     raise PackagingError("the server was not ready in time")
-
-
-def stop_server(process: "subprocess.Popen[bytes]", folder: str) -> None:
-    """Ask the server to end with its workers, then kill what is left of them.
-
-    Workers live in sessions of their own, and outlive a server that dies: they are found by the environment
-    variable that they inherited.
-    """
-    process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    for left in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if left.environ().get(_FOLDER_VARIABLE) == folder:
-                left.kill()
-    process.wait()
 
 
 def _tail(log: IO[bytes], length: int = 4000) -> str:

@@ -7,6 +7,7 @@ processes share the memory beside it.
 
 import os
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -247,7 +248,8 @@ def _create(file: Path) -> None:
             f"online store {file} is missing, and {log.name}, which holds its newest commits, is there: put the file "
             "back, or move the log away too to start with an empty store"
         )
-    draft = file.with_name(f"{file.name}.{os.getpid()}.new")
+    # Not by process id: a killed process leaves its draft, and a container gives the same ids again.
+    draft = file.with_name(f"{file.name}.{uuid.uuid4().hex}.new")
     try:
         draft.touch(mode=0o600)  # SQLite gives the files beside it the same rights
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:

@@ -1,11 +1,15 @@
 """A bento is built once, repaired when broken, and released only if its own process gives the offline scores."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -137,3 +141,54 @@ def test_a_model_that_takes_another_feature_than_the_view_has_is_refused(
     other = replace(model, feature_names=(*model.feature_names[:-1], "no_such_feature"))
     with pytest.raises(FeatureError, match="no_such_feature"):
         product_bento(replace(sampled, model=other), tmp_path)
+
+
+BUILDS = """
+import sys
+from pathlib import Path
+from mlops_assets.catalogue import load_product
+from mlops_assets.core.bento.build import build_bento
+from mlops_assets.core.model.trained_model import TrainedModel
+
+home, model, threshold = sys.argv[1:]
+build_bento(
+    load_product("fraud_detection"), TrainedModel.load(Path(model)),
+    version=3, threshold=float(threshold), bentoml_home=Path(home),
+)
+"""
+
+
+def builders(home: Path) -> list[psutil.Process]:
+    """All processes that build into this home, orphans too."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            is_builder = str(packaging.bento_build.__file__) in process.cmdline()
+            if is_builder and process.environ().get("BENTOML_HOME") == str(home):
+                found.append(process)
+    return found
+
+
+def wait_until(holds: "Callable[[], bool]") -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_build_ends_with_a_run_that_was_killed_and_the_next_run_builds_the_same(
+    built: BuiltBento, sampled: SampledProduct, tmp_path: Path
+) -> None:
+    options = [str(tmp_path), str(built.model_path), repr(THRESHOLD)]
+    run = subprocess.Popen([sys.executable, "-c", BUILDS, *options])
+    try:
+        wait_until(lambda: bool(builders(tmp_path)))
+    finally:
+        run.kill()
+        run.wait()
+    wait_until(lambda: not builders(tmp_path))
+    unfinished = packaging.built_bento(built.tag, tmp_path)
+    assert not (unfinished.path / "bento.yaml").exists(), "it went on without the run"
+    again = product_bento(sampled, tmp_path)
+    assert again.tag == built.tag
+    assert (again.path / "bento.yaml").is_file()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,34 @@ def test_workers_of_a_server_that_was_killed_are_ended_too(built: BuiltBento) ->
         assert len(servers(built.bentoml_home)) > 1
         main.kill()
     assert servers(built.bentoml_home) == []
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from mlops_assets.core.bento.build import built_bento
+from mlops_assets.core.bento.server import served
+
+with served(built_bento(sys.argv[1], Path(sys.argv[2])), timeout_seconds=120):
+    sys.stdout.write("ready\\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+"""
+
+
+def test_a_server_ends_with_a_run_that_was_killed_while_it_asked(built: BuiltBento) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, built.tag, str(built.bentoml_home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "ready\n"
+    assert len(servers(built.bentoml_home)) > 1
+    holder.kill()
+    holder.communicate()
+    deadline = time.monotonic() + 60
+    while left := servers(built.bentoml_home):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)

@@ -3,6 +3,8 @@
 import resource
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -231,3 +233,27 @@ def test_a_long_read_does_not_hold_up_commits_by_way_of_a_checkpoint(
                 longest = max(longest, time.perf_counter() - started)
         reader.execute("COMMIT")
     assert longest < online_store_sqlite.BUSY_SECONDS / 2
+
+
+DIES_BEFORE_THE_LINK = """
+import os, sys
+from pathlib import Path
+from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
+
+os.getpid = lambda: 7
+os.link = lambda *_: os._exit(9)
+SqliteOnlineStore(Path(sys.argv[1])).read([])
+"""
+
+
+def test_a_store_is_made_after_a_process_of_the_same_number_died_while_it_made_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Process numbers repeat in containers."""
+    died = subprocess.run([sys.executable, "-c", DIES_BEFORE_THE_LINK, str(file)], check=False)
+    assert died.returncode == 9
+    assert not file.exists()
+    assert [left for left in file.parent.iterdir() if left.name.endswith(".new")]
+    monkeypatch.setattr("os.getpid", lambda: 7)
+    with closing(SqliteOnlineStore(file)) as store:
+        assert store.commit([StateChange("one", ABSENT, CONTENT)], [])

@@ -167,7 +167,7 @@ class ReleaseControl:
             if refused or Mirror.of(record).is_shown(found):
                 return (*moved, *(edited_versions(record, tags) or refused or ()))
             if refused is None:
-                moved = moved_aliases(record, found)
+                moved = moved_aliases(record, found, tags)
             refused = write_mirror(self.tracking_uri, record, found)
         return ("MLflow was changed by others again and again",)
 

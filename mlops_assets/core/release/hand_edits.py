@@ -8,19 +8,26 @@ from mlops_assets.core.release.plan import Arm
 from mlops_assets.core.release.record import ReleaseRecord
 
 
-def moved_aliases(record: ReleaseRecord, found: RegisteredEntry) -> tuple[str, ...]:
+def moved_aliases(record: ReleaseRecord, found: RegisteredEntry, registry: RegistryTags) -> tuple[str, ...]:
     """Return in words which aliases were moved: MLflow had been brought up to the record, and shows others since.
 
     A person moved it, or a writer of an older plan that was killed. An alias that is missing is not named: MLflow drops
     it with its version.
+
+    Raises: RegistryError when the registry does not answer.
     """
     wanted = Mirror.of(record)
     if found.tags.get(RECORD_TAG) != wanted.tags[RECORD_TAG]:
         return ()
-    return tuple(
-        f"the alias {alias} stood on version {found.aliases[alias]}: {_put_back(wanted, alias)}"
+    moved = [
+        alias
         for alias in ALIASES
         if alias in found.aliases and found.aliases[alias] != wanted.aliases.get(alias)
+    ]
+    return tuple(
+        f"the alias {alias} stood on version {found.aliases[alias]}: "
+        f"{_put_back(record, wanted.aliases.get(alias), registry)}"
+        for alias in moved
     )
 
 
@@ -44,11 +51,12 @@ def deleted(product: str, version: int, numbers: tuple[int, ...]) -> str:
     )
 
 
-def _put_back(wanted: Mirror, alias: str) -> str:
-    version = wanted.aliases.get(alias)
-    return (
-        f"it is back on {version}" if version is not None else "it is removed, since no version is on trial"
-    )
+def _put_back(record: ReleaseRecord, version: int | None, registry: RegistryTags) -> str:
+    if version is None:
+        return "it is removed, since no version is on trial"
+    if registry.version(record.product, version) is None:
+        return f"it is removed, since version {version} was deleted"
+    return f"it is back on {version}"
 
 
 def _edited(record: ReleaseRecord, arm: Arm, registry: RegistryTags) -> str | None:

@@ -79,7 +79,8 @@ class _Writer:
     product: str
     refused: list[str] = field(default_factory=list)
 
-    def call(self, method: str, *arguments: str) -> None:
+    def call(self, method: str, *arguments: str) -> bool:
+        """Return whether MLflow did it."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -88,6 +89,8 @@ class _Writer:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             self.refused.append(f"{method} {' '.join(arguments[:2])}: {error.message}")
+            return False
+        return True
 
     def _repeated(self, method: str, *arguments: str) -> None:
         """Of two that set the same new tag at once MLflow fails one, whose second call finds the tag."""
@@ -120,4 +123,8 @@ def _write_aliases(writer: _Writer, wanted: Mapping[str, int], found: Mapping[st
         if version is None and alias in found:
             writer.call("delete_registered_model_alias", alias)
         elif version is not None and version != found.get(alias):
-            writer.call("set_registered_model_alias", alias, str(version))
+            is_shown = writer.call("set_registered_model_alias", alias, str(version))
+            if (
+                not is_shown and alias in found
+            ):  # its version was deleted: no alias is better than a wrong one
+                writer.call("delete_registered_model_alias", alias)

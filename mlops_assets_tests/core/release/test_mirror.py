@@ -81,6 +81,23 @@ def test_a_version_that_was_deleted_in_mlflow_is_told_and_goes_on_being_released
     assert small.standing().champion.version == 1
 
 
+def test_no_alias_is_left_on_another_version_when_that_of_the_plan_was_deleted(small: SmallRegistry) -> None:
+    put(small.control, 1)
+    dying = small.control
+    dying.after_change = lambda *_: None
+    put(dying, 2)
+    client = mlflow_client(small.uri)
+    client.delete_model_version(PRODUCT, "2")
+    assert shown(small) == {"champion": 1}
+    (told,) = small.control.repair(PRODUCT)
+    assert "version 2, the champion, was deleted there" in told
+    assert shown(small) == {}
+    client.set_registered_model_alias(PRODUCT, "champion", "3")
+    moved, _ = small.control.repair(PRODUCT)
+    assert moved == "the alias champion stood on version 3: it is removed, since version 2 was deleted"
+    assert shown(small) == {}
+
+
 def test_a_registry_of_another_lakehouse_is_left_alone(small: SmallRegistry, tmp_path: Path) -> None:
     put(small.control, 1)
     other = ReleaseControl(str(tmp_path / "other"), small.uri)

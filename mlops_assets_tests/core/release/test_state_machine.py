@@ -143,6 +143,12 @@ class Releases(RuleBasedStateMachine):
         if said is not None:
             self.words[version] = (kind, self.judged[version])
 
+    @rule(version=VERSIONS, by=CONTROLS)
+    def approve_and_release(self, version: int, by: Control) -> None:
+        """The usual way, so that several versions have been champions soon."""
+        self.decide(version=version, kind="approved", by=by)
+        self.put(version=version, mode="blue_green", by=by)
+
     @rule(version=VERSIONS, passes=st.booleans())
     def judge_anew(self, version: int, passes: bool) -> None:
         if version in self.deleted:
@@ -155,6 +161,21 @@ class Releases(RuleBasedStateMachine):
     @precondition(lambda self: not self.deleted)
     @rule(version=VERSIONS)
     def delete(self, version: int) -> None:
+        self.deletes(version)
+
+    @precondition(lambda self: not self.deleted and self.former_champions())
+    @rule(data=st.data(), by=CONTROLS)
+    def delete_what_a_rollback_would_return_to(self, data: st.DataObject, by: Control) -> None:
+        """Seldom met by chance, and what people do: they tidy up in MLflow, and want it back an hour later."""
+        version = data.draw(st.sampled_from(self.former_champions()))
+        self.deletes(version)
+        self.roll_back(to_version=version, by=by)
+
+    def former_champions(self) -> list[int]:
+        plan = self.standing()
+        return sorted(self.champions - {arm.version for arm in plan.arms}) if plan is not None else []
+
+    def deletes(self, version: int) -> None:
         mlflow_client(self.small.uri).delete_model_version(PRODUCT, str(version))
         self.deleted.add(version)
 
@@ -252,8 +273,8 @@ def test_no_sequence_leads_to_a_release_that_a_person_could_not_explain(
     run_state_machine_as_test(
         Releases,
         settings=settings(
-            max_examples=10,
-            stateful_step_count=25,
+            max_examples=20,
+            stateful_step_count=30,
             phases=[Phase.generate],
             deadline=None,
             derandomize=True,

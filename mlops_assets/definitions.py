@@ -13,6 +13,7 @@ from mlops_assets.catalogue import product_names
 from mlops_assets.components.broken_product import broken_product, cause_of, why_not_loadable
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
+from mlops_assets.embedded.dagster_home import accept_beta_parts
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.platform import PlatformResource
@@ -49,6 +50,7 @@ def platform_resources(settings: Settings) -> dict[str, object]:
 def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
     let_waiting_threads_sleep()
+    accept_beta_parts()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.
     alerts = [

@@ -1,6 +1,7 @@
 """Dagster's home of the embedded setup: one folder below MLOPS_HOME, made when it is missing."""
 
 import os
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -48,3 +49,8 @@ def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the Dagster instance that the web UI shows too, in a process that then runs jobs or asks what they did."""
     ensure_dagster_home(settings)
     return dg.DagsterInstance.get()
+
+
+def accept_beta_parts() -> None:
+    """Leave out Dagster's warnings about its parts in beta: the lock holds the version of which some are used."""
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)

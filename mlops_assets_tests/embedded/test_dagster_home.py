@@ -1,6 +1,8 @@
 """Dagster's home: made once, the user's from then on."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -43,3 +45,18 @@ def test_a_home_that_is_named_is_taken(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "mine"))
     assert ensure_dagster_home(settings) == tmp_path / "mine"
     assert not (settings.home / "dagster").exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from mlops_assets.definitions import defs; defs()",
+        "from mlops_assets.cli import app; app(['doctor'], standalone_mode=False)",
+    ],
+)
+def test_nobody_reads_about_the_parts_of_dagster_that_are_in_beta(code: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "MLOPS_HOME": str(tmp_path), "PYTHONWARNINGS": "default"}
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=True, env=environment, capture_output=True, text=True
+    ).stderr
+    assert "BetaWarning" not in told

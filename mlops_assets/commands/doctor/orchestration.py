@@ -13,7 +13,7 @@ from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.product import Product
 from mlops_assets.core.settings import Settings
 from mlops_assets.core.wheel_source import is_cached
-from mlops_assets.embedded.dagster_home import dagster_instance
+from mlops_assets.embedded.dagster_home import accept_beta_parts, dagster_instance
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -57,6 +57,7 @@ def dead_runs_check(instance: "dg.DagsterInstance") -> Check:
 
 def product_checkups(settings: Settings) -> Iterator[Checkup]:
     """One checkup per product folder, so that a broken one does not hide the others."""
+    accept_beta_parts()
     for name in product_names():
         action = f"correct mlops_assets/products/{name}, or move the folder out of the way"
         yield Checkup(_PRODUCTS, name, _product_checks(settings, name), action)

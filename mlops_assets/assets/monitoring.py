@@ -211,8 +211,6 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
                 label=spec.label.column,
                 score="score",
                 verdict=f"{report.verdict}, {report.reason}",
-                monitoring=spec.monitoring,
-                seed=spec.training.seed,
                 path=path,
             )
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))

@@ -32,14 +32,13 @@ from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import (
     AS_OF_TAG,
     BENTO_TAG,
-    DIGEST_TAG,
     EVALUATION_TAG,
     LIBRARIES_TAG,
     THRESHOLD_TAG,
     TRAINING_SET_TAG,
     VIEW_TAG,
 )
-from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict, is_same_version
+from mlops_assets.core.registry.version import ModelVersion, RecordedVerdict
 from mlops_assets.core.release.champion import champion_version
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.history import write_history
@@ -173,10 +172,9 @@ def _candidates_version(
     """
     candidate = read_candidate(lakehouse.tables, product.name)
     threshold = float(lakehouse.tables.read(product.name, "gate_verdicts")["threshold"][0])
-    facts = _facts_of(registry, product, candidate, threshold=threshold)
+    wanted = (candidate.run_id, candidate.digest, repr(threshold))  # the run tells all other facts
     for version in reversed(registry.versions(product.name)):
-        is_same = is_same_version(version.tags, {**facts, DIGEST_TAG: candidate.digest})
-        if version.run_id == candidate.run_id and is_same:
+        if (version.run_id, version.digest, version.tags.get(THRESHOLD_TAG)) == wanted:
             return version
     raise RegistryError(
         f"{product.name}: the candidate {candidate.digest[:12]} with threshold {threshold:g} is no registered version: "

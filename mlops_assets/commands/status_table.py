@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from mlops_assets.commands.product_status import Estimate, ProductStatus
 from mlops_assets.core.release.words import shown
@@ -21,7 +21,7 @@ _COLOURS = {
 
 def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None:
     """Print one column per product, one row per fact."""
-    table = Table("", *(status.product for status in statuses), show_lines=True)
+    table = Table("", *(Column(status.product, overflow="fold") for status in statuses), show_lines=True)
     table.add_row("rows, rejected", *(f"{_number(s.rows)}, {_number(s.rejected_rows)}" for s in statuses))
     table.add_row("newest event", *(_newest_event(s) for s in statuses))
     table.add_row("newest label", *(_time(s.newest_label) for s in statuses))

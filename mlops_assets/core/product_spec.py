@@ -296,7 +296,7 @@ class Monitoring(Section):
     drift_share: Share = 0.3
     """Share of drifted features above which the window alarms."""
     maximum_rows: Annotated[int, Field(ge=1000)] = 50_000
-    """Rows per side that Evidently sees; larger windows are sampled, seeded."""
+    """Rows per side of which drift is judged; larger windows are sampled, seeded."""
     minimum_rows: Annotated[int, Field(ge=1)] = 200
     """Windows with fewer rows are inconclusive."""
     minimum_positives: Annotated[int, Field(ge=1)] = 20

@@ -7,7 +7,6 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.files import replace_file
-from mlops_assets.core.product_spec import Monitoring
 
 
 def write_performance_html(
@@ -16,27 +15,22 @@ def write_performance_html(
     label: str,
     score: str,
     verdict: str,
-    monitoring: Monitoring,
-    seed: int,
     path: Path,
 ) -> Path | None:
     """Write the page of outcomes, replacing an earlier one in one step; return its path, None where a class is missing.
 
-    Of more than `maximum_rows` outcomes a sample is drawn, seeded.
+    All outcomes are measured, as in the table: what a page holds does not grow with them.
 
     outcomes: label (0/1), score (probability) and `decision`. Accuracy, precision, recall and the confusion
     matrix are those of the decisions as they were served; the ROC curve and the log loss are the score's.
     Evidently, given both, cuts the score at 0.5 and ignores the decisions, so each has a classification of
     its own.
 
-    verdict: on the window, with its reason; it stands above all numbers. monitoring: the declared limits. seed: of the
-    sample.
+    verdict: on the window, with its reason; it stands above all numbers.
 
     Raises: MonitoringError when Evidently's recall is not that of the decisions.
     """
-    is_large = outcomes.height > monitoring.maximum_rows
-    drawn = outcomes.sample(monitoring.maximum_rows, seed=seed) if is_large else outcomes
-    if drawn[label].n_unique() < 2:
+    if outcomes[label].n_unique() < 2:
         return None
     from evidently import BinaryClassification, DataDefinition, Dataset, Report
     from evidently.metrics import LogLoss, RocAuc
@@ -46,7 +40,7 @@ def write_performance_html(
 
     decisions = BinaryClassification(name="decision", target=label, prediction_labels="decision")
     scores = BinaryClassification(name="score", target=label, prediction_probas=score)
-    frame = drawn.select(
+    frame = outcomes.select(
         pl.col(label).cast(pl.Int64), pl.col(score).cast(pl.Float64), pl.col("decision").cast(pl.Int64)
     )
     definition = DataDefinition(classification=[decisions, scores])

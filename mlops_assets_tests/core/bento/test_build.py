@@ -183,6 +183,8 @@ def test_a_build_ends_with_a_run_that_was_killed_and_the_next_run_builds_the_sam
     run = subprocess.Popen([sys.executable, "-c", BUILDS, *options])
     try:
         wait_until(lambda: bool(builders(tmp_path)))
+        for builder in builders(tmp_path):
+            builder.suspend()  # so that it cannot be ready before it is ended
     finally:
         run.kill()
         run.wait()

@@ -6,9 +6,6 @@ import numpy as np
 import polars as pl
 
 from mlops_assets.core.monitoring.performance_html import write_performance_html
-from mlops_assets.core.product_spec import Monitoring
-
-MONITORING = Monitoring()
 
 
 def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
@@ -22,14 +19,12 @@ def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
     )
 
 
-def written(outcomes: pl.DataFrame, path: Path, monitoring: Monitoring = MONITORING) -> Path | None:
+def written(outcomes: pl.DataFrame, path: Path) -> Path | None:
     return write_performance_html(
         outcomes,
         label="is_fraud",
         score="score",
         verdict="inconclusive, too few outcomes",
-        monitoring=monitoring,
-        seed=0,
         path=path,
     )
 
@@ -45,13 +40,15 @@ def test_evidently_draws_the_decisions_as_they_were_served(tmp_path: Path):
     assert f"{flagged.mean():.3f}" in text
 
 
-def test_of_many_outcomes_a_sample_is_drawn(tmp_path: Path):
-    few = MONITORING.model_copy(update={"maximum_rows": 200})
-    outcomes = _outcomes(600).with_columns(decision=pl.col("score") > 0.05)
-    page = written(outcomes, tmp_path / "report.html", few)
-    flagged = outcomes.sample(200, seed=0).filter("decision")["is_fraud"]
-    assert page is not None
-    assert f"{flagged.mean():.3f}" in page.read_text()
+def test_of_many_outcomes_all_are_measured_and_the_page_does_not_grow(tmp_path: Path):
+    outcomes = _outcomes(120_000).with_columns(decision=pl.col("score") > 0.05)
+    few, all_of_them = (
+        written(rows, tmp_path / f"{rows.height}.html") for rows in (outcomes.head(600), outcomes)
+    )
+    assert few is not None
+    assert all_of_them is not None
+    assert f"{outcomes.filter('decision')['is_fraud'].mean():.3f}" in all_of_them.read_text()
+    assert all_of_them.stat().st_size < 1.2 * few.stat().st_size
 
 
 def test_one_class_or_no_rows_write_no_report(tmp_path: Path):

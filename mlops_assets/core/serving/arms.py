@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.online.executor import OnlineFeatures
-from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.features.online.several_views import SeveralViews, Uncomputed
+from mlops_assets.core.features.view import FeatureDoc, FeatureView
 from mlops_assets.core.model.single_row import SingleRowScorer
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.release.plan import Arm, ReleasePlan
@@ -20,6 +21,8 @@ class LoadedVersion:
     version: int
     model: TrainedModel
     threshold: float
+    view: FeatureView | None = None
+    """That the model was trained with; None is the service's own."""
 
 
 class ScoringArm:
@@ -30,15 +33,22 @@ class ScoringArm:
         self.role: ServedRole = role
         self.threshold = loaded.threshold
         self.model = loaded.model
+        self.view = loaded.view
         self._scorer = SingleRowScorer(loaded.model)
         positions = [names.index(name) for name in loaded.model.feature_names]
         self._positions = None if positions == list(range(len(names))) else positions
 
     def vector(self, features: Sequence[float | None]) -> tuple[float | None, ...]:
-        """Return the version's own features, in its model's order, of those of all arms."""
+        """Return the version's own features, in its model's order, of those of all arms.
+
+        Raises: what kept the version's view from being computed, where another version's could be.
+        """
         if self._positions is None:
             return tuple(features)
-        return tuple([features[position] for position in self._positions])
+        vector = tuple([features[position] for position in self._positions])
+        if type(vector[0]) is Uncomputed:
+            raise vector[0].error
+        return vector
 
     def score(self, vector: Sequence[float | None]) -> float:
         """Return the calibrated probability of outcome 1; see `SingleRowScorer.score`."""
@@ -58,22 +68,30 @@ class ReleasedArms:
     ) -> None:
         """Make every arm ready; without a plan the only version answers everybody, under sequence 0.
 
-        Raises: PackagingError when an arm's version is not among `versions`, or reads a feature that the view does not
-        have.
+        `view` is that of the versions that bring none of their own.
+
+        Raises: PackagingError when an arm's version is not among `versions`, or reads a feature that its view does not
+        have; FeatureError when two views cannot serve at once.
         """
         self.plan = plan
         self.sequence = plan.sequence if plan is not None else 0
         arms = plan.arms if plan is not None else _only_arm(product, versions)
-        needed = {name for arm in arms for name in _loaded(product, versions, arm).model.feature_names}
-        if unknown := sorted(needed - set(view.feature_names)):
-            raise PackagingError(
-                f"{product}: a released version reads {', '.join(unknown)}, which the feature view does not have"
-            )
-        self.names = tuple(name for name in view.feature_names if name in needed)
-        """What is computed per event: the union of the arms' features, in the view's order."""
-        self.features = OnlineFeatures(view, self.names)
+        loaded = {arm: _loaded(product, versions, arm) for arm in arms}
+        champion_first = sorted(arms, key=lambda arm: arm.role)
+        computed = _computed(product, [loaded[arm] for arm in champion_first], view)
+        self.names = tuple(dict.fromkeys(name for _, names in computed.values() for name in names))
+        """What is computed per event: the arms' features, in the views' order, the champion's view first."""
+        self.views = tuple(one for one, _ in computed.values())
+        """The feature views of the arms, each once, the champion's first."""
+        self.features = (
+            SeveralViews(list(computed.values()))
+            if len(computed) > 1
+            else OnlineFeatures(self.views[0], self.names)
+        )
         self._arms = {
-            arm.role: ScoringArm(_loaded(product, versions, arm), role=arm.role, names=self.names)
+            arm.role: ScoringArm(
+                loaded[arm], role=arm.role, names=_places(computed, (loaded[arm].view or view).digest)
+            )
             for arm in arms
         }
         self.champion = self._arms["champion"]
@@ -85,9 +103,39 @@ class ReleasedArms:
         """All arms, the champion first."""
         return tuple(sorted(self._arms.values(), key=lambda arm: arm.role))
 
+    def describe(self, name: str) -> FeatureDoc:
+        """The documentation of one of `names`, of the champion's view where that has it."""
+        return next(view for view in self.views if name in view.feature_names).describe(name)
+
     def route(self, entity: int | str) -> ScoringArm:
         """Return the arm that answers `entity`."""
         return self.champion if self._router is None else self._arms[self._router.arm(entity).role]
+
+
+def _computed(
+    product: str, versions: Sequence[LoadedVersion], own: FeatureView
+) -> dict[str, tuple[FeatureView, tuple[str, ...]]]:
+    """Each view that the versions need, by its digest, with the names of the features that any of them reads of it."""
+    views: dict[str, FeatureView] = {}
+    needed: dict[str, set[str]] = {}
+    for loaded in versions:
+        view = loaded.view or own
+        views.setdefault(view.digest, view)
+        needed.setdefault(view.digest, set()).update(loaded.model.feature_names)
+    for digest, view in views.items():
+        if unknown := sorted(needed[digest] - set(view.feature_names)):
+            raise PackagingError(
+                f"{product}: a released version reads {', '.join(unknown)}, which the feature view does not have"
+            )
+    return {
+        digest: (view, tuple(name for name in view.feature_names if name in needed[digest]))
+        for digest, view in views.items()
+    }
+
+
+def _places(computed: Mapping[str, tuple[FeatureView, tuple[str, ...]]], digest: str) -> list[str]:
+    """The names of one view's features at the places where they are computed; "" at the places of other views."""
+    return [name if one == digest else "" for one, (_, names) in computed.items() for name in names]
 
 
 def _only_arm(product: str, versions: Mapping[int, LoadedVersion]) -> tuple[Arm, ...]:

@@ -246,7 +246,8 @@ class OnlineScoring:
                 continue
             if answer.states is not None:
                 for key, content in zip(keys, answer.states, strict=True):
-                    states.contents[key] = states.changed[key] = content
+                    if content is not None:
+                        states.contents[key] = states.changed[key] = content
             record = self._record(event, request, arm, answer.known_at, features=vector, score=score)
             return ScoredEvent(record, answer.features, failures[0] if failures else None)
         versions = " and ".join(str(one.version) for one in failures)

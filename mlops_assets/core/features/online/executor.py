@@ -59,21 +59,29 @@ class OnlineAnswer(NamedTuple):
     """In the order of the names that were asked for; None is null."""
     known_at: int | None
     """From when on later events see this one, microseconds; None for a cohort."""
-    states: tuple[bytes, ...] | None
-    """The next states, in the order of the event's keys; None when the event was there already."""
+    states: tuple[bytes | None, ...] | None
+    """The next states, in the order of the event's keys, None for one that stays (only where several views answer);
+    None when the event was there already.
+    """
 
 
 class OnlineFeatures:
     """Features of one event after another, compiled once for a view.
 
     `names` are the features to compute, in this order; states are kept for the whole view whatever they are, so that
-    model versions with other features share them.
+    model versions with other features share them. `content` are the columns by which an event that comes again is told
+    from another one with its id; None takes those of the view.
 
     Raises: FeatureError for a name that is no feature of the view, or a feature that is a text.
     """
 
     def __init__(
-        self, view: FeatureView, names: Sequence[str] | None = None, *, lateness: timedelta = ALLOWED_LATENESS
+        self,
+        view: FeatureView,
+        names: Sequence[str] | None = None,
+        *,
+        lateness: timedelta = ALLOWED_LATENESS,
+        content: Sequence[str] | None = None,
     ) -> None:
         self.names = tuple(view.feature_names if names is None else names)
         self.empty_key = empty_key(view)
@@ -88,7 +96,7 @@ class OnlineFeatures:
         rows = {feature.name: feature for feature in view.row_features}
         expressions = {place: rows[name].expression for place, name in enumerate(self.names) if name in rows}
         self._row_features = compile_row_features(expressions, reader, windows)
-        self._content = tuple(reader.place(column, "any") for column in content_columns(view))
+        self._content = tuple(reader.place(column, "any") for column in content or content_columns(view))
         self._reader = reader
 
     def keys(self, event: Mapping[str, Value]) -> tuple[str, ...]:

@@ -4,23 +4,50 @@ The follower writes the plan and its models beside it (`plan_follower`); a worke
 """
 
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from mlops_assets.core.contracts.contract import describe_columns
 from mlops_assets.core.errors import PackagingError, PlatformError, ServingError
+from mlops_assets.core.features.online.layout import empty_key
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.load import is_loaded
+from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
+from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, read_view
+from mlops_assets.core.times import KNOWN_AT
 from serving.served_product import ServedProduct
 
 POLL_SECONDS = 0.25
+RETRY_SECONDS = 5.0
+"""A plan whose views have no online state yet is tried again then."""
 _log = logging.getLogger(__name__)
+
+
+class _NotLoadedError(ServingError):
+    """A view has no online state yet; it may have one any time."""
 
 
 class LiveRelease:
     """Loads the arms that answer; a plan that cannot be loaded is refused, and the one before goes on."""
 
-    def __init__(self, product: ServedProduct, own: LoadedVersion, *, serving_home: Path) -> None:
-        """`own` is the bento's version, which answers until there is a plan."""
+    def __init__(
+        self,
+        product: ServedProduct,
+        own: LoadedVersion,
+        *,
+        serving_home: Path,
+        open_store: Callable[[], OnlineStore],
+    ) -> None:
+        """`own` is the bento's version, which answers until there is a plan.
+
+        `open_store` opens the product's store, to see whether another view has online state there.
+        """
+        self._open_store = open_store
+        self._retry_at: float | None = None
         self._product = product
         self._own = own
         self._file = snapshot_file(serving_home, product.name)
@@ -41,17 +68,25 @@ class LiveRelease:
         return planned or ReleasedArms(self._product.name, self._product.view, own)
 
     def is_changed(self) -> bool:
-        """Say whether the host's plan is another one than was last loaded or refused; takes some microseconds."""
+        """Say whether the host's plan is another one than was last loaded or refused; takes some microseconds.
+
+        A plan that waits for online state is another one every RETRY_SECONDS.
+        """
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            return True
         return self._times() not in (None, self._seen)
 
     def load(self) -> ReleasedArms | None:
         """Return the arms of the host's plan; None when it cannot be loaded, for the reason in `problem`."""
-        self._seen = self._times()
+        self._seen, self._retry_at = self._times(), None
         try:
             arms = self._load()
         except PlatformError as error:
+            if isinstance(error, _NotLoadedError):
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+            if str(error) != self.problem:
+                _log.warning("%s: the new plan is not followed: %s", self._product.name, error)
             self.problem = str(error)
-            _log.warning("%s: the new plan is not followed: %s", self._product.name, error)
             return None
         self.problem = None
         return arms
@@ -65,13 +100,6 @@ class LiveRelease:
 
     def _load(self) -> ReleasedArms:
         snapshot = ServingSnapshot.read(self._file)
-        expected = self._product.view.digest
-        for served in snapshot.versions.values():
-            if served.view_digest != expected:
-                raise ServingError(
-                    f"version {served.version} was trained with feature view {served.view_digest[:12]}, this service "
-                    f"computes {expected[:12]}: serve a bento that was built for it"
-                )
         versions = {number: self._version(served) for number, served in snapshot.versions.items()}
         arms = ReleasedArms(self._product.name, self._product.view, versions, plan=snapshot.plan)
         self._loaded = {loaded.model.digest: loaded.model for loaded in versions.values()} | {
@@ -89,4 +117,34 @@ class LiveRelease:
                     f"version {served.version}: the model in {served.folder} has digest {model.digest[:12]}, not "
                     f"{served.digest[:12]}"
                 )
-        return LoadedVersion(served.version, model, served.threshold)
+        return LoadedVersion(served.version, model, served.threshold, self._view(served))
+
+    def _view(self, served: VersionOnDisk) -> FeatureView | None:
+        """The view that the version brings; None for the service's own.
+
+        Raises: ServingError when requests or the store do not have what it needs; FeatureError when it is not there.
+        """
+        own = self._product.view
+        if served.view_digest == own.digest:
+            return None
+        view = read_view(self._file.parent / VIEWS_FOLDER, served.view_digest)
+        carried = {doc.name for doc in describe_columns(self._product.event_schema) if not doc.is_outcome}
+        if lacking := sorted(set(view.input_columns) - carried - {KNOWN_AT}):
+            raise ServingError(
+                f"version {served.version} was trained with feature view {view.digest[:12]}, which reads "
+                f"{', '.join(lacking)}: requests to this service have no such columns; serve a bento that was built "
+                "for it"
+            )
+        if view.window_features and empty_key(view) != empty_key(own) and not self._has_states(view):
+            raise _NotLoadedError(
+                f"version {served.version} was trained with feature view {view.digest[:12]}, for which the online "
+                f"store has no state: materialize {self._product.name}/online_features"
+            )
+        return view
+
+    def _has_states(self, view: FeatureView) -> bool:
+        store = self._open_store()
+        try:
+            return is_loaded(store, view)
+        finally:
+            store.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mlops_assets.core.errors import PlatformError, RegistryError, ServingError
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.masking import masked
 from mlops_assets.core.model.libraries import libraries_from_json
 from mlops_assets.core.model.trained_model import TrainedModel
@@ -29,6 +30,7 @@ from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.models_on_disk import ServedModels
 from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
+from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, ServedViews
 from mlops_assets.core.settings import load_settings
 from serving.served_product import product_view
 
@@ -52,9 +54,10 @@ class PlanFollower:
     control: ReleaseControl
     serving_home: Path
     view_digest: str
-    """Of the feature view that this host's services compute."""
+    """Of the feature view that this host's services declare; a version with another brings its own."""
     status: FollowerStatus = field(default_factory=FollowerStatus)
     _models: ServedModels = field(init=False)
+    _views: ServedViews = field(init=False)
     _installed: tuple[ServingSnapshot, tuple[int, int]] | None = None
     """The snapshot that this process wrote, and the file's state then."""
     _failed: tuple[ReleasePlan, datetime] | None = None
@@ -62,6 +65,7 @@ class PlanFollower:
 
     def __post_init__(self) -> None:
         self._models = ServedModels(self._folder / MODELS_FOLDER, self._fetch)
+        self._views = ServedViews(self._folder / VIEWS_FOLDER, self._fetch_view)
 
     def look(self, now: datetime) -> FollowerStatus:
         """Follow the plan that stands if it is not the snapshot's; say how it went, also in the status file.
@@ -129,12 +133,7 @@ class PlanFollower:
             raise RegistryError(
                 f"{version.product} version {version.version} lacks the tags {', '.join(missing)}"
             )
-        if version.tags[VIEW_TAG] != self.view_digest:
-            raise ServingError(
-                f"{version.product} version {version.version} was trained with feature view "
-                f"{version.tags[VIEW_TAG][:12]}, but this service computes {self.view_digest[:12]}: serve the bento "
-                "of that version"
-            )
+        self._ensure_view(version)
         feature_names = self._models.ensure(version)
         return VersionOnDisk(
             version=version.version,
@@ -146,19 +145,37 @@ class PlanFollower:
             folder=self._models.folder / version.digest,
         )
 
+    def _ensure_view(self, version: ModelVersion) -> None:
+        """Put the version's view on disk unless the services declare it themselves."""
+        if (digest := version.tags[VIEW_TAG]) == self.view_digest:
+            return
+        try:
+            self._views.ensure(version, digest)
+        except PlatformError as error:
+            raise ServingError(
+                f"{version.product} version {version.version} was trained with feature view {digest[:12]}, but this "
+                f"service computes {self.view_digest[:12]}, and the version's own cannot be had ({error}): serve the "
+                "bento of that version"
+            ) from error
+
     def _prepare_rollback(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
         """Keep the models of the latest plans, fetch that of the version to return to, and remove all others."""
         numbers = {arm.version for one in record.plans[-KEPT_PLANS:] for arm in one.arms}
         known = {number for number in numbers if record.has_released(number)}
-        digests = {record.released_version(number).digest for number in known}
+        released = [record.released_version(number) for number in known]
+        digests, views = {one.digest for one in released}, {one.tags.get(VIEW_TAG, "") for one in released}
         if plan.previous_champion is not None and record.has_released(plan.previous_champion):
             previous = record.released_version(plan.previous_champion)
             digests.add(previous.digest)
+            views.add(previous.tags.get(VIEW_TAG, ""))
             try:
                 self._models.ensure(previous)
+                if VIEW_TAG in previous.tags:
+                    self._ensure_view(previous)
             except (PlatformError, OSError) as error:
                 _logger.warning("%s: a rollback would have to fetch its model: %s", self.product, error)
         self._models.keep_only(digests)
+        self._views.keep_only(views)
 
     def _sequence(self) -> int | None:
         try:
@@ -170,6 +187,19 @@ class PlanFollower:
         from mlops_assets.core.registry.artifacts import load_model
 
         return load_model(self.control.tracking_uri, version.model_uri, digest=version.digest)
+
+    def _fetch_view(self, version: ModelVersion) -> FeatureView:
+        from mlflow.exceptions import MlflowException
+
+        from mlops_assets.core.registry.version_view import version_view
+
+        declared = product_view(self.product)
+        try:
+            return version_view(self.control.tracking_uri, version, declared=declared)
+        except MlflowException as error:
+            raise RegistryError(
+                f"the feature view of version {version.version} cannot be fetched: {error}"
+            ) from error
 
 
 def follow(

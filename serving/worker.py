@@ -54,7 +54,9 @@ class Worker:
             )
         self.settings: Settings = load_settings(os.environ, working_directory=Path.cwd())
         self.metrics = ServingMetrics(manifest.product)
-        self.live = LiveRelease(self.product, own, serving_home=self.settings.serving_home)
+        self.live = LiveRelease(
+            self.product, own, serving_home=self.settings.serving_home, open_store=self.open_store
+        )
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
         self.scoring = OnlineScoring(

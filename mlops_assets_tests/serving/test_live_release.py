@@ -8,6 +8,7 @@ import pytest
 
 from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
@@ -25,7 +26,12 @@ def sampled() -> SampledProduct:
 
 @pytest.fixture
 def live(sampled: SampledProduct, tmp_path: Path) -> LiveRelease:
-    return LiveRelease(sampled.product, LoadedVersion(1, sampled.model, 0.5), serving_home=tmp_path)
+    return LiveRelease(
+        sampled.product,
+        LoadedVersion(1, sampled.model, 0.5),
+        serving_home=tmp_path,
+        open_store=lambda: open_online_store(str(tmp_path / "store"), PRODUCT),
+    )
 
 
 def other(sampled: SampledProduct) -> TrainedModel:
@@ -90,7 +96,7 @@ def test_a_plan_that_cannot_be_loaded_is_refused_once_and_leaves_the_one_before(
     live.first()
     install(tmp_path, sampled, 2, view="0" * 64)
     assert live.load() is None
-    assert "was trained with feature view 000000000000" in str(live.problem)
+    assert f"{'0' * 64}.json cannot be read" in str(live.problem)
     assert not live.is_changed()
     assert list(live.served) == [2]
     install(tmp_path, sampled, 3)

@@ -142,12 +142,13 @@ class ProductEndpoints:
                         digest=arm.model.digest,
                         threshold=arm.threshold,
                         features=list(arm.model.feature_names),
+                        view_digest=(arm.view or view).digest,
                     )
                     for arm in arms.arms
                 ],
                 features=[
                     ServedFeatureAnswer(doc.name, doc.description, doc.unit, doc.null_means)
-                    for doc in map(view.describe, arms.names)
+                    for doc in map(arms.describe, arms.names)
                 ],
                 view_digest=view.digest,
                 libraries=dict(self._manifest.libraries),

@@ -76,6 +76,8 @@ class ServedArm(msgspec.Struct, frozen=True):
     digest: str
     threshold: float
     features: list[str]
+    view_digest: str
+    """Of the feature view that computes its features."""
 
 
 class ServedFeatureAnswer(msgspec.Struct, frozen=True):
@@ -103,6 +105,7 @@ class Release(msgspec.Struct, frozen=True):
     arms: list[ServedArm]
     features: list[ServedFeatureAnswer]
     view_digest: str
+    """Of the feature view that the bento was built with."""
     libraries: dict[str, str]
     """Installed where the bento was built, and pinned in it."""
     online_store: str

@@ -1,11 +1,11 @@
-"""Which versions a worker serves: those of the host's last good plan, or else the bento's own.
+"""Which versions a worker serves, those of the host's last good plan or else the bento's, and whose states it keeps.
 
 The follower writes the plan and its models beside it (`plan_follower`); a worker looks at one file's times.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlops_assets.core.contracts.contract import describe_columns
@@ -13,8 +13,10 @@ from mlops_assets.core.errors import PackagingError, PlatformError, ServingError
 from mlops_assets.core.features.online.layout import empty_key
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.kept_views import kept_views
 from mlops_assets.core.online_store.load import is_loaded
 from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
 from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, read_view
@@ -22,6 +24,8 @@ from mlops_assets.core.times import KNOWN_AT
 from serving.served_product import ServedProduct
 
 POLL_SECONDS = 0.25
+STORE_POLL_SECONDS = 1.0
+"""Between looks at which views the store keeps. A load of a new view waits longer, see `online_features`."""
 RETRY_SECONDS = 5.0
 """A plan whose views have no online state yet is tried again then."""
 _log = logging.getLogger(__name__)
@@ -53,6 +57,9 @@ class LiveRelease:
         self._file = snapshot_file(serving_home, product.name)
         self._seen: tuple[int, int, int] | None = None
         self._loaded = {own.model.digest: own.model}
+        self._good: tuple[ReleasePlan | None, Mapping[int, LoadedVersion]] = (None, {own.version: own})
+        self._kept: dict[str, FeatureView] = {}
+        self._kept_served: dict[str, FeatureView] = {}
         self.served: dict[int, VersionOnDisk] = {}
         """What the snapshot says of the arms' versions; empty without a plan."""
         self.problem: str | None = None
@@ -63,32 +70,55 @@ class LiveRelease:
 
         Raises: PackagingError when not even the bento's own version fits the product's view.
         """
-        planned = self.load() if self.is_changed() else None
-        own = {self._own.version: self._own}
-        return planned or ReleasedArms(self._product.name, self._product.view, own)
+        self.look_at_store()
+        planned = self.load() if self._times() is not None else None
+        return planned or self._arms()
 
     def is_changed(self) -> bool:
-        """Say whether the host's plan is another one than was last loaded or refused; takes some microseconds.
+        """Say whether the host's plan, or the views that the store keeps, are other ones than were last loaded or
+        refused; takes some microseconds.
 
         A plan that waits for online state is another one every RETRY_SECONDS.
         """
         if self._retry_at is not None and time.monotonic() >= self._retry_at:
             return True
-        return self._times() not in (None, self._seen)
+        return self._times() not in (None, self._seen) or self._keeps_others
+
+    def look_at_store(self) -> None:
+        """Read which views the store keeps; while it does not answer, they are those of before."""
+        if self._product.view.event_timestamp is None:
+            return
+        store = self._open_store()
+        try:
+            kept = kept_views(store)
+        except ServingError as error:
+            _log.info("%s: the views of the store cannot be read: %s", self._product.name, error)
+            return
+        finally:
+            store.close()
+        self._kept = {view.digest: view for view in kept if self._can_keep(view)}
 
     def load(self) -> ReleasedArms | None:
-        """Return the arms of the host's plan; None when it cannot be loaded, for the reason in `problem`."""
+        """Return the arms of the host's plan, or of the one before where only the store's views have changed; None
+        when the plan cannot be loaded, for the reason in `problem`.
+        """
+        is_same_plan = self._times() in (None, self._seen) and self._retry_at is None
         self._seen, self._retry_at = self._times(), None
+        if is_same_plan:
+            return self._arms()
         try:
-            arms = self._load()
+            plan, versions, served = self._planned()
+            arms = self._arms(plan, versions)
         except PlatformError as error:
             if isinstance(error, _NotLoadedError):
                 self._retry_at = time.monotonic() + RETRY_SECONDS
             if str(error) != self.problem:
                 _log.warning("%s: the new plan is not followed: %s", self._product.name, error)
             self.problem = str(error)
-            return None
-        self.problem = None
+            return self._arms() if self._keeps_others else None
+        self.problem, self.served, self._good = None, served, (plan, versions)
+        own = self._own.model
+        self._loaded = {one.model.digest: one.model for one in versions.values()} | {own.digest: own}
         return arms
 
     def _times(self) -> tuple[int, int, int] | None:
@@ -98,14 +128,27 @@ class LiveRelease:
             return None
         return status.st_mtime_ns, status.st_ino, status.st_size
 
-    def _load(self) -> ReleasedArms:
+    @property
+    def _keeps_others(self) -> bool:
+        """Whether the store keeps other views than the arms that answer."""
+        return self._kept.keys() != self._kept_served.keys()
+
+    def _planned(self) -> tuple[ReleasePlan, dict[int, LoadedVersion], dict[int, VersionOnDisk]]:
         snapshot = ServingSnapshot.read(self._file)
         versions = {number: self._version(served) for number, served in snapshot.versions.items()}
-        arms = ReleasedArms(self._product.name, self._product.view, versions, plan=snapshot.plan)
-        self._loaded = {loaded.model.digest: loaded.model for loaded in versions.values()} | {
-            self._own.model.digest: self._own.model
-        }
-        self.served = dict(snapshot.versions)
+        return snapshot.plan, versions, dict(snapshot.versions)
+
+    def _arms(
+        self, plan: ReleasePlan | None = None, versions: Mapping[int, LoadedVersion] | None = None
+    ) -> ReleasedArms:
+        """Make the arms of a plan, by default of the last good one; events go into the states of all kept views."""
+        if versions is None:
+            plan, versions = self._good
+        kept = self._kept
+        arms = ReleasedArms(
+            self._product.name, self._product.view, versions, plan=plan, kept=list(kept.values())
+        )
+        self._kept_served = kept
         return arms
 
     def _version(self, served: VersionOnDisk) -> LoadedVersion:
@@ -128,8 +171,7 @@ class LiveRelease:
         if served.view_digest == own.digest:
             return None
         view = read_view(self._file.parent / VIEWS_FOLDER, served.view_digest)
-        carried = {doc.name for doc in describe_columns(self._product.event_schema) if not doc.is_outcome}
-        if lacking := sorted(set(view.input_columns) - carried - {KNOWN_AT}):
+        if lacking := self._lacking(view):
             raise ServingError(
                 f"version {served.version} was trained with feature view {view.digest[:12]}, which reads "
                 f"{', '.join(lacking)}: requests to this service have no such columns; serve a bento that was built "
@@ -148,3 +190,13 @@ class LiveRelease:
             return is_loaded(store, view)
         finally:
             store.close()
+
+    def _lacking(self, view: FeatureView) -> list[str]:
+        """Columns that the view reads and requests to this service do not have."""
+        carried = {doc.name for doc in describe_columns(self._product.event_schema) if not doc.is_outcome}
+        return sorted(set(view.input_columns) - carried - {KNOWN_AT})
+
+    def _can_keep(self, view: FeatureView) -> bool:
+        own = self._product.view
+        is_alike = (view.id_column, view.event_timestamp) == (own.id_column, own.event_timestamp)
+        return is_alike and not self._lacking(view)

@@ -21,7 +21,7 @@ from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
 from serving.event_types import EventTypes
 from serving.http.endpoints import ProductEndpoints, StoreFacts
-from serving.live_release import POLL_SECONDS, LiveRelease
+from serving.live_release import POLL_SECONDS, STORE_POLL_SECONDS, LiveRelease
 from serving.metrics import ServingMetrics
 from serving.scoring_lane import ScoringLane
 from serving.served_product import ServedProduct
@@ -82,7 +82,7 @@ class Worker:
         )
         self._follows = is_first and _is_plan_known()
         self._follower: subprocess.Popen[bytes] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
 
     def open_store(self) -> OnlineStore:
         """Open the product's store; one per thread."""
@@ -94,7 +94,8 @@ class Worker:
         # for that: 0.2 s and more on a busy core.
         gc.collect()
         gc.freeze()
-        self._watch = asyncio.get_running_loop().create_task(self._keep_up())
+        loop = asyncio.get_running_loop()
+        self._watches = [loop.create_task(self._keep_up()), loop.create_task(self._look_at_store())]
 
     def is_ready(self) -> bool:
         """Say whether models are loaded and the store answers."""
@@ -116,8 +117,8 @@ class Worker:
 
     def close(self) -> None:
         """Stop what runs beside the requests, and let go of the store."""
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         if self._follower is not None:
             self._follower.terminate()
             self._follower.wait()
@@ -137,6 +138,12 @@ class Worker:
             if self.live.is_changed():
                 await self._follow_plan()
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _look_at_store(self) -> None:
+        """Notice which views the store keeps; a store that hangs keeps no plan from being followed."""
+        while True:
+            await asyncio.sleep(STORE_POLL_SECONDS)
+            await asyncio.to_thread(self.live.look_at_store)
 
     async def _follow_plan(self) -> None:
         arms = await asyncio.to_thread(self.live.load)

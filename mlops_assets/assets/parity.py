@@ -1,6 +1,6 @@
 """The parity report: whether the served feature vectors are those that the offline executor derives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -9,8 +9,11 @@ import polars as pl
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.pictures import page_only, picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.table_writes import Shown, TableWrites
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.parity.arrival_delay import arrival_delay
 from mlops_assets.core.parity.compare import (
@@ -26,6 +29,7 @@ from mlops_assets.core.parity.replay import Replay, captured_events, replay_of
 from mlops_assets.core.parity.requests import compare_requests
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -73,94 +77,141 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         """One row is a feature of a day's served requests: how many values differ from the offline executor's, and why.
 
         Made from `served_predictions`, `events` and `labels`: each captured request is answered again by the offline
-        executor as of its own time, from what was known then, and compared bit for bit; scores are computed again by
-        the version that gave them. A difference comes with an example and the kind of skew that explains it.
-        Rows of the kind `training` compare with the vectors of `features`, which training reads: they differ where the
-        lakehouse knew rows at another time than serving did.
+        executor as of its own time, from what was known then, by the feature view of the version that answered, and
+        compared bit for bit; scores are computed again by that version. A difference comes with an example and the kind
+        of skew that explains it. Rows of the kind `training` compare with the vectors of `features`, which training
+        reads, where the version's view is the declared one: they differ where the lakehouse knew rows at another time
+        than serving did.
         """
         writes = TableWrites(context, lakehouse, product, "parity_report")
-        registry, models = ModelRegistry(tracking.tracking_uri), dict[int, TrainedModel]()
+        versions = _Versions(tracking.tracking_uri, product)
         reports = []
         for days in day_blocks(context, "event_date"):
-            report = _compared(lakehouse, product, registry, models, days)
+            reads = RecordedReads(context, lakehouse.tables, product, noun="parity_report")
+            report = _compared(reads, lakehouse.tables, versions, days)
             reports.append(report)
-            writes.write(report.rows if days else report.rows.drop("event_date"), days)
+            frame = report.rows if days else report.rows.drop("event_date")
+            writes.write(frame, days, reads=reads, allow_new_columns=True)
             context.log.info(f"{days or 'all requests'}: {report.summary}")
-        whole = ParityReport(
-            pl.concat(report.rows for report in reports),
-            sum(report.vectors for report in reports),
-            sum(report.different for report in reports),
-        )
+        whole = _united(reports)
         return writes.result(_shown(whole), check_results=_checks(whole))
 
     return [parity_report]
 
 
+class _Versions:
+    """The models and feature views of versions, each fetched once."""
+
+    def __init__(self, tracking_uri: str, product: Product) -> None:
+        self._uri, self._product = tracking_uri, product
+        self._registry = ModelRegistry(tracking_uri)
+        self._models: dict[int, TrainedModel] = {}
+        self._views = {product.view.digest: product.view}
+
+    def models(self, numbers: Sequence[int]) -> dict[int, TrainedModel]:
+        """The models by version."""
+        for number in numbers:
+            if number not in self._models:
+                self._models[number] = self._registry.load(self._product.name, number)
+        return {number: self._models[number] for number in numbers}
+
+    def view(self, digest: str | None, number: int) -> FeatureView:
+        """The view of this digest, by which the version answered; the declared one where none was recorded."""
+        known = self._views.get(digest or self._product.view.digest)
+        if known is not None:
+            return known
+        version = self._registry.version(self._product.name, number)
+        view = version_view(self._uri, version, declared=self._product.view)
+        self._views[view.digest] = view
+        return view
+
+
+def _united(reports: Sequence[ParityReport]) -> ParityReport:
+    return ParityReport(
+        pl.concat([pl.DataFrame(schema=SCHEMA), *(report.rows for report in reports)]),
+        sum(report.vectors for report in reports),
+        sum(report.different for report in reports),
+    )
+
+
 def _compared(
-    lakehouse: LakehouseResource,
-    product: Product,
-    registry: ModelRegistry,
-    models: dict[int, TrainedModel],
-    days: DayRange | None,
+    reads: RecordedReads, tables: DeltaTables, versions: _Versions, days: DayRange | None
 ) -> ParityReport:
-    """Compare the requests of some days; models that are needed and not there yet are loaded."""
-    tables, view = lakehouse.tables, product.view
+    """Compare the requests of some days, those of each feature view by that view."""
+    product = reads.product
     if not tables.exists(product.name, SERVED):
-        return ParityReport(pl.DataFrame(schema=SCHEMA), 0, 0)
+        return _united([])
     captured = tables.read(product.name, SERVED, days=days).filter(pl.col("error").is_null())
     if captured.is_empty():
-        return ParityReport(pl.DataFrame(schema=SCHEMA), 0, 0)
-    for version in captured["model_version"].unique().to_list():
-        if version not in models:
-            models[version] = registry.load(product.name, version)
-    history, events, replay = _replay(lakehouse, product, days)
-    report = compare(captured, replay, models)
-    asked = events.filter(pl.col(view.id_column).is_in(captured[view.id_column].implode()))
-    requests = compare_requests(view, history, asked)
-    trained = _beside_training(
-        lakehouse, product, models, days=days, captured=captured, known=(history, events)
-    )
-    return replace(report, rows=pl.concat([report.rows, requests, trained]))
+        return _united([])
+    if "feature_view" not in captured.columns:  # collected before it was recorded
+        captured = captured.with_columns(feature_view=pl.lit(None, pl.String))
+    declared = product.view.digest
+    reports = []
+    for (digest,), given in captured.group_by(
+        pl.col("feature_view").fill_null(declared), maintain_order=True
+    ):
+        view = versions.view(str(digest), given["model_version"][0])
+        models = versions.models(given["model_version"].unique(maintain_order=True).to_list())
+        reads.value(
+            f"models of feature view {view.digest}",
+            {str(number): model.digest for number, model in sorted(models.items())},
+        )
+        reports.append(_by_view(reads, tables, view, models, days=days, captured=given))
+    return _united(reports)
 
 
-def _beside_training(
-    lakehouse: LakehouseResource,
-    product: Product,
+def _by_view(
+    reads: RecordedReads,
+    tables: DeltaTables,
+    view: FeatureView,
     models: Mapping[int, TrainedModel],
     *,
     days: DayRange | None,
     captured: pl.DataFrame,
-    known: tuple[pl.DataFrame, pl.DataFrame],
-) -> pl.DataFrame:
-    """Compare with the stored vectors of the same days; without any there is nothing to compare.
+) -> ParityReport:
+    """Compare what versions of one view answered.
 
-    models: by version. captured: rows of `served_predictions`. known: events of the lakehouse, and captured ones.
+    reads, tables: the lakehouse. view: of all these versions. models: theirs, by version. days: of the events, None for
+    a cohort. captured: rows of `served_predictions` of these days.
     """
-    tables, key = lakehouse.tables, product.spec.id_column
-    if not tables.exists(product.name, "features"):
-        return pl.DataFrame(schema=SCHEMA)
-    stored = tables.read(product.name, "features", days=days).select(key, *product.view.feature_names)
-    cause = "unexplained: a cohort's rows have no time at which they became known"
-    if product.spec.time is not None:
-        cause = arrival_delay(*known, id_column=key).words
-    return compare_with_training(captured, stored, models, id_column=key, cause=cause)
+    product = reads.product
+    history, events, replay = _replay(reads, tables, view, days)
+    report = compare(captured, replay, models)
+    asked = events.filter(pl.col(view.id_column).is_in(captured[view.id_column].implode()))
+    rows = [report.rows, compare_requests(view, history, asked)]
+    if view.digest == product.view.digest and tables.exists(product.name, "features"):
+        stored = tables.read(product.name, "features", days=days)
+        stored = reads.rows("features", stored.select(view.id_column, *view.feature_names))
+        cause = "unexplained: a cohort's rows have no time at which they became known"
+        if days is not None:
+            cause = arrival_delay(history, events, id_column=view.id_column).words
+        rows.append(
+            compare_with_training(
+                captured, stored, models, id_column=view.id_column, view_digest=view.digest, cause=cause
+            )
+        )
+    return replace(report, rows=pl.concat(rows))
 
 
 def _replay(
-    lakehouse: LakehouseResource, product: Product, days: DayRange | None
+    reads: RecordedReads, tables: DeltaTables, view: FeatureView, days: DayRange | None
 ) -> tuple[pl.DataFrame, pl.DataFrame, Replay]:
     """The lakehouse's events and the captured ones that the windows of these days reach, and both as a replay."""
-    tables, view = lakehouse.tables, product.view
+    name, of_view = reads.product.name, f"for feature view {view.digest}"
     reach = days and days.with_lookback(view.lookback)
-    history = tables.read(product.name, "events", columns=view.input_columns, days=reach)
+    history = tables.read(name, "events", columns=view.input_columns, days=reach)
+    reads.rows(f"events {of_view}", history)
     columns = [view.id_column, "request", "event_timestamp", "known_at", "received_at"]
-    captured = tables.read(product.name, SERVED, columns=columns, days=reach)
-    dtypes: Mapping[str, pl.DataType] = tables.schema(product.name, "events")
+    captured = tables.read(name, SERVED, columns=columns, days=reach)
+    reads.rows(f"{SERVED} {of_view}", captured)
+    dtypes: Mapping[str, pl.DataType] = tables.schema(name, "events")
     events = captured_events(view, captured, dtypes=dtypes)
     labels = None
     if reach is not None and days is not None and view.needs_labels:
         known = DayRange(reach.first, days.end, "known_date")
-        labels = tables.read(product.name, "labels", columns=view.label_columns, days=known)
+        labels = tables.read(name, "labels", columns=view.label_columns, days=known)
+        reads.rows(f"labels {of_view}", labels)
     return history, events, replay_of(view, history, events, labels)
 
 

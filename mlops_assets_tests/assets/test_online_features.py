@@ -2,16 +2,24 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
-from mlops_assets.core.features.online.layout import empty_key
+from mlops_assets.assets import online_features
+from mlops_assets.core.features.online.entity_state import EntityState
+from mlops_assets.core.features.online.layout import empty_key, entity_layouts
 from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.features.view import WindowFeature
+from mlops_assets.core.online_store.kept_views import kept_views, state_tags
+from mlops_assets.core.online_store.load import is_loaded
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange
+from mlops_assets_tests.support.captured import captured_record
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
     FRAUD,
@@ -88,14 +96,77 @@ def test_a_state_that_no_window_reaches_any_more_leaves_the_store_and_the_page_s
     added = [StateChange(key, ABSENT, states[key]) for key in states if "1000000000@" in key]
     with closing(store_of(home)) as store:
         assert store.commit(added, [])
-        before = store.state_count()
+        before = sum("@" in key for key, _ in store.states())
     later = {"ops": {f"{FRAUD}__online_features": {"config": {"as_of": "2018-06-02T00:00:00"}}}}
     shown = metadata_of(home.materialize("online_features", config=later), home.key("online_features"))
     assert (shown["evicted_states"].value, shown["stored_states"].value) == (1, before - 1)
     assert shown["evicted_bytes"].value == len(added[0].key) + len(added[0].content)
     with closing(store_of(home)) as store:
         assert store.read([added[0].key])[0].version == ABSENT
-        assert shown["stored_bytes"].value == sum(len(k) + len(s.content) for k, s in store.states())
+        assert shown["stored_bytes"].value == sum(
+            len(k) + len(s.content) for k, s in store.states() if "@" in k
+        )
+
+
+def longer(home: SmallHome) -> SmallHome:
+    """The home under a declaration whose windows reach further."""
+    features = tuple(
+        replace(one, windows=(*one.windows, timedelta(days=90))) if isinstance(one, WindowFeature) else one
+        for one in home.product.view.features
+    )
+    return home.with_product(lambda product: replace(product, view=replace(product.view, features=features)))
+
+
+def test_the_views_of_released_versions_are_loaded_beside_the_declared_one_and_go_when_no_plan_needs_them(
+    home: SmallHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_features, "NOTICED_SECONDS", 0.0)
+    home.materialize("online_features")
+    changed = longer(home)
+    changed.materialize("online_features")
+    views = (changed.product.view, home.product.view)
+    newest = home.read("online_features").sort("loaded_at").tail(2)
+    assert newest["feature_view"].to_list() == [view.digest for view in views]
+    assert newest["states"].min() > 0
+    with closing(store_of(home)) as store:
+        assert [view.digest for view in kept_views(store)] == [view.digest for view in views]
+        assert all(is_loaded(store, view) for view in views)
+        tags = state_tags([changed.product.view]) - state_tags([home.product.view])
+        assert any(key.endswith(tuple(tags)) for key, _ in store.states())
+    shown = metadata_of(home.materialize("online_features"), home.key("online_features"))
+    assert shown["evicted_states"].value > 0
+    with closing(store_of(home)) as store:
+        assert [view.digest for view in kept_views(store)] == [home.product.view.digest]
+        assert not any(key.endswith(tuple(tags)) for key, _ in store.states())
+
+
+def test_a_view_that_is_new_to_the_store_is_loaded_with_what_was_served_and_did_not_arrive_yet(
+    home: SmallHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_features, "NOTICED_SECONDS", 0.0)
+    home.materialize("online_features")
+    last = home.read("events").sort("event_timestamp").tail(1)
+    at = last["event_timestamp"][0] + timedelta(hours=1)
+    row = last.with_columns(
+        pl.lit(10**9).alias("transaction_id"), pl.lit(at).alias("event_timestamp"), amount_usd=pl.lit(5.0)
+    )
+    request = row.with_columns(pl.col(pl.Datetime).to_physical()).drop("known_at", "event_date")
+    for number, collects in ((10**9, False), (10**9 + 1, True)):
+        record = msgspec.structs.replace(
+            captured_record(number, at=at, received_at=at),
+            request={**request.row(0, named=True), "transaction_id": number},
+        )
+        home.capture([record])
+        if collects:
+            home.materialize("served_predictions")
+    changed = longer(home)
+    shown = metadata_of(changed.materialize("online_features"), home.key("online_features"))
+    assert shown["served_events"].value == 2
+    customer = entity_layouts(changed.product.view)[0]
+    with closing(store_of(home)) as store:
+        (state,) = store.read([str(customer.key(row[customer.entity][0]))])
+    ids = EntityState(customer, state.content).event_ids()
+    assert {10**9, 10**9 + 1} <= set(ids)
 
 
 def test_a_wrong_time_is_refused(home: SmallHome) -> None:

@@ -1,11 +1,14 @@
 """The parity report before anything was served; what it finds is tested with its benchmark."""
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 from msgspec.structs import replace
 
+from mlops_assets.core.features.expressions import col
+from mlops_assets.core.features.view import RowFeature
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.serving.prediction_record import PredictionRecord
 from mlops_assets_tests.support.captured import captured_record
@@ -72,3 +75,25 @@ def test_events_that_reach_the_lakehouse_later_than_serving_are_named_as_arrival
         metadata_of(result, home.key("parity_report"))["values_unlike_training"].value
         == rows["different"].max()
     )
+
+
+def test_what_a_version_answered_is_compared_by_its_own_view_whatever_is_declared_since(
+    released_home: SmallHome, tmp_path: Path
+) -> None:
+    home = released_home.copy(tmp_path / "home")
+    view = home.product.view
+    home.capture([replace(one, feature_view=view.digest) for one in served_as_stored(home)])
+    home.materialize("served_predictions")
+    half = RowFeature("amount_usd", col("amount_usd") * 0.5, "half of what was paid")
+    features = tuple(half if one.name == "amount_usd" else one for one in view.features)
+    changed = home.with_product(
+        lambda product: dataclasses.replace(
+            product, view=dataclasses.replace(product.view, features=features)
+        )
+    )
+    result = changed.materialize("parity_report", days=LAST_DAY)
+    assert checks_of(result) == dict.fromkeys(CHECKS, True)
+    rows = changed.read("parity_report")
+    assert set(rows.filter(kind="feature")["feature_view"]) == {view.digest}
+    assert rows.filter(kind="feature", feature="amount_usd")["compared"].sum() > 0
+    assert rows.filter(kind="training").is_empty(), "training reads vectors of another view"

@@ -54,8 +54,13 @@ def _without_annotations(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def undescribed_parameters(source: str, most: int = 4) -> Iterator[tuple[str, list[str]]]:
-    """Public functions of more than `most` parameters, with those that their docstring does not name."""
-    for node in ast.walk(ast.parse(source)):
+    """Public functions of more than `most` parameters, with those that their docstring does not name.
+
+    A function inside another one is nobody else's to call.
+    """
+    tree = ast.parse(source)
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for node in (inner for outer in (tree, *classes) for inner in outer.body):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
         given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)

@@ -142,7 +142,7 @@ class ProductEndpoints:
                         digest=arm.model.digest,
                         threshold=arm.threshold,
                         features=list(arm.model.feature_names),
-                        view_digest=(arm.view or view).digest,
+                        view_digest=arm.view_digest,
                     )
                     for arm in arms.arms
                 ],

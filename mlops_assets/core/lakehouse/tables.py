@@ -140,12 +140,17 @@ class DeltaTables:
         derive: Callable[[DeltaTable | None], tuple[pl.DataFrame, CommitInfo]],
         *,
         day_column: DayColumn | None,
+        allow_new_columns: bool = False,
     ) -> TableCommit:
         """Add the rows that `derive` makes from the table as it stands (None: not written yet), in one atomic commit.
 
         When anything else was committed meanwhile, nothing is written and `derive` is asked again: rows that follow
         from what the table holds already are added once, however many writers there are. An empty frame writes nothing,
-        save that it creates the table, partitioned by `day_column` (None: by nothing).
+        save that it creates the table, partitioned by `day_column` (None: by nothing). With `allow_new_columns` columns
+        may be added, which are null in the rows that are there.
+
+        product, table: whose table. derive: also says of whom the commit is.
+
         Raises: TableError as `append`, and when other writers won every race.
         """
         subject = f"{product}/{table}"
@@ -158,7 +163,14 @@ class DeltaTables:
             rows = rows.sort(partition_by, maintain_order=True) if partition_by else rows
             if stored is None:
                 return self._create(product, table, rows, commit=commit, partition_by=partition_by)
-            return append_rows(stored, rows, subject=subject, commit=commit, retries=0)
+            return append_rows(
+                stored,
+                rows,
+                subject=subject,
+                commit=commit,
+                retries=0,
+                allow_new_columns=allow_new_columns,
+            )
 
         return with_retries(subject, attempt)
 

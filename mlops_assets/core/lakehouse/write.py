@@ -205,17 +205,24 @@ def file_format(schema: Mapping[str, pl.DataType]) -> WriterProperties:
 
 
 def append_rows(
-    stored: DeltaTable, rows: pl.DataFrame, *, subject: str, commit: CommitInfo, retries: int | None = None
+    stored: DeltaTable,
+    rows: pl.DataFrame,
+    *,
+    subject: str,
+    commit: CommitInfo,
+    retries: int | None = None,
+    allow_new_columns: bool = False,
 ) -> TableCommit:
     """Add rows in one commit; an empty frame writes nothing.
 
-    subject: what messages speak of. commit: what the commit says of its origin.
+    subject: what messages speak of. commit: what the commit says of its origin. allow_new_columns: whether columns may
+    be added, which are null in the rows that are there.
 
     Raises: TableError when the columns differ from the stored ones; CommitFailedError when there were other commits
     since `stored` was opened, more often than `retries` (None: deltalake's).
     """
     difference = schema_difference(rows.schema, stored_schema(stored))
-    if difference:
+    if difference.missing or difference.retyped or (difference.new and not allow_new_columns):
         raise TableError(f"{subject}: appended rows do not fit the stored columns:\n{difference.describe()}")
     if rows.is_empty():
         return TableCommit(data_version(stored, None), 0, changed=False)
@@ -223,6 +230,7 @@ def append_rows(
         stored,
         rows,
         mode="append",
+        schema_mode="merge" if difference.new else None,
         writer_properties=file_format(rows.schema),
         commit_properties=commit.properties(retries=retries),
     )

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.features.online.seen_events import IS_CAPTURED
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.parity.diagnosis import NOT_EXAMINED, diagnose
-from mlops_assets.core.parity.replay import IS_CAPTURED, Replay
+from mlops_assets.core.parity.replay import Replay
 from mlops_assets.core.parity.suspect import Suspect, is_same
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +30,7 @@ SCHEMA = {
     "event_date": pl.Date,
     "kind": pl.String,
     "feature": pl.String,
+    "feature_view": pl.String,
     "compared": pl.Int64,
     "different": pl.Int64,
     "share": pl.Float64,
@@ -46,7 +48,9 @@ class ParityReport:
     """What was compared, and where served and derived differ."""
 
     rows: pl.DataFrame
-    """SCHEMA; one row per day and feature, score or column of the request. `event_date` is null for a cohort."""
+    """SCHEMA; one row per day and feature, score or column of the request, of each feature view that versions answered
+    by. `event_date` is null for a cohort, `feature_view` (a digest) for columns of the request.
+    """
     vectors: int
     """Captured feature vectors; an event that several versions scored counts once for each."""
     different: int
@@ -120,7 +124,8 @@ def compare(captured: pl.DataFrame, replay: Replay, models: Mapping[int, Trained
     ]
     different = sum(int((v.wrong.any(axis=1) | s.wrong.any(axis=1)).sum()) for v, s in versions)
     order = [*replay.view.feature_names, SCORE]
-    return ParityReport(_merged(pl.concat(rows), order), captured.height, different)
+    merged = _merged(pl.concat(rows), order, view=replay.view.digest)
+    return ParityReport(merged, captured.height, different)
 
 
 def compare_with_training(
@@ -129,14 +134,15 @@ def compare_with_training(
     models: Mapping[int, TrainedModel],
     *,
     id_column: str,
+    view_digest: str,
     cause: str,
 ) -> pl.DataFrame:
     """Compare captured vectors with the stored vectors of `features`, which training reads.
 
     One row of SCHEMA per day and feature, of the kind TRAINING; an event without a stored vector is not compared.
 
-    captured: as in `compare`. stored: rows of `features` with `id_column`. models: by version. cause: the diagnosis of
-    values that differ.
+    captured: as in `compare`. stored: rows of `features` with `id_column`. models: by version. view_digest: of the view
+    that both are of. cause: the diagnosis of values that differ.
 
     Raises: MonitoringError for a vector of another length than its version's.
     """
@@ -156,7 +162,7 @@ def compare_with_training(
         derived = theirs.select(names).to_numpy(order="c")
         compared = _Compared(days, mine[id_column], names, _served(mine, model)[:, columns], derived)
         rows += [_rows(compared, position, dict.fromkeys(names, cause)) for position in range(len(names))]
-    merged = _merged(pl.concat(rows), order)
+    merged = _merged(pl.concat(rows), order, view=view_digest)
     return merged.with_columns(kind=pl.lit(TRAINING)).select(SCHEMA.keys())
 
 
@@ -259,6 +265,7 @@ def _rows(compared: _Compared, position: int, cause: Mapping[str, str]) -> pl.Da
         _DAY,
         pl.lit("score" if name == SCORE else "feature").alias("kind"),
         pl.lit(name).alias("feature"),
+        pl.lit(None, pl.String).alias("feature_view"),
         "compared",
         "different",
         pl.lit(0.0).alias("share"),
@@ -279,8 +286,8 @@ def _text(side: str) -> pl.Expr:
     )
 
 
-def _merged(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
-    """Add up the versions."""
+def _merged(rows: pl.DataFrame, order: Sequence[str], *, view: str) -> pl.DataFrame:
+    """Add up the versions, whose features are all of one view."""
     place = {name: number for number, name in enumerate(order)}
     return (
         rows.group_by(_DAY, "kind", "feature", maintain_order=True)
@@ -289,7 +296,7 @@ def _merged(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
             pl.col("largest_difference").max(),
             pl.col("example_id", "served", "derived", "diagnosis").drop_nulls().first(),
         )
-        .with_columns(share=pl.col("different") / pl.col("compared"))
+        .with_columns(share=pl.col("different") / pl.col("compared"), feature_view=pl.lit(view))
         .sort(_DAY, pl.col("feature").replace_strict(place, return_dtype=pl.Int64))
         .select(SCHEMA.keys())
         .cast(SCHEMA)  # pyright: ignore[reportArgumentType]

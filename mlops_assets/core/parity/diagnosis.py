@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mlops_assets.core.features.online.seen_events import IS_CAPTURED
 from mlops_assets.core.features.view import FeatureView, WindowFeature
 from mlops_assets.core.parity.lost_rows import lost_events, stale_labels
-from mlops_assets.core.parity.replay import IS_CAPTURED, Replay
+from mlops_assets.core.parity.replay import Replay
 from mlops_assets.core.parity.suspect import Explanation, Suspect, is_same
 from mlops_assets.core.times import KNOWN_AT
 

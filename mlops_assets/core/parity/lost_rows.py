@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.parity.replay import IS_CAPTURED, Replay
+from mlops_assets.core.features.online.seen_events import IS_CAPTURED
+from mlops_assets.core.parity.replay import Replay
 from mlops_assets.core.parity.suspect import Explanation, Suspect, is_same
 from mlops_assets.core.times import KNOWN_AT
 

@@ -13,10 +13,9 @@ import polars as pl
 from mlops_assets.core.contracts.lossless import Cast, cast_rows
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.features.online.seen_events import seen_events
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.times import KNOWN_AT
-
-IS_CAPTURED = "is_captured"
 
 
 @dataclass(frozen=True)
@@ -126,19 +125,7 @@ def replay_of(
 ) -> Replay:
     """Unite the lakehouse's events with the captured ones (see `captured_events`).
 
-    Of an event that was captured, the lakehouse's versions count only if they became known later than it was captured,
-    and have its event time.
+    What counts of an event that both have, `seen_events` says.
     """
-    key, time = view.id_column, view.event_timestamp
-    history = history.select(view.input_columns)
-    mine = captured.select(view.input_columns).with_columns(pl.lit(value=True).alias(IS_CAPTURED))
-    if time is None:
-        return Replay(view, mine, None)
-    first = captured.select(key, time, KNOWN_AT).unique(key, keep="first", maintain_order=True)
-    both = history.join(first, on=key, how="left", suffix="_captured")
-    is_correction = (pl.col(KNOWN_AT) > pl.col(f"{KNOWN_AT}_captured")) & (
-        pl.col(time) == pl.col(f"{time}_captured")
-    )
-    others = both.filter(pl.col(f"{KNOWN_AT}_captured").is_null() | is_correction).select(view.input_columns)
-    events = pl.concat([others.with_columns(pl.lit(value=False).alias(IS_CAPTURED)), mine])
-    return Replay(view, events.sort(time, key, KNOWN_AT), labels)
+    events = seen_events(view, history, captured)
+    return Replay(view, events, None if view.event_timestamp is None else labels)

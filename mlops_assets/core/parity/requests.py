@@ -66,6 +66,7 @@ def _column(both: pl.DataFrame, key: str, name: str) -> pl.DataFrame:
     return counted.with_columns(
         kind=pl.lit("request"),
         feature=pl.lit(name),
+        feature_view=pl.lit(None, pl.String),
         share=pl.col("different") / pl.col("compared"),
         diagnosis=diagnosis,
     ).select(pl.col(column).cast(of) for column, of in SCHEMA.items())

@@ -66,7 +66,8 @@ class LandingTable:
         """Return one row per record, in their order; the columns are those of PredictionRecord.
 
         `request` is JSON text, with times as microseconds since the epoch. `features` are in the order of the version's
-        own feature names; empty when `error` says why there is no score.
+        own feature names; empty when `error` says why there is no score. `feature_view` is the digest of the view that
+        they are of, null where that was not recorded.
         """
         columns = {
             "prediction_id": (pl.String(), [record.prediction_id for record in records]),
@@ -76,6 +77,7 @@ class LandingTable:
             "known_at": (UTC_TIME, [record.known_at for record in records]),
             "received_at": (UTC_TIME, [record.received_at for record in records]),
             "model_version": (pl.Int64(), [record.version for record in records]),
+            "feature_view": (pl.String(), [record.feature_view or None for record in records]),
             "role": (pl.String(), [record.role for record in records]),
             "plan_sequence": (pl.Int64(), [record.plan_sequence for record in records]),
             "features": (pl.List(pl.Float64), [record.features for record in records]),
@@ -125,7 +127,13 @@ def collect_captured(
     """
     step = _Step(store, tables, landing, commit, block_records, identity=store.identity())
     while True:
-        done = tables.append_derived(landing.product, TABLE, step.derive_rows, day_column=landing.day_column)
+        done = tables.append_derived(
+            landing.product,
+            TABLE,
+            step.derive_rows,
+            day_column=landing.day_column,
+            allow_new_columns=True,
+        )
         store.forget_captured(step.captured)
         yield CollectedBlock(step.rows, step.repeated, step.set_aside, done)
         if not step.captured:

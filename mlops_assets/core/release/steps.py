@@ -273,6 +273,6 @@ def _another_view(record: ReleaseRecord, number: int, leaving: Sequence[int]) ->
     if not differing:
         return None
     return (
-        f"version {target.version} was trained with another feature view than version {differing[0]}: services "
-        f"refuse it and go on; serve its own bento {target.tags.get(BENTO_TAG, '')}".rstrip()
+        f"version {target.version} was trained with another feature view than version {differing[0]}: services compute "
+        "it by that view where requests have its columns and the store has its states; GET /model says whether they do"
     )

@@ -9,6 +9,7 @@ from mlops_assets.core.features.online.several_views import SeveralViews, Uncomp
 from mlops_assets.core.features.view import FeatureDoc, FeatureView
 from mlops_assets.core.model.single_row import SingleRowScorer
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.kept_views import state_tags
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.release.routing import Router
 from mlops_assets.core.serving.prediction_record import ServedRole
@@ -28,12 +29,14 @@ class LoadedVersion:
 class ScoringArm:
     """One version in its role; belongs to one thread, since its scorer does."""
 
-    def __init__(self, loaded: LoadedVersion, *, role: ServedRole, names: Sequence[str]) -> None:
+    def __init__(
+        self, loaded: LoadedVersion, *, role: ServedRole, names: Sequence[str], view_digest: str
+    ) -> None:
         self.version = loaded.version
         self.role: ServedRole = role
         self.threshold = loaded.threshold
         self.model = loaded.model
-        self.view = loaded.view
+        self.view_digest = view_digest
         self._scorer = SingleRowScorer(loaded.model)
         positions = [names.index(name) for name in loaded.model.feature_names]
         self._positions = None if positions == list(range(len(names))) else positions
@@ -65,10 +68,13 @@ class ReleasedArms:
         versions: Mapping[int, LoadedVersion],
         *,
         plan: ReleasePlan | None = None,
+        kept: Sequence[FeatureView] = (),
     ) -> None:
         """Make every arm ready; without a plan the only version answers everybody, under sequence 0.
 
-        `view` is that of the versions that bring none of their own.
+        `view` is that of the versions that bring none of their own. Events go into the states of the views `kept`, too.
+
+        product, versions: whose, by number. view: the service's. plan: what is released. kept: views beside the arms'.
 
         Raises: PackagingError when an arm's version is not among `versions`, or reads a feature that its view does not
         have; FeatureError when two views cannot serve at once.
@@ -77,20 +83,25 @@ class ReleasedArms:
         self.sequence = plan.sequence if plan is not None else 0
         arms = plan.arms if plan is not None else _only_arm(product, versions)
         loaded = {arm: _loaded(product, versions, arm) for arm in arms}
-        champion_first = sorted(arms, key=lambda arm: arm.role)
+        champion_first = sorted(arms, key=_place)
         computed = _computed(product, [loaded[arm] for arm in champion_first], view)
         self.names = tuple(dict.fromkeys(name for _, names in computed.values() for name in names))
         """What is computed per event: the arms' features, in the views' order, the champion's view first."""
         self.views = tuple(one for one, _ in computed.values())
         """The feature views of the arms, each once, the champion's first."""
+        beside = [(one, ()) for one in _with_own_states(kept, self.views)]
         self.features = (
-            SeveralViews(list(computed.values()))
-            if len(computed) > 1
+            SeveralViews([*computed.values(), *beside])
+            if len(computed) + len(beside) > 1
             else OnlineFeatures(self.views[0], self.names)
         )
+        digests = {arm: (loaded[arm].view or view).digest for arm in arms}
         self._arms = {
             arm.role: ScoringArm(
-                loaded[arm], role=arm.role, names=_places(computed, (loaded[arm].view or view).digest)
+                loaded[arm],
+                role=arm.role,
+                names=_places(computed, digests[arm]),
+                view_digest=digests[arm],
             )
             for arm in arms
         }
@@ -101,7 +112,7 @@ class ReleasedArms:
     @property
     def arms(self) -> tuple[ScoringArm, ...]:
         """All arms, the champion first."""
-        return tuple(sorted(self._arms.values(), key=lambda arm: arm.role))
+        return tuple(sorted(self._arms.values(), key=_place))
 
     def describe(self, name: str) -> FeatureDoc:
         """The documentation of one of `names`, of the champion's view where that has it."""
@@ -110,6 +121,21 @@ class ReleasedArms:
     def route(self, entity: int | str) -> ScoringArm:
         """Return the arm that answers `entity`."""
         return self.champion if self._router is None else self._arms[self._router.arm(entity).role]
+
+
+def _place(arm: Arm | ScoringArm) -> tuple[bool, str]:
+    """The champion comes first."""
+    return arm.role != "champion", arm.role
+
+
+def _with_own_states(kept: Sequence[FeatureView], views: Sequence[FeatureView]) -> list[FeatureView]:
+    """The kept views that have states which no view before them has."""
+    tags, beside = set(state_tags(views)), []
+    for view in kept:
+        if not tags >= (own := state_tags([view])):
+            tags |= own
+            beside.append(view)
+    return beside
 
 
 def _computed(

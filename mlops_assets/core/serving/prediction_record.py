@@ -46,6 +46,8 @@ class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """Why this arm gave no score; such a request was answered by the champion, or with a 5xx. A request that is sent
     again and answered then has a second record with the same `prediction_id`, a score and no error.
     """
+    feature_view: str = ""
+    """Digest of the view that `features` are of; empty in records of before it was written."""
     format_version: int = 1
     """Of these fields; not written while it is 1."""
 

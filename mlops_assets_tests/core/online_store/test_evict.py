@@ -1,6 +1,7 @@
 """States that no window can reach: gone without a change to any answer, and never one that a service is changing."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.features.online.executor import OnlineFeatures
-from mlops_assets.core.features.online.layout import empty_key
+from mlops_assets.core.features.online.layout import empty_key, entity_layouts
 from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.features.view import WindowFeature
 from mlops_assets.core.online_store.evict import stored_states
+from mlops_assets.core.online_store.kept_views import keep_views, kept_views
 from mlops_assets.core.online_store.load import load_states
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange, StoredState
@@ -75,12 +78,12 @@ def test_no_answer_from_the_horizon_on_differs_without_what_was_evicted(
         for n, terminal in enumerate((7, 10**12, 7, None))
     ]
     before = [answer(store, one) for one in asked]
-    counted = stored_states(store, VIEW)
-    evicted = stored_states(store, VIEW, evicts=True)
+    counted = stored_states(store, [VIEW])
+    evicted = stored_states(store, [VIEW], evicts=True)
     assert counted == evicted
     assert len(keys_of(store)) == counted.states - counted.out_of_reach
     assert [answer(store, one) for one in asked] == before
-    assert stored_states(store, VIEW).out_of_reach == 0
+    assert stored_states(store, [VIEW]).out_of_reach == 0
     store.close()
 
 
@@ -98,26 +101,53 @@ def test_entities_that_no_window_reaches_go_and_the_sizes_are_told(store: Online
     sizes = {key: len(key) + len(state.content) for key, state in store.states()}
     old = {key for key in sizes if key.startswith(("customer=old@", "terminal=1@"))}
     assert len(old) == 2
-    counted = stored_states(store, VIEW)
+    counted = stored_states(store, [VIEW])
     assert (counted.states, counted.size_bytes) == (len(sizes), sum(sizes.values()))
     assert (counted.out_of_reach, counted.out_of_reach_bytes) == (2, sum(sizes[key] for key in old))
     assert keys_of(store) == set(sizes), "counting deletes nothing"
-    stored_states(store, VIEW, evicts=True)
+    stored_states(store, [VIEW], evicts=True)
     assert keys_of(store) == set(sizes) - old
     assert store.state_count() == len(sizes) - 2
     assert empty_key(VIEW) in keys_of(store)
 
 
-def test_nothing_goes_before_a_load_is_complete_and_nothing_of_another_view(store: OnlineStore) -> None:
+def test_nothing_goes_before_a_load_is_complete_save_states_of_views_that_nobody_answers_by(
+    store: OnlineStore,
+) -> None:
     events = [event(1, 0, customer="old", terminal=1)]
     states = build_states(VIEW, *frames(events, []), as_of=EPOCH + HOUR, lateness=LATENESS)
     half = [one for one in states if one[0] != empty_key(VIEW)]
     assert store.commit([StateChange(key, ABSENT, content) for key, content in half], [])
     assert store.commit([StateChange("customer=old@00000000", ABSENT, b"another view's")], [])
-    assert stored_states(store, VIEW, evicts=True).out_of_reach == 0
+    keep_views(store, [VIEW])
+    found = stored_states(store, [VIEW], evicts=True)
+    assert (found.out_of_reach, found.of_other_views, found.evictable) == (0, 1, 1)
+    assert found.of_other_views_bytes == len("customer=old@00000000") + len(b"another view's")
+    assert "customer=old@00000000" not in keys_of(store)
     load(store, [], [], hours=100)
-    assert stored_states(store, VIEW, evicts=True).out_of_reach == len(half)
-    assert "customer=old@00000000" in keys_of(store)
+    assert stored_states(store, [VIEW], evicts=True).out_of_reach == len(half)
+    assert [view.digest for view in kept_views(store)] == [VIEW.digest], "a note is no state"
+
+
+def test_a_state_goes_when_no_view_that_has_it_reaches_it(store: OnlineStore) -> None:
+    longer = replace(
+        VIEW,
+        features=tuple(
+            replace(one, windows=(*one.windows, timedelta(days=90)))
+            if isinstance(one, WindowFeature)
+            else one
+            for one in VIEW.features
+        ),
+    )
+    events = [event(1, 0, customer="old", terminal=1)]
+    for view in (VIEW, longer):
+        for hours in (1, 31):
+            states = build_states(view, *frames(events, []), as_of=EPOCH + hours * HOUR, lateness=LATENESS)
+            list(load_states(store, view, states))
+    found = stored_states(store, [VIEW, longer], evicts=True)
+    assert (found.out_of_reach, found.of_other_views) == (2, 0)
+    kept = {key for key in keys_of(store) if key.startswith("customer=old@")}
+    assert kept == {f"customer=old@{entity_layouts(longer)[0].tag}"}
 
 
 def test_a_state_that_changes_meanwhile_stays_and_no_version_is_given_twice(store: OnlineStore) -> None:

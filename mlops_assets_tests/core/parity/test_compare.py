@@ -83,7 +83,9 @@ def test_served_vectors_are_compared_with_those_that_training_reads(requests: Se
 
     def beside(training: pl.DataFrame) -> pl.DataFrame:
         models: dict = {1: AddingModel()}
-        return compare_with_training(captured, training, models, id_column="transaction_id", cause="delay")
+        return compare_with_training(
+            captured, training, models, id_column="transaction_id", view_digest="v", cause="delay"
+        )
 
     rows = beside(vectors)
     assert rows["kind"].unique().to_list() == ["training"]

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mlops_assets.core.features.online.seen_events import IS_CAPTURED
 from mlops_assets.core.features.view import FeatureView, WindowFeature
-from mlops_assets.core.parity.replay import IS_CAPTURED
 from mlops_assets_tests.support.parity.served_requests import VIEW, ServedRequests, leading_diagnosis
 
 HOUR = timedelta(hours=1)

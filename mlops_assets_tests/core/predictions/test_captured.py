@@ -90,6 +90,7 @@ def test_every_field_of_a_record_is_a_column_and_every_float_keeps_its_bits(
         "received_at",
         "role",
         "plan_sequence",
+        "feature_view",
     }
     fields |= {"features", "score", "threshold", "decision", "latency_seconds", "error", "model_version"}
     assert set(first) == fields | {"order_id", "event_date"}

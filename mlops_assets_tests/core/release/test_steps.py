@@ -147,9 +147,9 @@ def test_a_rollback_to_a_named_version_takes_all_others_out(small: SmallRegistry
     assert (done.plan.arms, done.rejected) == ((Arm(1, 100, "champion"),), (2, 3))
 
 
-def test_a_rollback_to_another_feature_view_says_that_services_cannot_follow(small: SmallRegistry) -> None:
+def test_a_rollback_to_another_feature_view_says_what_services_need_for_it(small: SmallRegistry) -> None:
     small.release(OTHER_VIEW_VERSION)
-    assert "services refuse it and go on; serve its own bento" in str(back(small).warning)
+    assert "where requests have its columns and the store has its states" in str(back(small).warning)
 
 
 def test_a_trial_keeps_the_facts_with_which_it_began(small: SmallRegistry) -> None:

@@ -15,9 +15,10 @@ from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.features.stored_view import view_to_json
 from mlops_assets.core.features.view import FeatureView, RowFeature, WindowFeature
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.kept_views import keep_views, state_tags
 from mlops_assets.core.online_store.load import load_states
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.online_store.protocol import OnlineStore, StateChange
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.prediction_record import PredictionRecord
@@ -49,7 +50,7 @@ def other_view(kind: str, view: FeatureView) -> FeatureView:
         features = [AMOUNT if one.name == "amount_usd" else one for one in features]
     elif kind == "windows":
         features = [
-            replace(one, windows=(*one.windows, 45 * DAY)) if isinstance(one, WindowFeature) else one
+            replace(one, windows=(*one.windows, 120 * DAY)) if isinstance(one, WindowFeature) else one
             for one in features
         ]
     else:
@@ -92,9 +93,9 @@ class Host:
         known = [name for name in ("amount_usd", *reversed(view.feature_names)) if name in view.feature_names]
         return tuple(dict.fromkeys([*added, *known]))[:3]
 
-    def load(self, view: FeatureView) -> None:
+    def load(self, view: FeatureView, *, served: Sequence[PredictionRecord] = ()) -> None:
         events, labels = self.known()
-        states = build_states(view, events, labels, as_of=self.half)
+        states = build_states(view, events, labels, as_of=self.half, served=self.events_of(served))
         assert sum(block.states for block in load_states(self.store, view, states))
 
     def known(self) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -139,15 +140,19 @@ class Host:
             records += self.scoring.score([event], received_at=as_microseconds(row["known_at"]))
         return records
 
+    def events_of(self, records: Sequence[PredictionRecord]) -> pl.DataFrame:
+        """The events of records, as they were captured."""
+        captured = pl.DataFrame(
+            {"transaction_id": [one.event_id for one in records], "known": [one.known_at for one in records]},
+            schema={"transaction_id": pl.Int64, "known": pl.Int64},
+        ).with_columns(pl.col("known").cast(pl.Datetime("us", "UTC")))
+        mine = self.sampled.events.join(captured, on="transaction_id")
+        return mine.with_columns(known_at=pl.col("known")).select(self.sampled.events.columns)
+
     def derived(self, view: FeatureView, records: Sequence[PredictionRecord]) -> dict[object, tuple]:
         """Vectors of the events, among those that were known and those that were served, as they were captured."""
         events, labels = self.known()
-        captured = pl.DataFrame(
-            {"transaction_id": [one.event_id for one in records], "known": [one.known_at for one in records]}
-        ).with_columns(pl.col("known").cast(pl.Datetime("us", "UTC")))
-        mine = self.sampled.events.join(captured, on="transaction_id")
-        mine = mine.with_columns(known_at=pl.col("known")).drop("known")
-        computed = compute_features(view, pl.concat([events, mine.select(events.columns)]), labels)
+        computed = compute_features(view, pl.concat([events, self.events_of(records)]), labels)
         rows = computed.select("transaction_id", pl.col(self.read(view)).cast(pl.Float64)).iter_rows()
         return {row[0]: row[1:] for row in rows}
 
@@ -166,6 +171,8 @@ def test_both_arms_of_a_canary_are_served_what_their_own_views_derive_and_after_
     views = {1: host.view, 2: other_view(kind, host.view)}
     for view in views.values():
         host.load(view)
+    keep_views(host.store, list(views.values()))
+    host.live.look_at_store()
     records = []
     canary = (Arm(1, 50, "champion"), Arm(2, 50, "challenger"))
     stages = [canary, (Arm(2, 100, "champion"),), canary, (Arm(1, 100, "champion"),)]
@@ -184,6 +191,63 @@ def test_both_arms_of_a_canary_are_served_what_their_own_views_derive_and_after_
         derived = host.derived(view, records)
         assert len(mine) > 40
         assert [one.features for one in mine] == [derived[one.event_id] for one in mine]
+
+
+@pytest.mark.parametrize("kind", ["windows", "dropped and added"])
+def test_a_view_that_the_store_keeps_misses_no_event_before_its_load_and_none_before_its_plan(
+    host: Host, kind: str
+) -> None:
+    views = {1: host.view, 2: other_view(kind, host.view)}
+    host.load(host.view)
+    records = host.serve(30, skip=0)
+    keep_views(host.store, [*views.values()])
+    host.live.look_at_store()
+    assert host.live.is_changed()
+    assert host.follow()
+    assert host.scoring.arms.sequence == 0
+    known = list(records)
+    records += host.serve(30, skip=30)
+    host.load(views[2], served=known)
+    records += host.serve(30, skip=60)
+    host.plan(views, Arm(1, 50, "champion"), Arm(2, 50, "challenger"))
+    assert host.follow(), host.live.problem
+    records += host.serve(40, skip=90)
+    for version, view in views.items():
+        mine = [one for one in records if one.version == version and one.plan_sequence]
+        derived = host.derived(view, records)
+        assert len(mine) > 5
+        assert [one.features for one in mine] == [derived[one.event_id] for one in mine]
+        assert {one.feature_view for one in mine} == {view.digest}
+
+
+def test_a_view_that_cannot_be_kept_keeps_no_request_from_its_answer(host: Host) -> None:
+    lacking = FeatureView(
+        "wider", host.view.id_column, host.view.event_timestamp, (RowFeature("age", col("age"), ""),)
+    )
+    elsewhere = replace(other_view("windows", host.view), id_column="customer_id")
+    host.load(host.view)
+    keep_views(host.store, [host.view, lacking, elsewhere])
+    host.live.look_at_store()
+    assert host.follow()
+    assert not host.live.is_changed()
+    assert len(host.serve(3, skip=0)) == 3
+
+
+def test_what_the_champion_refuses_is_refused_and_what_the_challenger_fails_with_is_captured(
+    host: Host,
+) -> None:
+    views = {1: host.view, 2: other_view("windows", host.view)}
+    for view in views.values():
+        host.load(view)
+    host.plan(views, Arm(1, 50, "champion"), Arm(2, 50, "challenger"))
+    assert host.follow(), host.live.problem
+    assert [arm.role for arm in host.scoring.arms.arms] == ["champion", "challenger"]
+    own = tuple(state_tags([views[2]]) - state_tags([views[1]]))
+    stored = [key for key, _ in host.store.states() if key.endswith(own)]
+    broken = [StateChange(key, host.store.read([key])[0].version, b"no state") for key in stored]
+    assert host.store.commit(broken, [])
+    records = host.serve(40, skip=0)
+    assert {(one.version, one.error) for one in records} == {(1, None)}
 
 
 def test_a_plan_whose_view_has_no_states_waits_until_they_are_loaded(

@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from mlops_assets.core.errors import FeatureError
+from mlops_assets.core.features.online.entity_state import LONG_AGO, empty_state
 from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.features.online.executor import OnlineAnswer, OnlineFeatures, content_columns
 from mlops_assets.core.features.online.layout import entity_layouts
 from mlops_assets.core.features.view import FeatureView
+
+_ANY = empty_state(LONG_AGO)
+"""Stands for an absent state of a view that is only kept: whatever comes goes in."""
 
 
 class Uncomputed(float):
@@ -28,7 +32,8 @@ class SeveralViews:
     States are those of the views: two views share the states that both lay out alike, and each event goes into the
     states of all of them. It becomes known to all at one time, so that the vectors of each view can be derived again
     from the captured events. The first view is the one that must be computed: what it refuses is refused. Where
-    another fails, its features are `Uncomputed`, and its own states stay without the event.
+    another fails, its features are `Uncomputed`, and its own states stay without the event. A view of which no feature
+    is asked only gets each event into its states, also before they are loaded.
     """
 
     def __init__(self, views: Sequence[tuple[FeatureView, Sequence[str]]]) -> None:
@@ -46,7 +51,8 @@ class SeveralViews:
         self._views = tuple(
             OnlineFeatures(view, names, content=_content_in(view, first)) for view, names in views
         )
-        self._empty_keys = () if first.event_timestamp is None else tuple(v.empty_key for v in self._views)
+        asked = [view for view in self._views if view.names] if first.event_timestamp is not None else []
+        self._empty_keys = tuple(view.empty_key for view in asked)
         self.empty_key = self._views[0].empty_key
         self.names = tuple(name for view in self._views for name in view.names)
 
@@ -109,7 +115,7 @@ class SeveralViews:
                     event,
                     [given[key] for key in view.keys(event)],
                     known_at=known_at,
-                    empty=given.get(view.empty_key, b""),
+                    empty=given.get(view.empty_key, b"") if view.names else _ANY,
                 )
             except Exception as error:  # whatever another view fails with is no fault of the first
                 if not answers:

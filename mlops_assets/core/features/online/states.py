@@ -18,6 +18,7 @@ from mlops_assets.core.features.online.layout import (
     entity_layouts,
 )
 from mlops_assets.core.features.online.merge import merged_state
+from mlops_assets.core.features.online.seen_events import IS_CAPTURED, seen_events
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.times import KNOWN_AT, MICROSECOND, as_microseconds
 
@@ -29,19 +30,27 @@ def build_states(
     *,
     as_of: datetime,
     lateness: timedelta = ALLOWED_LATENESS,
+    served: pl.DataFrame | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """Make the states that answer events from `as_of` less `lateness` on, of the rows that were known before `as_of`.
 
     Yields key and state: first that of `empty_key`, which stands for every entity without rows, then one per entity.
     `events` needs the rows from `as_of - lateness - view.lookback` on, in the view's input columns; older ones are left
-    out. `labels` may be None when no feature aggregates labels.
+    out. `labels` may be None when no feature aggregates labels. `served` are events that services answered, in the same
+    columns and as they were captured, also those since `as_of`; see `seen_events`.
+
+    view, events, labels: what is counted, in which rows. as_of: the time of knowledge. lateness: how much older than
+    `as_of` an event may be that is still answered. served: None where the store holds them already.
 
     Raises: FeatureError as `compute_features` does, and for ids that are neither integers of 64 bits nor texts.
     """
     is_known = pl.col(KNOWN_AT) < as_of
     is_recent = pl.col(str(view.event_timestamp)) > as_of - lateness - view.lookback
     labels = None if labels is None else labels.filter(is_known)
-    known = history(view, events.filter(is_known & is_recent), labels)
+    events = events.filter(is_known & is_recent)
+    if served is not None:
+        events = seen_events(view, events, served.filter(is_recent)).drop(IS_CAPTURED)
+    known = history(view, events, labels)
     horizon = as_microseconds(as_of) - lateness // MICROSECOND
     yield empty_key(view), empty_state(horizon)
     for layout in entity_layouts(view):

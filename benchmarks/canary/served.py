@@ -129,7 +129,7 @@ class _SimulatedArm(ScoringArm):
     """An arm whose model reads the number of the request, and answers what was drawn for it."""
 
     def __init__(self, loaded: LoadedVersion, role: ServedRole, simulation: _Simulation) -> None:
-        super().__init__(loaded, role=role, names=VIEW.feature_names)
+        super().__init__(loaded, role=role, names=VIEW.feature_names, view_digest=VIEW.digest)
         self._simulation = simulation
 
     def score(self, vector: Sequence[float | None]) -> float:

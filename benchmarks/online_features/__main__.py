@@ -133,6 +133,7 @@ class Ours:
             changes = [
                 StateChange(key, state.version, content)
                 for key, state, content in zip(keys, states, answer.states or (), strict=True)
+                if content is not None
             ]
             record = PredictionRecord(
                 prediction_id=str(event["transaction_id"]),

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.parity.home import ParityHome
 from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.features.online.executor import OnlineAnswer, OnlineFeatures
+from mlops_assets.core.features.online.several_views import SeveralViews
 from mlops_assets.core.features.view import FeatureView, WindowFeature
 from mlops_assets.core.online_store.protocol import ScoringStore, StateChange, StoredState
 from mlops_assets.core.serving.scoring import OnlineScoring
@@ -116,7 +117,7 @@ SKEWS: Sequence[Skew] = (TimeZone(), StaleLabel(), LostEvent(), OffByOneWindow()
 class _Features:
     """The online features as they are."""
 
-    def __init__(self, features: OnlineFeatures) -> None:
+    def __init__(self, features: OnlineFeatures | SeveralViews) -> None:
         self._features = features
         self.names, self.empty_key = features.names, features.empty_key
         self.keys, self.is_late = features.keys, features.is_late

@@ -17,10 +17,13 @@ from mlops_assets.catalogue import load_product
 from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.errors import InvalidEventError
 from mlops_assets.core.features.offline.executor import compute_features
+from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.load import load_states
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product import Product
@@ -60,6 +63,8 @@ class ParityHome:
     root: Path
     store_location: str | None = None
     """Where the online store is, if not in the home."""
+    wrong_view: FeatureView | None = None
+    """What a wrong service computes under the name of the product's view."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -82,7 +87,10 @@ class ParityHome:
             number: LoadedVersion(number, TrainedModel.load(self.root / "models" / str(number)), 0.5)
             for number in (1, 2)
         }
-        arms = ReleasedArms(self.product.name, self.product.view, versions, plan=CANARY)
+        view = self.wrong_view or self.product.view
+        arms = ReleasedArms(self.product.name, view, versions, plan=CANARY)
+        for arm in arms.arms:
+            arm.view_digest = self.product.view.digest
         return OnlineScoring(EventFacts.of(self.product.view, self.product.spec.entities), self.store(), arms)
 
     def copy(self, root: Path) -> "ParityHome":
@@ -92,6 +100,9 @@ class ParityHome:
 
     def load_state(self, as_of: datetime) -> None:
         """Bring the online state up to what the lakehouse knew before `as_of`."""
+        if self.wrong_view is not None:
+            self._load_wrong(self.wrong_view, as_of)
+            return
         op = f"{self.product.name}__online_features"
         self._materialize("online_features", config={"ops": {op: {"config": {"as_of": as_of.isoformat()}}}})
 
@@ -113,6 +124,14 @@ class ParityHome:
         checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
         rows = self.tables.read(self.product.name, "parity_report")
         return rows, metadata, checks["served_features_match"]
+
+    def _load_wrong(self, view: FeatureView, as_of: datetime) -> None:
+        """Load the states of a view that no product can declare."""
+        events, labels = (self.tables.read(self.product.name, noun) for noun in ("events", "labels"))
+        store = self.store()
+        for _ in load_states(store, view, build_states(view, events, labels, as_of=as_of)):
+            pass
+        store.close()
 
     def _materialize(
         self,

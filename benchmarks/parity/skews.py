@@ -97,7 +97,7 @@ class OffByOneWindow(Correct):
 
     def home(self, home: ParityHome) -> ParityHome:
         """Longer windows by a microsecond under the same names, in loading and in serving alike."""
-        return replace(home, product=replace(home.product, view=_closed(home.product.view)))
+        return replace(home, wrong_view=_closed(home.product.view))
 
 
 class Float32Cast(Correct):

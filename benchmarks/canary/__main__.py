@@ -20,34 +20,26 @@ that is not rolled back within its requests counts as infinitely slow.
 """
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import polars as pl
+from rich.console import Console
+from rich.progress import track
 from scipy import stats
 
-from benchmarks.canary.served import serve
+from benchmarks.canary.judged import POLICY, Run, judge_run
 from benchmarks.canary.traffic import COST, Harm, Traffic, World
 from benchmarks.result import print_json, print_table
-from mlops_assets.core.canary.anytime_logrank import Floats, log_e_process
-from mlops_assets.core.canary.canary import comparable
-from mlops_assets.core.canary.judge import evidence_path
+from mlops_assets.core.canary.anytime_logrank import Floats
 from mlops_assets.core.canary.questions import ALPHA_SHARES, Question, Topic, questions
-from mlops_assets.core.product_spec import CanaryJudge
 
-POLICY = CanaryJudge()
-NO_MARGIN = POLICY.model_copy(
-    update=dict.fromkeys(
-        ("error_odds_ratio", "latency_odds_ratio", "score_odds_ratio", "loss_odds_ratio"), 1.0
-    )
-)
 POWER = 0.8
-LOOK_EVERY = 200
-"""Requests between two looks of the repeated fixed-sample test."""
 EQUAL = "aa_abort_rate"
 WORLDS: Mapping[str, Traffic] = {
     EQUAL: Traffic(),
@@ -63,20 +55,12 @@ HARMS: Mapping[str, tuple[Topic, Harm]] = {
 }
 
 
-@dataclass(frozen=True)
-class Run:
-    """One simulated canary."""
-
-    first_at: Mapping[Topic, float]
-    """Topic to the number of requests at which it was first rolled back; infinite when never."""
-    first_without_margin: Mapping[Topic, float]
-    is_naively_rejected: bool
-
-
 def main() -> None:
     """Simulate and print."""
     options = _options()
-    with ProcessPoolExecutor(options.processes) as pool:
+    # Of many small frames one thread makes as much as several; the processes are started anew and read this.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         harmless = {
             key: simulate(
                 pool,
@@ -84,12 +68,15 @@ def main() -> None:
                 Harm(),
                 runs=options.runs,
                 seed=options.seed + number * 10_000_000,
+                name=key,
             )
             for number, (key, traffic) in enumerate(WORLDS.items())
         }
         traffic = Traffic(requests=4 * options.requests, entities=5_000, percents=(options.percent,))
         delays = {
-            name: simulate(pool, traffic, harm, runs=options.harm_runs, seed=options.seed + 1_000_000)
+            name: simulate(
+                pool, traffic, harm, runs=options.harm_runs, seed=options.seed + 1_000_000, name=name
+            )
             for name, (_, harm) in HARMS.items()
         }
     _print(harmless, {name: _delay(name, runs, traffic) for name, runs in delays.items()})
@@ -109,65 +96,16 @@ def _options() -> argparse.Namespace:
 
 
 def simulate(
-    pool: ProcessPoolExecutor, traffic: Traffic, harm: Harm, *, runs: int, seed: int
+    pool: ProcessPoolExecutor, traffic: Traffic, harm: Harm, *, runs: int, seed: int, name: str
 ) -> tuple[Run, ...]:
-    """Judge `runs` canaries of their own seeds.
+    """Judge `runs` canaries of their own seeds, and show on a terminal how far it is.
 
-    pool: the processes that judge. traffic, harm: what the simulated requests are like. seed: of the first run.
+    pool: the processes that judge. traffic, harm: what the simulated requests are like. seed: of the first run. name:
+    what is shown.
     """
     seeds = range(seed, seed + runs)
-    return tuple(pool.map(partial(judge_run, traffic, harm), seeds, chunksize=max(1, runs // 50)))
-
-
-def judge_run(traffic: Traffic, harm: Harm, seed: int) -> Run:
-    """Serve one canary and look at it after every request, with the judge's own code."""
-    if seed % 2:
-        traffic = replace(traffic, persistence=traffic.persistence[::-1])
-    world = World(traffic, seed)
-    known, drawn, canary = world.reference(), world.draw(traffic.requests), traffic.canary(seed + 2)
-    rows = comparable(serve(drawn, harm, canary), canary, warm_up=timedelta(0))
-    first, first_without = (dict.fromkeys(ALPHA_SHARES, np.inf) for _ in range(2))
-    asked = questions(POLICY, known, COST)
-    for question, strict in zip(asked, questions(NO_MARGIN, known, COST), strict=True):
-        crossings = _first_crossings(rows, question, strict_limit=strict.limit)
-        for firsts, at in zip((first, first_without), crossings, strict=True):
-            firsts[question.topic] = min(firsts[question.topic], at)
-    naive = any(_is_naively_rejected(rows, one) for one in asked if one.topic != "score")
-    return Run(first, first_without, naive)
-
-
-def _first_crossings(rows: pl.DataFrame, question: Question, *, strict_limit: float) -> tuple[float, float]:
-    """Requests of the canary that had arrived (with their outcome, for a loss) when the evidence reached its limit, by
-    the question's own margin and by a stricter one.
-    """
-    asked, blocks, path = evidence_path(rows, question)
-    strict_path = log_e_process(
-        blocks, null_ratio=strict_limit, direction=question.direction, factors=question.factors
-    )
-    first: list[float] = []
-    for evidence in (path, strict_path):
-        crossed = np.flatnonzero(evidence >= np.log(1 / question.alpha))
-        time = question.order[0]
-        first.append(
-            float((rows[time] <= asked[time][int(blocks.closed_at[crossed[0]])]).sum())
-            if len(crossed)
-            else np.inf
-        )
-    return first[0], first[1]
-
-
-def _is_naively_rejected(rows: pl.DataFrame, question: Question) -> bool:
-    """Whether a two-sample z test at level alpha, without a margin, rejects at any of many looks."""
-    asked = rows.with_columns(harm=question.harm).filter(pl.col("harm").is_not_null()).sort(*question.order)
-    harm, arm = asked["harm"].to_numpy(), asked["is_challenger"].to_numpy()
-    sums = [np.cumsum(np.where(side, power, 0.0)) for side in (arm, ~arm) for power in (1.0, harm, harm**2)]
-    looks = np.arange(LOOK_EVERY - 1, len(harm), LOOK_EVERY)
-    n1, s1, q1, n0, s0, q0 = (total[looks] for total in sums)
-    is_enough = (n1 >= 30) & (n0 >= 30) & (s1 + s0 >= 5)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = (q1 / n1 - (s1 / n1) ** 2) / n1 + (q0 / n0 - (s0 / n0) ** 2) / n0
-        z = (s1 / n1 - s0 / n0) / np.sqrt(variance)
-    return bool(np.any(is_enough & (z > stats.norm.isf(question.alpha))))
+    judged = pool.map(partial(judge_run, traffic, harm), seeds, chunksize=max(1, runs // 50))
+    return tuple(track(judged, description=name, total=runs, console=Console(stderr=True)))
 
 
 @dataclass(frozen=True)

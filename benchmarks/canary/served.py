@@ -84,7 +84,7 @@ def serve(drawn: Drawn, harm: Harm, canary: Canary) -> pl.DataFrame:
             arms = _arms(canary, step, simulation)
             scoring = OnlineScoring(facts, store, arms, clock=simulation.clock)
             _serve_step(_events(drawn, np.flatnonzero(step_of == number)), scoring, simulation.forgiven)
-            if step is not canary.step:  # of the last step all still waits in the store
+            if number == len(canary.steps) - 2:  # what the last step answers still waits in the store
                 deque(collect_captured(store, tables, _LANDING, commit=_COMMIT), maxlen=0)
         found = read_observations(SPEC, canary, tables=tables, store=store, now=START + timedelta(days=1000))
         store.close()

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.canary.__main__ import HARMS, WORLDS, fixed_sample, judge_run
+from benchmarks.canary.__main__ import HARMS, WORLDS, fixed_sample
+from benchmarks.canary.judged import judge_run
 from benchmarks.canary.served import serve
 from benchmarks.canary.traffic import LATENCY_LIMIT_SECONDS, Harm, Traffic, World
 from mlops_assets.core.canary.canary import OBSERVATIONS, comparable

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -32,18 +31,31 @@ def stratum_of(ordinal: Integers) -> Integers:
 
 def follow_entities(harm: Floats, entity: Integers, step: Integers) -> History:
     """Follow each entity through each step; rows are requests in their order, harm is 0 to 1."""
-    rows = pl.DataFrame({"harm": harm, "entity": entity, "step": step}).with_columns(
-        ordinal=pl.int_range(pl.len()).over("step", "entity") + 1,
-        worst=pl.col("harm").cum_max().shift(1).over("step", "entity").fill_null(0.0),
-    )
-    stratum = stratum_of(rows["ordinal"].to_numpy())
-    at_entry = rows.with_columns(stratum=stratum).select(
-        pl.col("worst").first().over("step", "entity", "stratum")
-    )
-    worst = rows["worst"].to_numpy()
+    order = np.lexsort((entity, step))  # stable: requests of an entity stay in their order
+    is_first = np.r_[True, (np.diff(entity[order]) != 0) | (np.diff(step[order]) != 0)][: len(order)]
+    place = np.arange(len(order))
+    stratum = stratum_of(place - _newest(is_first) + 1)
+    worst = _worst_before(harm[order], is_first)
+    enters = is_first | np.r_[True, np.diff(stratum) != 0][: len(order)]
+    back = np.empty_like(order)
+    back[order] = place
+    worst_at_entry, worst = worst[_newest(enters)][back], worst[back]
     return History(
-        stratum=stratum,
+        stratum=stratum[back],
         is_at_risk=worst < 1,
-        is_at_risk_in_stratum=at_entry["worst"].to_numpy() < 1,
+        is_at_risk_in_stratum=worst_at_entry < 1,
         harm=np.where(harm > worst, harm, 0.0),
     )
+
+
+def _newest(is_marked: Booleans) -> Integers:
+    """Place of the newest marked row, for each row; the first is marked."""
+    return np.maximum.accumulate(np.where(is_marked, np.arange(len(is_marked)), 0))
+
+
+def _worst_before(harm: Floats, is_first: Booleans) -> Floats:
+    """Greatest harm of earlier rows of the same group, of which `is_first` marks the first; 0 where there is none."""
+    before = np.where(is_first, 0.0, np.r_[0.0, harm][: len(harm)])
+    values, rank = np.unique(before, return_inverse=True)
+    beginning = (np.cumsum(is_first) - 1) * len(values)
+    return values[np.maximum.accumulate(rank + beginning) - beginning]

@@ -307,8 +307,8 @@ def rollback(
     print(describe_plan(name, done.plan))
     for version in done.rejected:
         print(f"{name} version {version}: rejected, so that it is not released again")
-    if done.warning:
-        print(f"warning: {done.warning}", file=sys.stderr)
+    for words in done.warnings:
+        print(f"warning: {words}", file=sys.stderr)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from mlops_assets.automation.run_tags import PRODUCT
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order, ReleasePlan
-from mlops_assets.core.release.steps import Strategy, advance_trial, put_into_plan, roll_back
+from mlops_assets.core.release.steps import RolledBack, Strategy, advance_trial, put_into_plan, roll_back
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
@@ -35,7 +35,7 @@ class StepConfig(dg.Config):
     )
 
 
-Step = Callable[[ReleaseControl, StepConfig, Order], ReleasePlan]
+Step = Callable[[ReleaseControl, StepConfig, Order], ReleasePlan | RolledBack]
 
 
 def release_jobs(spec: ProductSpec) -> list[dg.JobDefinition]:
@@ -47,14 +47,14 @@ def release_jobs(spec: ProductSpec) -> list[dg.JobDefinition]:
             control, spec.name, order=order, approval=approval, under_plan=config.plan_sequence
         )
 
-    def rollback(control: ReleaseControl, config: StepConfig, order: Order) -> ReleasePlan:
+    def rollback(control: ReleaseControl, config: StepConfig, order: Order) -> RolledBack:
         return roll_back(
             control,
             spec.name,
             order=order,
             to_version=config.version,
             under_plan=config.plan_sequence,
-        ).plan
+        )
 
     return [
         _job(spec, "start_canary", _trial(spec, "canary"), "Try a version on the first share of the ramp."),
@@ -95,7 +95,10 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
         tracking: TrackingResource,
     ) -> None:
         order = Order(since=datetime.now(UTC), by=config.by, reason=config.reason)
-        plan = step(release_control(lakehouse, tracking), config, order)
+        done = step(release_control(lakehouse, tracking), config, order)
+        plan = done.plan if isinstance(done, RolledBack) else done
+        for words in done.warnings if isinstance(done, RolledBack) else ():
+            context.log.warning(words)
         context.log.info(f"release plan {plan.sequence}: {plan.mode}, {plan.arms}")
         context.add_output_metadata(
             {"plan": dg.MetadataValue.json(plan.to_json()), "sequence": plan.sequence}

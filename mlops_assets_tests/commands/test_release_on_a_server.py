@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mlops_assets import cli
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.doctor.releases import release_checks
+from mlops_assets.commands.mirror import mirror_in_background
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client
@@ -115,13 +116,40 @@ def test_a_rollback_needs_no_server_and_mlflow_is_brought_up_to_it_later(
     follower.control.tracking_uri = small.uri
     followed(follower, small)
     follower.control.tracking_uri = away
-    assert "version 1 answers 100 %" in run(small, "rollback", PRODUCT, *WHO, uri=away)
+    told = run(small, "rollback", PRODUCT, *WHO, uri=away)
+    assert "version 1 answers 100 %" in told
+    assert "Whether version 1 was deleted there could not be checked" in told
     assert followed(follower, small) == (Arm(1, 100, "champion"),)
     assert "MLflow: the registry at" in run(small, "plan", PRODUCT, uri=away)
     registry = MlflowRegistryTags(small.uri)
     assert registry.model(PRODUCT).aliases == {"champion": 2}, "it was away"
     run(small, "plan", PRODUCT)
     assert registry.model(PRODUCT).aliases == {"champion": 1}
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """A server that accepts, and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(50)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_rollback_waits_for_no_server_that_hangs_and_says_what_it_could_not_check(
+    small: SmallRegistry, hanging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops_assets.commands.release.mirror_in_background", mirror_in_background)
+    small.release(2)
+    small.decide("approved", 2)
+    began = time.monotonic()
+    told = run(small, "rollback", PRODUCT, *WHO, uri=hanging)
+    seconds = time.monotonic() - began
+    assert "version 1 answers 100 %" in told
+    assert f"warning: the registry at {hanging} did not answer within 2 s" in told
+    assert "Whether version 1 was deleted there could not be checked" in told
+    assert small.standing().champion.version == 1
+    assert seconds < 20, "MLflow's client waits ten seconds three times"
 
 
 def test_what_is_deleted_or_edited_behind_a_server_is_told_alike_and_enters_no_plan(

@@ -47,6 +47,31 @@ def give_up_soon() -> None:
         os.environ.setdefault(name, value)
 
 
+def load_mlflow() -> None:
+    """Import MLflow's client, seconds of work once per process, so that a later call waits for the server alone."""
+    quiet_mlflow()
+    from mlflow import MlflowClient  # noqa: F401 - importing is what it is for
+
+
+def require_server(tracking_uri: str) -> None:
+    """Ask an MLflow server whether it is there, without loading MLflow; any answer will do. A database is not asked.
+
+    Raises: RegistryError when it is not there; one that hangs is waited for.
+    """
+    if not tracking_uri.startswith(("http://", "https://")):
+        return
+    import httpx
+
+    place = httpx.URL(tracking_uri).copy_with(username="", password="")
+    try:
+        # Nothing secret is sent, so that whose certificate it is does not matter here.
+        httpx.get(f"{str(place).rstrip('/')}/health", timeout=None, verify=False)  # noqa: S113, S501
+    except httpx.TransportError as error:
+        raise RegistryError(
+            f"the registry at {masked(tracking_uri)} does not answer: {masked(str(error))}"
+        ) from error
+
+
 def mlflow_client(tracking_uri: str) -> "MlflowClient":
     """Return a client of the tracking server and registry at `tracking_uri`; MLflow sets up a new SQLite database."""
     quiet_mlflow()

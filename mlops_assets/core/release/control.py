@@ -4,14 +4,15 @@ Loads no MLflow where the registry is a SQLite file, so that a rollback takes a 
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.lakehouse.ledger import Ledger, stored_column
 from mlops_assets.core.lakehouse.location import table_uri
+from mlops_assets.core.masking import masked
+from mlops_assets.core.registry.mlflow_client import load_mlflow, require_server
 from mlops_assets.core.registry.open_tags import open_registry_tags
 from mlops_assets.core.registry.tags import RegistryTags
 from mlops_assets.core.registry.tracking_location import sqlite_file
@@ -21,17 +22,21 @@ from mlops_assets.core.release.mirror import Mirror, foreign_record, write_mirro
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import COLUMNS, TABLE, Entry, ReleaseRecord
 from mlops_assets.core.release.takeover import entries_of_registry
+from mlops_assets.core.runtime.patience import ask_within
 from mlops_assets.core.settings import Settings
 
 MAXIMUM_ATTEMPTS = 20
 """How often a change that lost a race is decided again before it gives up."""
-PATIENCE_SECONDS = 10.0
-"""How long a rollback waits for a registry before it goes through without it."""
+PATIENCE_SECONDS = 2.0
+"""How long a rollback waits for each answer of a registry before it goes through without it."""
+MIRROR_SECONDS = 10.0
+"""How long a change waits until MLflow shows it, where no other process sees to that."""
 _MIRROR_ATTEMPTS = 10
 _HISTORY_TABLE = "release"
 _logger = logging.getLogger(__name__)
 
 Decide = Callable[[ReleaseRecord], Sequence[Entry]]
+_Answer = TypeVar("_Answer")
 
 
 @dataclass
@@ -42,7 +47,8 @@ class ReleaseControl:
     tracking_uri: str
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     after_change: "Callable[[ReleaseControl, str], object] | None" = None
-    """What brings MLflow up to a change of the product; None: `repair` does, before the change returns."""
+    """What brings MLflow up to a change of the product; None: `repair` does, before the change returns or for
+    MIRROR_SECONDS."""
     _ledgers: dict[str, Ledger] = field(default_factory=dict, init=False, repr=False)
     _records: dict[str, ReleaseRecord] = field(default_factory=dict, init=False, repr=False)
 
@@ -84,22 +90,31 @@ class ReleaseControl:
         return find_version(tags, product, version)
 
     def why_deleted(self, product: str, version: int) -> str | None:
-        """Say that the registry has the version no more; None when it has it, or does not answer in time.
+        """Say that the registry has the version no more; None when it has it.
 
-        Whoever must not wait asks this: a registry that is away forbids nothing.
+        For whoever must not wait: each answer is waited for PATIENCE_SECONDS, and MLflow's client is loaded once its
+        server has answered at all.
+
+        Raises: RegistryError when the registry does not answer, or not in time.
         """
-        answers: list[str | None] = []
+        if sqlite_file(self.tracking_uri) is None:
+            self._in_time(lambda: require_server(self.tracking_uri))
+            load_mlflow()
+        if self._in_time(lambda: self._tags().version(product, version)) is not None:
+            return None
+        try:
+            others = self._in_time(lambda: self._tags().versions(product))
+        except RegistryError:  # it has said that there is no such version
+            others = None
+        return deleted(product, version, others)
 
-        def ask() -> None:
-            with suppress(RegistryError):
-                tags = self._tags()
-                is_there = tags.version(product, version) is not None
-                answers.append(None if is_there else deleted(product, version, tags.versions(product)))
-
-        asking = threading.Thread(target=ask, daemon=True)
-        asking.start()
-        asking.join(PATIENCE_SECONDS)
-        return answers[0] if answers else None
+    def _in_time(self, ask: Callable[[], _Answer]) -> _Answer:
+        try:
+            return ask_within(PATIENCE_SECONDS, ask)
+        except TimeoutError as error:
+            raise RegistryError(
+                f"the registry at {masked(self.tracking_uri)} did not answer within {PATIENCE_SECONDS:g} s"
+            ) from error
 
     def newest(self, product: str) -> ModelVersion:
         """Return the newest version.
@@ -176,10 +191,16 @@ class ReleaseControl:
             if self.after_change is not None:
                 self.after_change(self, product)
                 return
-            for words in self.repair(product):
+            for words in self._repaired_in_time(product):
                 _logger.warning("%s: %s", product, words)
-        except RegistryError as error:
+        except (RegistryError, TimeoutError) as error:
             _logger.warning("%s: the change is made, but MLflow does not show it yet: %s", product, error)
+
+    def _repaired_in_time(self, product: str) -> tuple[str, ...]:
+        """Repair for MIRROR_SECONDS at most, by a control that the thread which may be left behind has for itself."""
+        load_mlflow()
+        own = ReleaseControl(self.tables_uri, self.tracking_uri, self.storage_options)
+        return ask_within(MIRROR_SECONDS, lambda: own.repair(product))
 
     def _write(self, record: ReleaseRecord, *, by: str) -> bool:
         rows = record.rows()

@@ -42,11 +42,15 @@ def edited_versions(record: ReleaseRecord, registry: RegistryTags) -> tuple[str,
     return tuple(words for words in told if words)
 
 
-def deleted(product: str, version: int, numbers: tuple[int, ...]) -> str:
-    """Say that a version which the record knows is not in the registry, which has `numbers`, and what to do."""
+def deleted(product: str, version: int, numbers: tuple[int, ...] | None) -> str:
+    """Say that a version which the record knows is not in the registry, and what to do.
+
+    numbers: those that the registry has; None: it did not say.
+    """
     others = f"it has {', '.join(map(str, numbers))}" if numbers else "it has none"
+    told = "" if numbers is None else f" ({others})"
     return (
-        f"{product} has no version {version} any more, it was deleted in MLflow ({others}): name another version, or "
+        f"{product} has no version {version} any more, it was deleted in MLflow{told}: name another version, or "
         f"materialize {product}/model_version, which registers the candidate's model anew"
     )
 

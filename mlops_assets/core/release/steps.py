@@ -38,8 +38,8 @@ class RolledBack:
     plan: ReleasePlan
     rejected: tuple[int, ...]
     """Versions that left the plan; they are rejected, since they would be released again otherwise."""
-    warning: str | None
-    """Why services may not be able to follow."""
+    warnings: tuple[str, ...] = ()
+    """What could not be checked, and why services may not be able to follow."""
 
 
 def decide_on(
@@ -162,7 +162,7 @@ def roll_back(
 
     Every version that leaves the plan is rejected in the same change. The version that is returned to is not judged
     anew, since it was the champion before; but one that was rejected, or deleted in MLflow, does not return. Its facts
-    are taken from the record: a registry that does not answer holds up no rollback.
+    are taken from the record: a registry that does not answer within seconds holds up no rollback, and is told.
 
     control, product: whose record. order: who asks, why and when.
 
@@ -170,24 +170,27 @@ def roll_back(
     champion, or is rejected or deleted.
     """
     asked = replace(order, reason=order.reason or "rolled back")
+    unchecked: dict[int, str | None] = {}
 
     def entries(record: ReleaseRecord) -> Sequence[Entry]:
         _require_plan(record, under_plan)
         plan = rollback(record.standing, asked, to_version=to_version)
         number = plan.champion.version
+        _refuse_newcomer(number, record)
         is_known = record.has_released(number)
         target = record.released_version(number) if is_known else control.version(product, number)
-        _refuse_newcomer(target, record)
         _refuse_rejected(target, record.decisions(number))
-        if is_known and record.plans[-1].champion.version != number:
-            _refuse_deleted(control, product, number)
+        is_entering = record.plans[-1].champion.version != number
+        if is_known and is_entering and number not in unchecked:
+            unchecked[number] = _refuse_deleted(control, product, number)
         return (plan_entry(plan, [] if is_known else [target]), *_rejections(record, plan))
 
     with refusals_noted(control, product, to_version, order=asked):
         record = control.change(product, entries)
     plan, before = record.plans[-1], record.plans[-2]
     leaving = _leaving(before, plan)
-    return RolledBack(plan, tuple(leaving), _another_view(record, plan.champion.version, leaving))
+    told = (unchecked.get(plan.champion.version), _another_view(record, plan.champion.version, leaving))
+    return RolledBack(plan, tuple(leaving), tuple(words for words in told if words))
 
 
 def _entering(record: ReleaseRecord, version: ModelVersion) -> list[ModelVersion]:
@@ -220,18 +223,27 @@ def _refuse_rejected(target: ModelVersion, decisions: Sequence[Decision]) -> Non
         )
 
 
-def _refuse_newcomer(target: ModelVersion, record: ReleaseRecord) -> None:
+def _refuse_newcomer(number: int, record: ReleaseRecord) -> None:
     """A version that never answered everybody is released, with its gates and approval, and not returned to."""
-    if target.version not in {plan.champion.version for plan in record.plans}:
+    if number not in {plan.champion.version for plan in record.plans}:
         raise ReleaseRefusedError(
-            f"{target.product} version {target.version} never was the champion, so that a rollback cannot return "
+            f"{record.product} version {number} never was the champion, so that a rollback cannot return "
             "to it: release it"
         )
 
 
-def _refuse_deleted(control: ReleaseControl, product: str, number: int) -> None:
-    if (why := control.why_deleted(product, number)) is not None:
+def _refuse_deleted(control: ReleaseControl, product: str, number: int) -> str | None:
+    """Return why it is not known whether the version was deleted; None when it was not."""
+    try:
+        why = control.why_deleted(product, number)
+    except RegistryError as error:
+        return (
+            f"{error}. Whether version {number} was deleted there could not be checked; MLflow shows the rollback "
+            f"once it answers and somebody looks: `mlops plan {product}`"
+        )
+    if why is not None:
         raise ReleaseRefusedError(why)
+    return None
 
 
 def _require_plan(record: ReleaseRecord, sequence: int | None) -> None:

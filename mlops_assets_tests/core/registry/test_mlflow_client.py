@@ -1,14 +1,24 @@
 """The door to MLflow: quiet, and leaving nothing behind."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon, mlflow_globals
+from mlops_assets.core.registry.mlflow_client import (
+    answering_registry,
+    give_up_soon,
+    mlflow_globals,
+    require_server,
+)
 
 
 def test_mlflow_says_nothing_while_it_sets_up_a_new_database(tmp_path: Path) -> None:
@@ -47,3 +57,37 @@ def test_a_registry_that_does_not_answer_is_an_error_of_the_platform_without_its
     ):
         raise ConnectionRefusedError("refused by postgresql://me:hunter2@host")
     assert "hunter2" not in str(caught.value)
+
+
+@contextmanager
+def answering(status: int) -> Iterator[int]:
+    """A server that answers every request with this status; yields its port."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.headers["Authorization"] is None
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 503])
+def test_a_server_is_there_whatever_it_answers_and_is_told_no_password(status: int) -> None:
+    with answering(status) as port:
+        require_server(f"http://ann:hunter2@127.0.0.1:{port}/mlflow/")
+
+
+def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        with pytest.raises(RegistryError, match="does not answer") as caught:
+            require_server(f"http://ann:hunter2@127.0.0.1:{taken.getsockname()[1]}")
+    assert "hunter2" not in str(caught.value)
+    require_server("postgresql://nowhere/mlflow")

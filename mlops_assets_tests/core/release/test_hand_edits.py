@@ -80,21 +80,36 @@ def test_a_refused_rollback_is_written_down(small: SmallRegistry) -> None:
     assert "deleted in MLflow" in last.reason
 
 
-def test_a_registry_that_does_not_answer_holds_up_no_rollback(small: SmallRegistry) -> None:
+def test_a_registry_that_does_not_answer_holds_up_no_rollback_which_says_what_was_not_checked(
+    small: SmallRegistry,
+) -> None:
     small.file.rename(small.file.with_suffix(".away"))
-    assert roll_back(small.control, PRODUCT, order=ORDER).plan.champion.version == 1
+    done = roll_back(small.control, PRODUCT, order=ORDER)
+    assert done.plan.champion.version == 1
+    (words,) = done.warnings
+    assert "there is no registry at" in words
+    assert "Whether version 1 was deleted there could not be checked" in words
 
 
 def test_a_registry_that_hangs_holds_up_a_rollback_no_longer_than_its_patience(
     small: SmallRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlops_assets.core.release.control.PATIENCE_SECONDS", 0.2)
-    control = small.control
-    control.after_change = lambda *_: None
+    monkeypatch.setattr("mlops_assets.core.release.control.MIRROR_SECONDS", 0.2)
     with closing(sqlite3.connect(small.file, isolation_level=None)) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
-        assert roll_back(control, PRODUCT, order=ORDER).plan.champion.version == 1
+        done = roll_back(small.control, PRODUCT, order=ORDER)
+    assert done.plan.champion.version == 1
+    assert "did not answer within 0.2 s" in done.warnings[0]
+
+
+def test_a_rollback_to_what_never_was_the_champion_is_refused_without_asking_the_registry(
+    small: SmallRegistry,
+) -> None:
+    small.file.rename(small.file.with_suffix(".away"))
+    with pytest.raises(ReleaseRefusedError, match="version 3 never was the champion"):
+        roll_back(small.control, PRODUCT, order=ORDER, to_version=3)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_rollback_rejects_what_it_takes_out_and_that_does_not_come_back(small:
     put(small, 2, "blue_green")
     put(small, 3, "canary")
     done = back(small)
-    assert (done.plan.champion.version, done.rejected, done.warning) == (2, (3,), None)
+    assert (done.plan.champion.version, done.rejected, done.warnings) == (2, (3,), ())
     done = back(small)
     assert (done.plan.champion.version, done.rejected) == (1, (2,))
     for version in (2, 3):
@@ -149,7 +149,7 @@ def test_a_rollback_to_a_named_version_takes_all_others_out(small: SmallRegistry
 
 def test_a_rollback_to_another_feature_view_says_what_services_need_for_it(small: SmallRegistry) -> None:
     small.release(OTHER_VIEW_VERSION)
-    assert "where requests have its columns and the store has its states" in str(back(small).warning)
+    assert "where requests have its columns and the store has its states" in back(small).warnings[0]
 
 
 def test_a_trial_keeps_the_facts_with_which_it_began(small: SmallRegistry) -> None:

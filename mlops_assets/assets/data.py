@@ -8,6 +8,7 @@ import polars as pl
 
 from mlops_assets.assets.support.asset_options import asset_options, product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.feeds import feed_check, feed_spoke
 from mlops_assets.assets.support.other_days import tell_of_another_day
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
@@ -97,7 +98,10 @@ def _events(product: Product) -> dg.AssetsDefinition:
         summary = pl.concat(summaries)
         yield accepted.result(
             _day_plot(lakehouse, product, "events"),
-            check_results=[_rejected_share(accepted, rejected, limit=limit, summary=summary)],
+            check_results=[
+                _rejected_share(accepted, rejected, limit=limit, summary=summary),
+                *_feed_spoke(lakehouse, product, accepted),
+            ],
         )
         yield rejected.result(
             {"reasons": table(summary), **_reasons_plot(summary, accepted.rows + rejected.rows)}
@@ -146,7 +150,8 @@ def _as_two_assets(
                 asset=options[0]["key"],
                 blocking=True,
                 description=f"At most {limit:.2%} of {rows} may break the contract; above it nothing downstream runs",
-            )
+            ),
+            *feed_check(product),
         ],
         backfill_policy=options[0]["backfill_policy"],
     )
@@ -250,6 +255,15 @@ def _rejected_share(
         description=f"{where}{broken} of {broken + kept} rows rejected ({share:.3%}); the limit is {limit:.3%}",
         metadata={"rejected_share": share, "limit": limit, "reasons": table(summary)},
     )
+
+
+def _feed_spoke(
+    lakehouse: LakehouseResource, product: Product, accepted: TableWrites
+) -> list[dg.AssetCheckResult]:
+    if product.spec.time is None:
+        return []
+    counts = lakehouse.tables.day_counts(product.name, "events", "event_date")
+    return feed_spoke(product, dict(counts.iter_rows()), judged=accepted.rows_by_day)
 
 
 def _share(rejected: int, accepted: int) -> float:

@@ -4,13 +4,14 @@ import json
 import tempfile
 import time as clock
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.feeds import feeds_check, feeds_spoke
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
@@ -21,7 +22,8 @@ from mlops_assets.core.features.stored_view import view_to_json
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.identity.content import frame_digest
 from mlops_assets.core.identity.identity import Identity
-from mlops_assets.core.labels.silence import SilentDays, silent_days
+from mlops_assets.core.ingestion.silent_days import REMEMBERED_DAYS, silent_event_days
+from mlops_assets.core.labels.silence import silent_days
 from mlops_assets.core.lakehouse.day_range import DayRange, rows_by_day
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
@@ -47,7 +49,6 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
 EXPLAINED_ROWS = 1_000
-FEEDS = "feeds_spoke"
 
 
 class TrainingSetConfig(dg.Config):
@@ -56,7 +57,7 @@ class TrainingSetConfig(dg.Config):
     as_of: str | None = None
     """UTC date (YYYY-MM-DD): everything known before this day's first instant; null takes the end of the labels."""
     allow_silent_days: bool = False
-    """Make the training set although days have hardly any outcome, where all others have them."""
+    """Make the training set although days have hardly any event or outcome, where others have them."""
 
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:
@@ -77,7 +78,7 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
             upstream(product, noun)
             for noun in ("features", "labels", *(["events"] if product.spec.time else []))
         ],
-        check_specs=_feed_checks(product),
+        check_specs=feeds_check(product),
     )
     def training_set(
         context: dg.AssetExecutionContext, config: TrainingSetConfig, lakehouse: LakehouseResource
@@ -86,7 +87,7 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
 
         Made from `features` and `labels`; `events` say which events were known by then. The splits are ordered in time
         with a gap as long as the label delay, or stratified by the outcome for a cohort. Used by `hyperparameters`,
-        `model` and `evaluation`. Days of which the outcomes are missing, where other days have them, stop it.
+        `model` and `evaluation`. Days of which events or outcomes are missing, where others have them, stop it.
         """
         as_of = _as_of(config, lakehouse, product)
         reads = RecordedReads(context, lakehouse.tables, product, noun="training_set")
@@ -103,15 +104,6 @@ def _training_set(product: Product) -> dg.AssetsDefinition:
         return writes.result(shown, check_results=checks)
 
     return training_set
-
-
-def _feed_checks(product: Product) -> list[dg.AssetCheckSpec]:
-    if product.spec.time is None:
-        return []
-    key = dg.AssetKey([product.name, "training_set"])
-    return [
-        dg.AssetCheckSpec(FEEDS, asset=key, description="No day is without its events or their outcomes.")
-    ]
 
 
 def _as_of(config: TrainingSetConfig, lakehouse: LakehouseResource, product: Product) -> datetime | None:
@@ -150,8 +142,18 @@ def _build(
     known_days = DayRange(first, as_of.date(), "known_date")
     labels = reads.rows("labels", tables.read(product.name, "labels", days=known_days))
     id_column = product.spec.id_column
-    times = tables.read(product.name, "events", columns=[id_column, KNOWN_AT], days=days)
+    since = DayRange(first - timedelta(days=REMEMBERED_DAYS), end, "event_date")
+    times = tables.read(product.name, "events", columns=[id_column, KNOWN_AT, "event_date"], days=since)
     events = reads.rows("when events were known", times)
+    counts = _events_by_day(events.filter(pl.col(KNOWN_AT) < as_of), id_column=id_column)
+    vectors_by_day = rows_by_day(features, days)
+    below = reads.product.spec.source.silent_below
+    feed = silent_event_days(counts, judged=vectors_by_day, below=below)
+    if feed.days and not allow_silent_days:
+        raise TrainingError(
+            f"{product.name}/training_set as of {as_of:%Y-%m-%d}: {feed.words}. Materialize raw_events, events and "
+            "features of these days; if there are no events, set allow_silent_days"
+        )
     vectors = known_vectors(features, events, id_column=id_column, as_of=as_of)
     if late := features.height - vectors.height:
         context.log.info(f"{late} events of the days {days} were not known before {as_of:%Y-%m-%d}: left out")
@@ -165,23 +167,11 @@ def _build(
             "which they became known; if there are none, set allow_silent_days"
         )
     rows = build_training_set(product, features=vectors, labels=known, as_of=as_of)
-    return rows, [_feeds_spoke(features, silent, days)]
+    return rows, [feeds_spoke(feed, silent, events=counts, vectors=vectors_by_day)]
 
 
-def _feeds_spoke(features: pl.DataFrame, silent: SilentDays, days: DayRange) -> dg.AssetCheckResult:
-    """Say which days are without events, and which without the outcomes of theirs."""
-    counts = rows_by_day(features, days)
-    empty = [str(day) for day, rows in counts.items() if rows == 0]
-    words = [silent.words]
-    if empty:
-        words.append(f"features has no rows on {len(empty)} of the days {days}, the first of them {empty[0]}")
-    return dg.AssetCheckResult(
-        check_name=FEEDS,
-        passed=not empty and not silent.days,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(words),
-        metadata={"days_without_events": len(empty), "days_without_outcomes": len(silent.days)},
-    )
+def _events_by_day(known: pl.DataFrame, *, id_column: str) -> dict[date, int]:
+    return dict(known.group_by("event_date").agg(pl.col(id_column).n_unique()).iter_rows())
 
 
 def _hyperparameters(product: Product) -> dg.AssetsDefinition:

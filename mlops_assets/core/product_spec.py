@@ -34,6 +34,8 @@ class Source(Section):
     """Keyword arguments of the reader, for example the size of a simulation."""
     lateness_days: Annotated[int, Field(ge=0, le=366)] = 7
     """Days before the newest ingested one whose rows may still arrive or be corrected; 0: nothing changes."""
+    silent_below: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of its weekday's usual events below which a day is silent: a check fails, training stops; 0: never."""
 
 
 class Label(Section):

@@ -137,11 +137,11 @@ def test_a_day_whose_rows_are_all_rejected_stops_what_follows_and_keeps_the_rows
     write_day(home, transactions, lambda day: day.with_columns(amount_usd=pl.lit(-1.0)))
     result = home.materialize(*INGEST, days=DAY, raises=False)
     assert not result.success
-    assert checks_of(result) == {"rejected_share": False}
+    assert checks_of(result) == {"rejected_share": False, "feed_spoke": True}
     assert "fraud_detection__features" not in {e.step_key for e in result.all_events if e.is_step_success}
     assert home.read("features").equals(features)
     count = transactions.filter(pl.col("event_timestamp").dt.date() == DAY).height
-    (check,) = result.get_asset_check_evaluations()
+    (check, _) = result.get_asset_check_evaluations()
     assert check.description == f"{count} of {count} rows rejected (100.000%); the limit is 1.000%"
 
     rejected = home.read("rejected_events")
@@ -167,8 +167,8 @@ def test_a_wholly_rejected_day_stops_a_long_backfill_too(home: SmallHome, transa
     )
     home = home.with_product(lambda product: replace(product, spec=lenient))
     result = home.materialize(*INGEST, days=(FIRST_DAY, FIRST_DAY + timedelta(days=2)), raises=False)
-    assert checks_of(result) == {"rejected_share": False}
-    (check,) = result.get_asset_check_evaluations()
+    assert checks_of(result) == {"rejected_share": False, "feed_spoke": True}
+    (check, _) = result.get_asset_check_evaluations()
     assert str(DAY) in str(check.description)
 
 
@@ -217,7 +217,7 @@ def test_a_day_without_rows_is_legal(home: SmallHome, transactions: pl.DataFrame
     write_day(home, transactions, lambda day: day.clear())
     result = home.materialize(*INGEST, days=DAY)
     assert result.success
-    assert checks_of(result) == {"rejected_share": True}
+    assert checks_of(result) == {"rejected_share": True, "feed_spoke": True}
     assert metadata_of(result, home.key("features"))["dagster/partition_row_count"].value == 0
     days = [FIRST_DAY, FIRST_DAY + timedelta(days=2)]
     for noun in ("raw_events", "events", "features"):

@@ -123,7 +123,7 @@ def gc(
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is changed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what the retention policies let go of tables, reports, bentos and runs; delete it with --apply.
+    """Show what may go of tables, reports, bentos, runs and online states; delete it with --apply.
 
     The policy is the section `retention` of a product's defs.yaml. What a registered version, a candidate or the
     release plan points to is always kept.

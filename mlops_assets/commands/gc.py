@@ -1,4 +1,4 @@
-"""`mlops gc`: what the products' retention policies let go of tables, reports, bentos and runs."""
+"""`mlops gc`: what may go of tables, reports, bentos and runs by the retention policies, and of online states."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from mlops_assets.core.lakehouse.retention import TableRetention, apply_table_re
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.monitoring.reports import plan_report_retention
+from mlops_assets.core.online_store.evict import StoredStates, stored_states
+from mlops_assets.core.online_store.opening import is_store_there, open_online_store
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.candidate import model_noun
 from mlops_assets.core.registry.registry import ModelRegistry
@@ -22,7 +24,7 @@ from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.settings import Settings
 
-Kind = Literal["table files", "reports", "bentos", "runs"]
+Kind = Literal["table files", "reports", "bentos", "runs", "online states"]
 TABLE_TAGS = {"training_set": TRAINING_SET_TAG, "evaluation": EVALUATION_TAG}
 """Tables of which a registered version names the version that it was made or judged on."""
 
@@ -39,13 +41,20 @@ class Removal:
     oldest: datetime | None
     """None when there is nothing to delete."""
     delete: Callable[[], None]
+    unnamed: int = 0
+    """Things that are counted only, since their names are those of people."""
+
+    @property
+    def count(self) -> int:
+        """How many things may go."""
+        return len(self.names) + self.unnamed
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the deletion as plain JSON values."""
         return {
             "product": self.product,
             "kind": self.kind,
-            "count": len(self.names),
+            "count": self.count,
             "bytes": self.size_bytes,
             "oldest": self.oldest.isoformat() if self.oldest else None,
             "reason": self.reason,
@@ -129,6 +138,7 @@ def _plan(settings: Settings, product: Product, *, now: datetime) -> Iterator[Re
     yield _reports(settings, product, now=now)
     yield _bentos(settings, product, in_use)
     yield _runs(settings, product, in_use, now=now)
+    yield _online_states(settings, product)
 
 
 def _tables(tables: DeltaTables, product: Product, in_use: InUse, *, now: datetime) -> Removal:
@@ -208,3 +218,36 @@ def _runs(settings: Settings, product: Product, in_use: InUse, *, now: datetime)
         oldest=old[0].ended_at if old else None,
         delete=lambda: apply_run_retention(settings.tracking_uri, old),
     )
+
+
+def _online_states(settings: Settings, product: Product) -> Removal:
+    """What a load of `online_features` would evict, without a load."""
+    found = _states(settings, product, evicts=False)
+    return Removal(
+        product=product.name,
+        kind="online states",
+        reason="no window of an event that is still answered reaches their rows",
+        names=(),
+        size_bytes=found.out_of_reach_bytes,
+        oldest=None,
+        delete=lambda: _evict(settings, product),
+        unnamed=found.out_of_reach,
+    )
+
+
+def _evict(settings: Settings, product: Product) -> None:
+    _states(settings, product, evicts=True)
+
+
+def _states(settings: Settings, product: Product, *, evicts: bool) -> StoredStates:
+    """Count the states of the product's store, which is not made where it is missing.
+
+    Raises: OnlineStoreError when the store does not answer.
+    """
+    if product.spec.time is None or not is_store_there(settings.online_store, product.name):
+        return StoredStates()
+    store = open_online_store(settings.online_store, product.name)
+    try:
+        return stored_states(store, product.view, evicts=evicts)
+    finally:
+        store.close()

@@ -14,17 +14,17 @@ def print_removals(
     removals: Sequence[Removal], *, is_applied: bool, settings: Settings, console: Console
 ) -> None:
     """Print one row per product and kind that has something to delete, the total, and what to do next."""
-    found = [removal for removal in removals if removal.names]
+    found = [removal for removal in removals if removal.count]
     if not found:
         console.print("nothing to delete")
         return
     table = Table("product", "what", "count", "size", "oldest", "why it may go")
     for removal in found:
-        count, size = f"{len(removal.names):,}", readable_size(removal.size_bytes)
+        count, size = f"{removal.count:,}", readable_size(removal.size_bytes)
         oldest = f"{removal.oldest:%Y-%m-%d}" if removal.oldest else "–"
         table.add_row(removal.product, removal.kind, count, size, oldest, removal.reason)
     console.print(table)
-    count = sum(len(removal.names) for removal in found)
+    count = sum(removal.count for removal in found)
     total = readable_size(sum(removal.size_bytes for removal in found))
     if not is_applied:
         console.print(f"{count:,} things, {total}: nothing was deleted; to delete them: mlops gc --apply")

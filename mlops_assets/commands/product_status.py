@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,7 +13,7 @@ from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.evaluation.product_contenders import CANDIDATE, CHAMPION
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.masking import masked
-from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.opening import is_store_there, open_online_store
 from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import TimeAxis
@@ -65,7 +64,7 @@ class ProductStatus:
     """When the released version was registered, UTC."""
     model_as_of: str | None
     drift: str | None
-    """Verdict and window of the newest drift report."""
+    """Verdict of the newest drift report, with the version and the window that it is about."""
     performance: str | None
     waiting_records: int | None
     """Captured predictions that the online store holds; None when it was never used, or does not answer."""
@@ -129,7 +128,7 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
 def _held_online(settings: Settings, product: str) -> tuple[int | None, int | None]:
     """Count captured records and states, without making a store that is not there."""
     location = settings.online_store
-    if "://" not in location and not (Path(location) / f"{product}.sqlite").exists():
+    if not is_store_there(location, product):
         return None, None
     store = open_online_store(location, product)
     try:
@@ -182,10 +181,10 @@ def _newest_verdict(tables: DeltaTables, product: str, table: str) -> str | None
     report = tables.read(product, table)
     if report.is_empty():
         return None
-    if "event_date" not in report.columns:
-        return str(report["window_verdict"][0])
-    newest = report.sort("event_date").tail(1)
-    return f"{newest['window_verdict'][0]} on {newest['event_date'][0]}"
+    is_whole = "event_date" not in report.columns
+    newest = report.row(0, named=True) if is_whole else report.sort("event_date").row(-1, named=True)
+    rows = "all rows" if is_whole else f"window until {newest['event_date']}"
+    return f"{newest['window_verdict']} (version {newest['champion_version']}, {rows})"
 
 
 def _places(settings: Settings, tables: DeltaTables, product: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Retention over real tables, runs and folders: what anything still points to survives any age."""
 
 import os
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +12,17 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.gc import Removal, plan_gc, things_in_use
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.load import load_states
+from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.registry.candidate import Candidate
 from mlops_assets.core.registry.tag_names import EVALUATION_TAG, TRAINING_SET_TAG
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.release.record import ReleaseRecord, plan_entry
 from mlops_assets.core.settings import load_settings
+from mlops_assets.core.times import UTC_TIME
 from mlops_assets_tests.support.homes.home import Home
 from mlops_assets_tests.support.small_model import small_model
 
@@ -137,9 +142,9 @@ def test_showing_deletes_nothing_and_a_second_deletion_finds_nothing(home: Grown
     } == before
     apply(removals)
     again = home.removals()
-    assert [(removal.names, removal.size_bytes, removal.oldest) for removal in again.values()] == [
-        ((), 0, None)
-    ] * 4
+    assert [(removal.count, removal.size_bytes, removal.oldest) for removal in again.values()] == [
+        (0, 0, None)
+    ] * 5
     apply(again)
     apply({kind: removal for kind, removal in removals.items() if kind != "runs"})
 
@@ -188,4 +193,34 @@ def test_a_version_that_does_not_say_what_it_needs_stops_everything(home: GrownH
 def test_an_empty_home_has_nothing_to_delete(tmp_path: Path) -> None:
     settings = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
     removals = plan_gc(settings, [PRODUCT], now=datetime.now(UTC))
-    assert [len(removal.names) for removal in removals] == [0, 0, 0, 0]
+    assert [removal.count for removal in removals] == [0] * 5
+    assert not Path(settings.online_store).exists(), "looking makes no store"
+
+
+def test_online_states_that_no_window_reaches_are_counted_and_evicted_without_a_load(home: GrownHome) -> None:
+    view = load_product(PRODUCT).view
+    first, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
+    store = open_online_store(home.settings.online_store, PRODUCT)
+    for customer, at, as_of in ((1, first, first + timedelta(days=1)), (2, later, later + timedelta(days=1))):
+        events = pl.DataFrame(
+            {
+                "transaction_id": [customer],
+                "event_timestamp": [at],
+                "known_at": [at],
+                "customer_id": [customer],
+                "terminal_id": [customer],
+                "amount_usd": [10.0],
+            },
+            schema_overrides={"event_timestamp": UTC_TIME, "known_at": UTC_TIME},
+        ).select(view.input_columns)
+        labels = pl.DataFrame(schema={"transaction_id": pl.Int64, "is_fraud": pl.Int8, "known_at": UTC_TIME})
+        states = build_states(view, events, labels.select(view.label_columns), as_of=as_of)
+        deque(load_states(store, view, states), maxlen=0)
+    removal = home.removals()["online states"]
+    assert (removal.count, removal.names) == (2, ()), "of customer 1 and terminal 1; nobody is named"
+    assert removal.size_bytes > 0
+    before = store.state_count()
+    removal.delete()
+    assert store.state_count() == before - 2
+    assert home.removals()["online states"].count == 0
+    store.close()

@@ -30,4 +30,13 @@ def open_online_store(location: str, product: str) -> OnlineStore:
         )
     from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 
-    return SqliteOnlineStore(Path(location).expanduser().absolute() / f"{product}.sqlite")
+    return SqliteOnlineStore(_file(location, product))
+
+
+def is_store_there(location: str, product: str) -> bool:
+    """Tell whether opening the product's store would make none: its SQLite file exists, or a server has it."""
+    return "://" in location or _file(location, product).exists()
+
+
+def _file(location: str, product: str) -> Path:
+    return Path(location).expanduser().absolute() / f"{product}.sqlite"

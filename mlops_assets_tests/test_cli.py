@@ -92,7 +92,7 @@ def test_the_status_of_a_home_says_what_stands(released_home: SmallHome, tmp_pat
     assert (status["newest_version"], status["released_version"]) == (1, 1)
     assert status["model_as_of"] == f"{AS_OF}T00:00:00+00:00"
     assert status["gates"] == {PASSING_GATE["name"]: "pass"}
-    assert status["drift"].endswith("on 2018-05-31")
+    assert status["drift"].endswith("(version 1, window until 2018-05-31)")
     code, text = run(home.root, "status", FRAUD)
     assert "behind by 122 days" in text
     assert "champion since" in text

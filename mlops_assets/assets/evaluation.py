@@ -148,6 +148,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
                 **({"fairness": table(result.fairness)} if result.fairness.height else {}),
                 "highest_score_explained": table(_explained(model, rows.test, scores)),
                 "decision_threshold": result.threshold.value,
+                "test_rows": _test_rows(rows.test, product.view.event_timestamp),
                 **{name: picture(png, caption=name) for name, png in pictures.items()},
             }
         )
@@ -219,6 +220,12 @@ def _rival_rows(
             problem=f"the champion learned from {told}, and the others do not have both outcomes"
         )
     return RivalRows(vectors, learned_from=frozenset(test[id_column].filter(seen)))
+
+
+def _test_rows(test: pl.DataFrame, time: str | None) -> str:
+    """How many there are, and of which days, for people."""
+    days = days_of(test, time)
+    return f"{test.height:,}" if days is None else f"{test.height:,} of {days.words}"
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,11 @@ class ReportWindow:
         return WHOLE if self.end_day is None else self.end_day.isoformat()
 
     @property
+    def words(self) -> str:
+        """Its first and last UTC day, for people."""
+        return "all rows" if self.days is None else self.days.words
+
+    @property
     def partition(self) -> DayRange | None:
         """The one day of the report's own table that holds this window's result."""
         return self.end_day and DayRange(self.end_day, self.end_day + timedelta(days=1), "event_date")
@@ -130,7 +135,7 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
             rows = _stamped(report.to_frame(), window, champion, report.verdict)
             writes.write(rows, window.partition, allow_new_columns=True)
             _describe(context, window, _drift_metadata(report, champion, window, _link(platform, page)))
-        return writes.result(check_results=[_check("no_drift", report.verdict, "drift", report.reason)])
+        return writes.result(check_results=[_check("no_drift", report, "drift", champion, window)])
 
     return drift_report
 
@@ -219,7 +224,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return writes.result(
-            check_results=[_check("performance_holds", report.verdict, "degraded", report.reason)]
+            check_results=[_check("performance_holds", report, "degraded", champion, window)]
         )
 
     return performance_report
@@ -317,6 +322,7 @@ def _shared_metadata(
         "verdict": report.verdict,
         "reason": report.reason,
         "champion_version": champion.version,
+        "window": window.words,
         "columns": table(report.to_frame()),
     }
     if window.end_day is not None:
@@ -368,11 +374,21 @@ def _over_time(lakehouse: LakehouseResource, product: Product) -> dict[str, dg.M
     return {"over_time": picture(png, caption="over time")}
 
 
-def _check(name: str, verdict: str, alarm: str, reason: str) -> dg.AssetCheckResult:
+def _check(
+    name: str, report: DriftReport | PerformanceReport, alarm: str, champion: Champion, window: ReportWindow
+) -> dg.AssetCheckResult:
+    """Judge a run by the verdict on its newest window.
+
+    name: the check's. report: of that window. alarm: the verdict that fails. champion, window: what it speaks of.
+    """
     return dg.AssetCheckResult(
         check_name=name,
-        passed=verdict != alarm,
+        passed=report.verdict != alarm,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{verdict}: {reason}",
-        metadata={"verdict": verdict},
+        description=f"version {champion.version}, {window.words}: {report.verdict}: {report.reason}",
+        metadata={
+            "verdict": report.verdict,
+            "champion_version": champion.version,
+            "window": window.words,
+        },
     )

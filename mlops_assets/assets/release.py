@@ -16,7 +16,7 @@ from mlops_assets.assets.support.latency import (
 from mlops_assets.assets.support.pictures import table
 from mlops_assets.assets.support.recorded_reads import RecordedReads, declared_digest
 from mlops_assets.assets.support.reuse import earlier_result
-from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.assets.support.table_writes import TableWrites, significant
 from mlops_assets.core.bento.build import BuiltBento, build_bento, built_bento
 from mlops_assets.core.bento.golden_requests import golden_history, golden_requests
 from mlops_assets.core.bento.latency import LatencyLimits
@@ -24,6 +24,7 @@ from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.identity.identity import Identity
+from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
@@ -120,7 +121,9 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
                 "verdicts": table(verdicts.select("name", "verdict", "reason")),
             },
             data_version=dg.DataVersion(registry.version(product.name, version).evidence),
-            check_results=[_gate_check(row) for row in verdicts.iter_rows(named=True)],
+            check_results=_gate_checks(
+                verdicts, whose=f"version {version}, {_test_rows(lakehouse, product, candidate)}"
+            ),
         )
 
     return model_version
@@ -182,17 +185,34 @@ def _candidates_version(
     )
 
 
-def _gate_check(row: dict[str, object]) -> dg.AssetCheckResult:
-    numbers: dict[str, Any] = {
-        name: row[name] for name in ("value", "low", "high", "limit", "rows") if row[name] is not None
-    }
-    return dg.AssetCheckResult(
-        check_name=f"gate_{row['name']}",
-        passed=row["verdict"] == "pass",
-        severity=SEVERITY.get(str(row["verdict"]), dg.AssetCheckSeverity.ERROR),
-        description=f"{row['verdict']}: {row['reason']}",
-        metadata={**numbers, "verdict": str(row["verdict"])},
-    )
+def _test_rows(lakehouse: LakehouseResource, product: Product, candidate: Candidate) -> str:
+    """Which rows the gates judged, for people."""
+    time = product.view.event_timestamp
+    columns = ["split"] if time is None else ["split", time]
+    rows = lakehouse.tables.scan(product.name, "training_set", version=candidate.training_set_version)
+    days = days_of(rows.select(columns).filter(pl.col("split") == "test").collect(), time)
+    return "test rows" if days is None else f"test rows of {days.words}"
+
+
+def _gate_checks(verdicts: pl.DataFrame, *, whose: str) -> list[dg.AssetCheckResult]:
+    """One check per gate; `whose` says which version was judged, on which rows."""
+    return [
+        dg.AssetCheckResult(
+            check_name=f"gate_{row['name']}",
+            passed=row["verdict"] == "pass",
+            severity=SEVERITY.get(str(row["verdict"]), dg.AssetCheckSeverity.ERROR),
+            description=f"{whose}: {row['verdict']}: {row['reason']}",
+            metadata={**_numbers(row), "verdict": str(row["verdict"])},
+        )
+        for row in verdicts.iter_rows(named=True)
+    ]
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """What the verdict rests on, to the digits that a person reads; the table `gate_verdicts` has all of them."""
+    named = ("value", "low", "high", "limit")
+    found = {name: significant(row[name]) for name in named if row[name] is not None}
+    return found if row["rows"] is None else {**found, "rows": row["rows"]}
 
 
 def _bento(product: Product) -> dg.AssetsDefinition:
@@ -250,7 +270,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         identity = reads.identity()
         if earlier := earlier_result(context, lakehouse.tables, product, "bento", identity=identity):
             registry.set_version_tags(product.name, version.version, answered_right)
-            return with_latency_again(earlier)
+            return with_latency_again(earlier, version=version.version)
         golden = golden_requests(product, model, *_golden_history(lakehouse, product))
         champion = _champions_bento(lakehouse, tracking, platform, product)
         result = smoke_test(built, golden, limits=limits, champion=champion)
@@ -260,6 +280,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         registry.set_version_tags(product.name, version.version, answered_right)
         return writes.result(
             {
+                "version": version.version,
                 "tag": built.tag,
                 "path": dg.MetadataValue.path(str(built.path)),
                 **smoke_metadata(result),
@@ -268,7 +289,9 @@ def _bento(product: Product) -> dg.AssetsDefinition:
                     f"BENTOML_HOME={platform.bentos} bentoml serve {built.tag}"
                 ),
             },
-            check_results=[latency_check(result.latency.verdict, result.latency.reason)],
+            check_results=[
+                latency_check(result.latency.verdict, result.latency.reason, version=version.version)
+            ],
         )
 
     return bento
@@ -305,7 +328,7 @@ def _release(product: Product) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 CHECK,
                 asset=key,
-                description="What stands between the newest version and its release.",
+                description="The newest version has its part in the plan, by the verdicts that stand now.",
             )
         ],
     )

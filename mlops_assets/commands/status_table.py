@@ -68,7 +68,10 @@ def _estimate(estimate: Estimate) -> str:
 
 
 def _gates(status: ProductStatus) -> str:
-    return "\n".join(f"{name}: {_verdict(verdict)}" for name, verdict in status.gates.items()) or "–"
+    if not status.gates:
+        return "–"
+    judged = [f"{name}: {_verdict(verdict)}" for name, verdict in status.gates.items()]
+    return "\n".join([f"of version {status.newest_version}", *judged])
 
 
 def _released(status: ProductStatus) -> str:

@@ -10,7 +10,7 @@ from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import Entry, ReleaseRecord
 from mlops_assets.core.release.words import answers, shown, what
 
-CHECK = "newest_version_is_released"
+CHECK = "release_is_up_to_date"
 RECORD_ENTRIES = "record_entries"
 """Metadata: how many entries of the record the page tells of."""
 SHOWN_ENTRIES = 50

@@ -65,10 +65,10 @@ def test_a_failed_gate_leaves_the_release_before_it_in_place(refused_home: Small
     assert checks_of(result) == {
         "gate_better_than_constant": True,
         "gate_nearly_perfect": False,
-        "newest_version_is_released": False,
+        "release_is_up_to_date": False,
     }
     (told,) = [
-        e.description for e in result.get_asset_check_evaluations() if e.check_name.startswith("newest")
+        e.description for e in result.get_asset_check_evaluations() if e.check_name == "release_is_up_to_date"
     ]
     assert "gate nearly_perfect: fail" in str(told)
     metadata = metadata_of(result, home.key("release"))
@@ -85,14 +85,14 @@ def test_manual_approval_holds_a_version_back_until_a_person_approves(
     result = home.materialize(*JUDGE, "bento", "release")
     assert checks_of(result)["gate_better_than_constant"] is True
     (told,) = [
-        e.description for e in result.get_asset_check_evaluations() if e.check_name.startswith("newest")
+        e.description for e in result.get_asset_check_evaluations() if e.check_name == "release_is_up_to_date"
     ]
     assert str(told).endswith(": no approval: run `mlops approve fraud_detection 2`")
     assert standing(home) == (1, 1, 1)
 
     home.decide("approved", 2, by="ada", reason="looked at the slices", at=NOW)
     result = home.materialize("release")
-    assert checks_of(result) == {"newest_version_is_released": True}
+    assert checks_of(result) == {"release_is_up_to_date": True}
     assert standing(home) == (2, 2, 2)
     assert home.read("release").sort("sequence")["champion_version"].to_list() == [1, 2]
 
@@ -101,7 +101,7 @@ def test_an_approval_of_other_verdicts_counts_no_more(refused_home: SmallHome, t
     home = refused_home.copy(tmp_path / "home", gates=[PASSING_GATE], release={"approval": "manual"})
     home.decide("approved", 2, by="ada", reason="of the old verdicts", at=NOW)
     result = home.materialize(*JUDGE, "bento", "release")
-    assert checks_of(result)["newest_version_is_released"] is False
+    assert checks_of(result)["release_is_up_to_date"] is False
     assert standing(home) == (1, 1, 1)
 
 
@@ -111,7 +111,7 @@ def test_a_rejected_version_is_not_released_though_its_gates_pass(
     home = refused_home.copy(tmp_path / "home", gates=[PASSING_GATE])
     home.decide("rejected", 2, by="ada", reason="wrong season", at=NOW)
     result = home.materialize(*JUDGE, "bento", "release")
-    assert checks_of(result)["newest_version_is_released"] is False
+    assert checks_of(result)["release_is_up_to_date"] is False
     assert standing(home) == (1, 1, 1)
 
 
@@ -119,7 +119,7 @@ def test_an_override_releases_and_stays_visible(refused_home: SmallHome, tmp_pat
     home = refused_home.copy(tmp_path / "home")
     home.decide("overridden", 2, by="ada", reason="the gate is too strict", at=NOW)
     result = home.materialize("release")
-    assert checks_of(result) == {"newest_version_is_released": True}
+    assert checks_of(result) == {"release_is_up_to_date": True}
     assert standing(home) == (2, 2, 2)
     newest = home.read("release").sort("sequence").row(-1, named=True)
     assert newest["reason"] == "override by ada: the gate is too strict"
@@ -186,8 +186,8 @@ def test_a_declared_canary_is_tried_on_the_ramp_and_every_plan_reaches_the_histo
     for _ in range(2):  # the second time changes nothing
         result = home.materialize("bento", "release")
         told = {e.check_name: e.description or "" for e in result.get_asset_check_evaluations()}
-        assert checks_of(result)["newest_version_is_released"]
-        assert told["newest_version_is_released"] == "version 1 answers 90 %, version 2 answers 10 %"
+        assert checks_of(result)["release_is_up_to_date"]
+        assert told["release_is_up_to_date"] == "version 1 answers 90 %, version 2 answers 10 %"
         assert told["latency_holds"].startswith(
             ("pass: not compared", "pass: the p99", "inconclusive: the p99")
         )

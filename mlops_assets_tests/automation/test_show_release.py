@@ -74,7 +74,7 @@ def test_a_rollback_from_the_command_line_is_shown_with_its_check_at_the_next_lo
     _, cursor = tick(small, instance, cursor)
     assert told(instance) == (1, "version 1 answers 100 %")
     assert small.read("release")["champion_version"].to_list() == [1, 2, 1]
-    check = dg.AssetCheckKey(KEY, "newest_version_is_released")
+    check = dg.AssetCheckKey(KEY, "release_is_up_to_date")
     (record,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([check]).values()
     assert record.event is not None
     assert record.event.dagster_event is not None

@@ -42,7 +42,7 @@ def feed_spoke(
             check_name=FEED_SPOKE,
             passed=not feed.days,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=feed.words,
+            description=f"{_span(judged)}: {feed.words}",
             metadata={"silent_days": len(feed.days), "silent_below": below},
         )
     ]
@@ -77,7 +77,7 @@ def feeds_spoke(
         check_name=FEEDS_SPOKE,
         passed=not lacking and not feed.days and not outcomes.days,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(words),
+        description=f"{_span(vectors)}: {'; '.join(words)}",
         metadata={
             "days_without_events": sum(not events.get(day) for day in vectors),
             "silent_days": len(feed.days),
@@ -85,6 +85,12 @@ def feeds_spoke(
             "days_without_outcomes": len(outcomes.days),
         },
     )
+
+
+def _span(days: Collection[date]) -> str:
+    """Of which days a check speaks."""
+    first, last = min(days), max(days)
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def _is_watched(product: Product) -> bool:

@@ -33,19 +33,19 @@ def smoke_metadata(result: SmokeResult) -> dict[str, Any]:
     }
 
 
-def with_latency_again(earlier: dg.MaterializeResult) -> dg.MaterializeResult:
-    """Give an earlier result its check again: what was found on the bento's latency stays."""
+def with_latency_again(earlier: dg.MaterializeResult, *, version: int) -> dg.MaterializeResult:
+    """Give an earlier result its check again: what was found on the latency of the version's bento stays."""
     told = earlier.metadata or {}
     verdict, reason = (getattr(told.get(name), "value", "") for name in (LATENCY_VERDICT, LATENCY_REASON))
-    return earlier._replace(check_results=[latency_check(verdict, reason)])
+    return earlier._replace(check_results=[latency_check(verdict, reason, version=version)])
 
 
-def latency_check(verdict: str, reason: str) -> dg.AssetCheckResult:
+def latency_check(verdict: str, reason: str, *, version: int) -> dg.AssetCheckResult:
     """Make the check: passed when the verdict is pass, else a warning; a fail refuses the bento and has no check."""
     return dg.AssetCheckResult(
         check_name=LATENCY_CHECK,
         passed=verdict == "pass",
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{verdict}: {reason}",
-        metadata={"verdict": verdict},
+        description=f"version {version}: {verdict}: {reason}",
+        metadata={"verdict": verdict, "version": version},
     )

@@ -99,9 +99,9 @@ class TableWrites:
         state: dict[str, Shown] = {
             "table_version": self.commits[-1].version,
             "changed": any(commit.changed for commit in self.commits),
-            **(each or {}),
+            **_rounded(each or {}),
         }
-        everything = {**self._description(), **state, **(shown or {})}
+        everything = {**self._description(), **state, **_rounded(shown or {})}
         if self.rows_by_day:
             self._describe_days(key, everything)
         return dg.MaterializeResult(
@@ -131,3 +131,13 @@ class TableWrites:
             ),
             "dagster/uri": tables.uri(product.name, self.noun),
         }
+
+
+def significant(value: float) -> float:
+    """Return a number with the four significant digits that a person reads."""
+    return float(f"{value:.4g}")
+
+
+def _rounded(shown: Mapping[str, Shown]) -> dict[str, Shown]:
+    """Numbers as a person reads them; the tables have all digits."""
+    return {name: significant(value) if isinstance(value, float) else value for name, value in shown.items()}

@@ -54,7 +54,7 @@ def judge_latency(probe: LoadProbe, limits: LatencyLimits) -> LatencyVerdict:
         return relative
     limit = SANITY_P99_MS if limits.maximum_p99_ms is None else limits.maximum_p99_ms
     named = "release.maximum_p99_ms" if limits.maximum_p99_ms is not None else "the limit for any bento"
-    found = f"99 of 100 answers under load took up to {probe.p99_ms:.0f} ms, {named} is {limit:g}"
+    found = f"99 of 100 answers under load took up to {probe.p99_ms:.0f} ms, {named} is {limit:g} ms"
     fastest, _ = _inner(probe.p99_by_turn_ms)
     if fastest > limit:
         if relative is None:

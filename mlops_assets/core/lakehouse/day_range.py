@@ -52,6 +52,11 @@ class DayRange:
         """The days as an ISO 8601 interval, `first/end`."""
         return f"{self.first}/{self.end}"
 
+    @property
+    def words(self) -> str:
+        """First and last day, for people."""
+        return f"{self.first} to {self.end - timedelta(days=1)}"
+
     def overlaps(self, interval: str) -> bool:
         """Whether a day lies in both this range and an ISO 8601 interval of the same column."""
         first, end = (date.fromisoformat(day) for day in interval.split("/"))

@@ -26,7 +26,7 @@ def test_silent_days_of_the_event_feed_fail_a_check_and_stop_the_training_set(
     assert checks_of(result) == {"rejected_share": True, "feed_spoke": False}
     (told,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "feed_spoke"]
     assert str(told.description).startswith(
-        "2 days have hardly any of the events that their weekday usually has: "
+        "2018-05-07 to 2018-05-08: 2 days have hardly any of the events that their weekday usually has: "
     )
     with pytest.raises(TrainingError, match=r"2 days have hardly any .* 2018-05-07 \(0 of \d+\), 2018-05-08"):
         home.materialize("training_set", as_of=AS_OF)

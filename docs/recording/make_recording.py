@@ -101,6 +101,9 @@ def record(home: Path) -> list[Frame]:
     status = Terminal(".venv/bin/mlops status | head -25", environment)
     status.finish(seconds=120)
     frames += terminal_frames("mlops status", status.screens[-1:])
+    plan = Terminal(".venv/bin/mlops plan fraud_detection", environment)
+    plan.finish(seconds=120)
+    frames += terminal_frames("mlops plan", plan.screens[-1:])
 
     dev = Terminal("make dev", environment)
     dev.wait_for("3000", seconds=300)

@@ -14,7 +14,7 @@ import psutil
 
 from mlops_assets.commands.drill.home import PRODUCT, DrillHome
 from mlops_assets.commands.drill.load import DrillLoad, LoadAnswer
-from mlops_assets.core.bento.server import served
+from mlops_assets.core.bento.server import ServedBento, served
 from mlops_assets.core.parity.compare import ParityReport, compare
 from mlops_assets.core.parity.replay import captured_events, replay_of
 from mlops_assets.core.predictions.captured import LandingTable
@@ -65,7 +65,7 @@ class Stage:
     home: DrillHome
     events: Iterator[Mapping[str, object]] = field(init=False)
     """New events, across all loads."""
-    _url: str | None = None
+    _served: ServedBento | None = None
 
     def __post_init__(self) -> None:
         self.events = self.home.requests()
@@ -76,14 +76,18 @@ class Stage:
 
         Raises: RuntimeError outside `serving`.
         """
-        if self._url is None:
+        return self._serving.url
+
+    @property
+    def _serving(self) -> ServedBento:
+        if self._served is None:
             raise RuntimeError("nothing is served on this stage")
-        return self._url
+        return self._served
 
     @contextmanager
     def serving(self, **environment: str) -> Iterator[None]:
         """Serve the home's bento, following its release plan, while the block runs."""
-        before = self._url
+        before = self._served
         settings = self.home.settings
         own = {
             "MLOPS_TABLES_URI": settings.tables_uri,
@@ -98,11 +102,11 @@ class Stage:
             workers=WORKERS,
             environment=own,
         ) as server:
-            self._url = server.url
+            self._served = server
             try:
                 yield
             finally:
-                self._url = before
+                self._served = before
 
     def load(self) -> DrillLoad:
         """A load on what is served."""
@@ -154,18 +158,7 @@ class Stage:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that answer requests."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("MLOPS_HOME") == str(self.home.root) and _is_worker(process):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    return any("_bentoml_impl.worker" in part for part in process.cmdline())
+        return self._serving.workers()
 
 
 def order_of(reason: str) -> Order:

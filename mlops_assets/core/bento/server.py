@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import psutil
 
 from mlops_assets.core.bento.build import BuiltBento, bento_environment
 from mlops_assets.core.errors import PackagingError
@@ -34,6 +35,30 @@ class ServedBento:
 
     url: str
     seconds_to_ready: float
+    pid: int
+    """Of the process that starts the workers."""
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests, in no order: those below the server's own that hold its socket.
+
+        A worker that was killed is none any more; one that is being started is one already.
+        """
+        port = int(self.url.rsplit(":", 1)[1])
+        try:
+            below = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return [process for process in below if _listens(process, port)]
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        return any(
+            one.status == psutil.CONN_LISTEN and one.laddr[1] == port
+            for one in process.net_connections("tcp")
+        )
+    except psutil.Error:  # it is gone, or about to be
+        return False
 
 
 @contextlib.contextmanager
@@ -71,7 +96,7 @@ def served(
             try:
                 url = f"http://{LOOPBACK}:{port}"
                 _wait_until_ready(process, url, deadline=started + timeout_seconds, log=log)
-                yield ServedBento(url, time.monotonic() - started)
+                yield ServedBento(url, time.monotonic() - started, process.pid)
             except PackagingError as error:
                 raise PackagingError(
                     f"bento {bento.tag}: {error}; the end of its log:\n{_tail(log)}"

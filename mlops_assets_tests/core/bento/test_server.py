@@ -1,10 +1,14 @@
 """A served bento: ready in time or stopped, and none of its processes left."""
 
+import contextlib
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 
 from mlops_assets.core.bento import build as packaging
@@ -15,6 +19,7 @@ from mlops_assets.core.bento.server import served
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.errors import PackagingError
 from mlops_assets_tests.support.homes.product_bento import servers
+from mlops_assets_tests.support.homes.served_product import answering_process
 
 
 def bentoml(home: Path, *arguments: str) -> None:
@@ -37,6 +42,36 @@ def test_workers_of_a_server_that_was_killed_are_ended_too(built: BuiltBento) ->
         assert len(servers(built.bentoml_home)) > 1
         main.kill()
     assert servers(built.bentoml_home) == []
+
+
+def test_its_workers_are_the_processes_that_answer_and_one_that_was_killed_is_replaced(
+    built: BuiltBento,
+) -> None:
+    with served(built, timeout_seconds=120, workers=2) as server:
+        first = {worker.pid for worker in server.workers()}
+        assert len(first) == 2
+        assert server.pid not in first
+        wait_until(lambda: answering(server.url) == first)
+        victim = min(first)
+        psutil.Process(victim).kill()
+        wait_until(lambda: len({worker.pid for worker in server.workers()} - {victim}) == 2)
+        now = {worker.pid for worker in server.workers()}
+        wait_until(lambda: answering(server.url) == now)
+    assert server.workers() == []
+
+
+def answering(url: str) -> set[int]:
+    """The processes that hold the other ends of some connections."""
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(httpx.Client(base_url=url, timeout=30)) for _ in range(12)]
+        return {answering_process(client) for client in clients}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 HOLDER = """

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from redis import Redis
 
 from mlops_assets.commands.drill.load import DrillLoad
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.commands.drill.stage import failed, missing_and_repeated
-from mlops_assets_tests.support.homes.served_product import Served, serve
+from mlops_assets_tests.support.homes.served_product import Served, answering_process, serve
 from serving.store_breaker import PAUSE_SECONDS
 
 ANSWERS = 30
@@ -52,16 +51,6 @@ def workers(on_redis: Served) -> Iterator[tuple[httpx.Client, httpx.Client]]:
             found.setdefault(answering_process(client), client)
         first, second = found.values()
         yield first, second
-
-
-def answering_process(client: httpx.Client) -> int:
-    """The process that holds the other end of the client's connection."""
-    stream = client.get("/model").extensions["network_stream"]
-    ours = stream.get_extra_info("client_addr")
-    for connection in psutil.net_connections("tcp"):
-        if connection.raddr == ours and connection.pid is not None:
-            return connection.pid
-    raise AssertionError("no process holds the connection")
 
 
 def new_events(served: Served) -> Iterator[Mapping[str, object]]:

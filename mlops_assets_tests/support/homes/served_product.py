@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import httpx
+import psutil
 
 from mlops_assets.core.bento.build import BuiltBento
 from mlops_assets.core.bento.golden_requests import GoldenRequests, golden_requests
@@ -49,6 +50,16 @@ class Served:
         return sum(
             float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))
         )
+
+
+def answering_process(client: httpx.Client) -> int:
+    """The process that holds the other end of the client's connection."""
+    stream = client.get("/model").extensions["network_stream"]
+    ours = stream.get_extra_info("client_addr")
+    for connection in psutil.net_connections("tcp"):
+        if connection.raddr == ours and connection.pid is not None:
+            return connection.pid
+    raise AssertionError("no process holds the connection")
 
 
 @cache

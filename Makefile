@@ -6,6 +6,8 @@ BIN := .venv/bin
 export MLOPS_HOME ?= $(CURDIR)/.mlops
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export DO_NOT_TRACK ?= 1
+# Where it is set, as in many containers, each of the many processes that the tests start would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 LOCK := deploy/requirements.lock
 READY := .venv/.ready

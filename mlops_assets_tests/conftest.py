@@ -1,13 +1,19 @@
 """What holds for every test: quiet libraries, sleeping threads, and property tests that are not judged by time."""
 
 import os
+import sqlite3
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
+from mlops_assets_tests.support.homes.prepared import prepared
 
 if TYPE_CHECKING:
     from mlops_assets_tests.support.homes.small_home import SmallHome
@@ -20,33 +26,78 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+
+@event.listens_for(Engine, "connect")
+def _leave_it_to_the_system_when_sqlite_is_on_disk(connection: object, _record: object) -> None:
+    """Dagster and MLflow would wait for the disk at each event; a killed process loses nothing without that."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 # A shared machine decides how long an example takes.
 settings.register_profile("shared_machine", deadline=None)
 settings.load_profile("shared_machine")
 
 
 @pytest.fixture(scope="session")
-def ingested_home(tmp_path_factory: pytest.TempPathFactory) -> "SmallHome":
-    """Two months of a small fraud product, backfilled by month up to its features; only to be read or copied."""
-    from mlops_assets_tests.support.homes import small_home
-
-    home = small_home.SmallHome(tmp_path_factory.mktemp("ingested") / "home", small_home.small_product())
-    first_month = small_home.FIRST_MONTH
-    home.materialize(*small_home.INGEST, days=first_month)
-    home.materialize(*small_home.INGEST, days=(first_month[1] + timedelta(days=1), small_home.LAST_DAY))
-    return home
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One folder for all workers of a run, for what `prepared` makes once."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
-def released_home(ingested_home: "SmallHome", tmp_path_factory: pytest.TempPathFactory) -> "SmallHome":
-    """The same, with a released model, scores of the days after it, and reports; only to be read or copied."""
+def ingested_home(run_folder: Path) -> "SmallHome":
+    """Two months of a small fraud product, backfilled by month up to its features; only to be read or copied."""
     from mlops_assets_tests.support.homes import small_home
 
-    home = ingested_home.copy(tmp_path_factory.mktemp("released") / "home")
-    home.materialize(*small_home.RETRAIN, as_of=small_home.AS_OF)
-    home.materialize(*small_home.SCORE, days=(small_home.AS_OF, small_home.LAST_DAY))
-    home.materialize(*small_home.REPORTS, days=(small_home.LAST_DAY - timedelta(days=1), small_home.LAST_DAY))
-    return home
+    def ingest(root: Path) -> None:
+        home = small_home.SmallHome(root, small_home.small_product())
+        first_month = small_home.FIRST_MONTH
+        home.materialize(*small_home.INGEST, days=first_month)
+        home.materialize(*small_home.INGEST, days=(first_month[1] + timedelta(days=1), small_home.LAST_DAY))
+
+    return small_home.SmallHome(prepared(run_folder, "ingested", ingest), small_home.small_product())
+
+
+@pytest.fixture(scope="session")
+def judged_home(ingested_home: "SmallHome", run_folder: Path) -> "SmallHome":
+    """The same, with one registered version and its verdicts; only to be read or copied."""
+    from mlops_assets_tests.support.homes import small_home
+
+    def judge(root: Path) -> None:
+        ingested_home.copy(root).materialize(*small_home.CANDIDATE, as_of=small_home.AS_OF)
+
+    return replace(ingested_home, root=prepared(run_folder, "judged", judge))
+
+
+@pytest.fixture(scope="session")
+def released_home(judged_home: "SmallHome", run_folder: Path) -> "SmallHome":
+    """The same, with the version released, scores of the days after it, and reports; only to be read or copied."""
+    from mlops_assets_tests.support.homes import small_home
+
+    def release(root: Path) -> None:
+        home = judged_home.copy(root)
+        home.materialize("bento", "release")
+        home.materialize(*small_home.SCORE, days=(small_home.AS_OF, small_home.LAST_DAY))
+        home.materialize(
+            *small_home.REPORTS, days=(small_home.LAST_DAY - timedelta(days=1), small_home.LAST_DAY)
+        )
+
+    return replace(judged_home, root=prepared(run_folder, "released", release))
+
+
+@pytest.fixture(scope="session")
+def bentos(run_folder: Path) -> Path:
+    """BentoML's home with a bento of each product; only to be read or copied."""
+    from mlops_assets.catalogue import product_names
+    from mlops_assets_tests.support.homes.product_bento import product_bento, sampled_product
+
+    def build(home: Path) -> None:
+        for name in product_names():
+            product_bento(sampled_product(name), home)
+
+    return prepared(run_folder, "bentos", build)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import dagster as dg
 import polars as pl
 
 from benchmarks.changes.world import END_DAY, FIRST_DAY, PRODUCT, World
+from benchmarks.dagster_instance import instance_of
 from mlops_assets.assets import evaluation, training
 from mlops_assets.automation.jobs import retrain_config
 from mlops_assets.automation.run_tags import day_range_tags
@@ -112,11 +113,7 @@ class ChangesHome:
         tags: dict[str, str] | None = None,
         config: dict[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        folder = self.root / "dagster"
-        folder.mkdir(parents=True, exist_ok=True)
-        with dg.DagsterInstance.local_temp(
-            str(folder), overrides={"telemetry": {"enabled": False}}
-        ) as instance:
+        with instance_of(self.settings) as instance:
             return dg.materialize(
                 list(product_definitions(world.product).assets or ()),  # pyright: ignore[reportArgumentType]
                 selection=[dg.AssetKey([PRODUCT, noun]) for noun in nouns],

@@ -1,8 +1,7 @@
 """The home of `benchmarks.parity`: tables, two released versions, an online store, and the assets on them."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -141,7 +140,7 @@ class ParityHome:
         config: Mapping[str, object] | None = None,
         raises: bool = True,
     ) -> dg.ExecuteInProcessResult:
-        with self._instance() as instance:
+        with dg.DagsterInstance.ephemeral() as instance:  # nobody asks what ran before
             return dg.materialize(
                 list(product_definitions(self.product).assets or ()),  # pyright: ignore[reportArgumentType]
                 selection=[dg.AssetKey([self.product.name, noun])],
@@ -151,15 +150,6 @@ class ParityHome:
                 run_config={**(config or {}), **QUIET},
                 raise_on_error=raises,
             )
-
-    @contextmanager
-    def _instance(self) -> Iterator[dg.DagsterInstance]:
-        folder = self.root / "dagster"
-        folder.mkdir(parents=True, exist_ok=True)
-        with dg.DagsterInstance.local_temp(
-            str(folder), overrides={"telemetry": {"enabled": False}}
-        ) as opened:
-            yield opened
 
 
 def fraud_home(root: Path, stream: Stream, *, store_location: str | None = None) -> ParityHome:

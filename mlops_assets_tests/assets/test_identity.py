@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -17,10 +16,10 @@ from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
+    CANDIDATE,
     END_DAY,
     FAILING_GATE,
     FIRST_DAY,
-    FIRST_MONTH,
     FRAUD,
     INGEST,
     LAST_DAY,
@@ -31,16 +30,7 @@ from mlops_assets_tests.support.homes.small_home import (
     small_spec,
 )
 
-NOUNS = ("training_set", "hyperparameters", "model", "evaluation", "model_version")
 STRICT, LAX = [PASSING_GATE, FAILING_GATE], [PASSING_GATE]
-
-
-@pytest.fixture(scope="module")
-def judged_home(ingested_home: SmallHome, tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
-    """One registered version with its verdicts; only to be copied."""
-    home = ingested_home.copy(tmp_path_factory.mktemp("judged") / "home")
-    home.materialize(*NOUNS, as_of=AS_OF)
-    return home
 
 
 @pytest.fixture
@@ -153,9 +143,8 @@ def test_tables_made_anew_from_another_source_make_another_model_and_the_first_o
 def retold(home: SmallHome) -> None:
     """Delete all tables of the home, and make them again."""
     shutil.rmtree(home.root / "tables", ignore_errors=True)
-    home.materialize(*INGEST, days=FIRST_MONTH)
-    home.materialize(*INGEST, days=(FIRST_MONTH[1] + timedelta(days=1), LAST_DAY))
-    home.materialize(*NOUNS, as_of=AS_OF)
+    home.materialize(*INGEST, days=(FIRST_DAY, LAST_DAY))
+    home.materialize(*CANDIDATE, as_of=AS_OF)
 
 
 def test_an_upgraded_library_trains_it_again_and_an_unused_one_does_not(
@@ -163,10 +152,10 @@ def test_an_upgraded_library_trains_it_again_and_an_unused_one_does_not(
 ) -> None:
     runs = home.mlflow_runs()
     with another_version("rich", tmp_path / "rich", monkeypatch):
-        home.materialize(*NOUNS, as_of=AS_OF)
+        home.materialize(*CANDIDATE, as_of=AS_OF)
     assert home.mlflow_runs() == runs
     with another_version("lightgbm", tmp_path / "lightgbm", monkeypatch):
-        home.materialize(*NOUNS, as_of=AS_OF)
+        home.materialize(*CANDIDATE, as_of=AS_OF)
         assert identity(home, "model").libraries["lightgbm"] == "99.0"
     first, second = home.registry.versions(FRAUD)
     assert '"lightgbm":"99.0"' in second.tags["mlops/libraries"]
@@ -181,7 +170,7 @@ def test_what_nothing_was_made_from_may_change(home: SmallHome) -> None:
         "retention": {"table_history_days": 400},
     }
     changed = SmallHome(home.root, small_product(**sections))
-    changed.materialize(*NOUNS, as_of=AS_OF)
+    changed.materialize(*CANDIDATE, as_of=AS_OF)
     assert (changed.table_versions(), changed.mlflow_runs()) == (tables, runs)
 
 

@@ -16,14 +16,20 @@ from mlops_assets_tests.support.source_tree import ROOT
 
 FRAUD = Path("mlops_assets/products/fraud_detection")
 SHOW = """
-import dagster as dg, json
+import json
+from typer.testing import CliRunner
+from mlops_assets import cli
 from mlops_assets.definitions import defs
 d = defs()
 graph = d.resolve_asset_graph()
 keys = [key.to_user_string() for key in graph.get_all_asset_keys()]
 spec = next((s for s in d.resolve_all_asset_specs() if s.key.path[-1] == "declaration"), None)
 jobs = [job.name for job in d.get_repository_def().get_all_jobs()]
-print(json.dumps({"keys": keys, "told": spec.description if spec else None, "jobs": jobs}))
+commands = {verb: CliRunner().invoke(cli.app, [verb, "--json"]) for verb in ("status", "doctor")}
+print(json.dumps({
+    "keys": keys, "told": spec.description if spec else None, "jobs": jobs,
+    **{verb: {"exit_code": done.exit_code, "stdout": done.stdout} for verb, done in commands.items()},
+}))
 """
 
 
@@ -33,14 +39,15 @@ class Checkout:
 
     root: Path
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script in a process that imports the copy."""
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.root),
             "MLOPS_HOME": str(self.root.parent / "home"),
         }
         return subprocess.run(
-            [sys.executable, "-W", "ignore", *arguments],
+            [sys.executable, "-W", "ignore", "-c", script],
             cwd=self.root,
             env=environment,
             capture_output=True,
@@ -52,7 +59,7 @@ class Checkout:
 def checkout(tmp_path: Path, *, file: str, old: str, new: str) -> Checkout:
     root = tmp_path / "My Projects #1" / "checkout"
     for package in ("mlops_assets", "serving"):
-        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, root / package)
     for name in ("pyproject.toml", "workspace.yaml"):
         shutil.copy(ROOT / name, root / name)
     path = root / FRAUD / file
@@ -80,7 +87,7 @@ def test_the_others_are_loaded_and_the_broken_one_is_seen_with_file_and_line(
 ) -> None:
     broken = checkout(tmp_path, file=file, old=old, new=new)
     line = (broken.root / FRAUD / file).read_text().split(new.split("\n", maxsplit=1)[0])[0].count("\n") + 1
-    shown = broken.run("-c", SHOW)
+    shown = broken.run(SHOW)
     assert shown.returncode == 0, shown.stderr[-2000:]
     found = json.loads(shown.stdout.splitlines()[-1])
     assert "mortality_risk/model" in found["keys"]
@@ -89,16 +96,13 @@ def test_the_others_are_loaded_and_the_broken_one_is_seen_with_file_and_line(
     assert f"{file}:{line}" in found["told"]
     assert told in found["told"]
     assert "product fraud_detection cannot be loaded" in shown.stderr
-    status = broken.run("-m", "mlops_assets.cli", "status", "--json")
-    assert status.returncode == 1
-    answer = json.loads(status.stdout)
+    assert found["status"]["exit_code"] == 1
+    answer = json.loads(found["status"]["stdout"])
     assert [one["product"] for one in answer["products"]] == ["mortality_risk"]
     assert f"{file}:{line}" in answer["broken"]["fraud_detection"]
-    doctor = broken.run("-m", "mlops_assets.cli", "doctor", "--json")
-    assert doctor.returncode == 1
-    failed = {
-        one["name"]: one["detail"] for one in json.loads(doctor.stdout)["checks"] if one["status"] == "failed"
-    }
+    assert found["doctor"]["exit_code"] == 1
+    checks = json.loads(found["doctor"]["stdout"])["checks"]
+    failed = {one["name"]: one["detail"] for one in checks if one["status"] == "failed"}
     assert f"{file}:{line}" in failed["fraud_detection"]
     assert not {"mortality_risk", "tables", "MLOPS_HOME"} & set(failed)
 

@@ -11,8 +11,8 @@ PRODUCTS = ("fraud_detection", "mortality_risk")
 
 
 @pytest.fixture(scope="session")
-def bentoml_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bentoml")
+def bentoml_home(bentos: Path) -> Path:
+    return bentos
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from mlops_assets_tests.support.code.edited import Edit, copied_packages, run_with
-from mlops_assets_tests.support.homes.small_home import AS_OF, SmallHome
+from mlops_assets_tests.support.homes.small_home import CANDIDATE, SmallHome
 
-NOUNS = ("training_set", "hyperparameters", "model", "evaluation", "model_version")
 AGAIN = """
 import json, sys
 from pathlib import Path
@@ -37,15 +36,7 @@ A_METRIC = Edit(f"{CORE}.evaluation.metrics", "CALIBRATION_BINS = 10", "CALIBRAT
 
 
 def again(home: SmallHome, packages: Path) -> dict[str, list[str]]:
-    return json.loads(run_with(packages, AGAIN, str(home.root), ",".join(NOUNS)).splitlines()[-1])
-
-
-@pytest.fixture(scope="module")
-def judged_home(ingested_home: SmallHome, tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
-    """One registered version with its verdicts; only to be copied."""
-    home = ingested_home.copy(tmp_path_factory.mktemp("judged") / "home")
-    home.materialize(*NOUNS, as_of=AS_OF)
-    return home
+    return json.loads(run_with(packages, AGAIN, str(home.root), ",".join(CANDIDATE)).splitlines()[-1])
 
 
 @pytest.fixture

@@ -28,8 +28,11 @@ def golden(sampled: SampledProduct) -> GoldenRequests:
 
 
 @pytest.fixture(scope="session")
-def built(sampled: SampledProduct, tmp_path_factory: pytest.TempPathFactory) -> BuiltBento:
-    return product_bento(sampled, tmp_path_factory.mktemp("bentoml"))
+def built(sampled: SampledProduct, bentos: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltBento:
+    """In a home of this worker's own: tests look for what is served from it."""
+    home = tmp_path_factory.mktemp("bentoml") / "home"
+    shutil.copytree(bentos, home)
+    return product_bento(sampled, home)
 
 
 @pytest.fixture

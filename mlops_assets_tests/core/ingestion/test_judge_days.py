@@ -83,7 +83,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows, rows, st.permutations([0, 1, 2]), st.permutations([0, 1, 2]), st.booleans())
 def test_days_in_any_order_and_redelivered_give_the_same_tables_as_all_at_once(
     given_rows: list[Row], earlier: list[Row], order: list[int], again: list[int], has_earlier: bool

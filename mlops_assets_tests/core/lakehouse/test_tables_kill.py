@@ -23,7 +23,7 @@ from mlops_assets_tests.support.processes.table_writer import (
 )
 
 BASE = 0
-KILLS = 12
+KILLS = 8
 
 
 @pytest.fixture

@@ -273,7 +273,7 @@ def test_no_sequence_leads_to_a_release_that_a_person_could_not_explain(
     run_state_machine_as_test(
         Releases,
         settings=settings(
-            max_examples=20,
+            max_examples=10,
             stateful_step_count=30,
             phases=[Phase.generate],
             deadline=None,

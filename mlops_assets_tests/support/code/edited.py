@@ -40,7 +40,7 @@ def copied_packages(folder: Path, *edits: Edit) -> Path:
     """Copy the packages into `folder`, with the edits made."""
     installed = installed_code()
     for name, package in installed.folders.items():
-        shutil.copytree(package, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(package, folder / name)
     for edit in edits:
         file = folder / installed.module_file(edit.module).relative_to(
             installed.folders["mlops_assets"].parent

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from benchmarks.dagster_instance import instance_of
 from mlops_assets.automation.jobs import retrain_config
 from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.catalogue import load_product
@@ -81,12 +82,8 @@ class SmallHome(Home):
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        """The home's own Dagster instance, on SQLite; it outlives the process."""
-        folder = self.root / "dagster"
-        folder.mkdir(parents=True, exist_ok=True)
-        with dg.DagsterInstance.local_temp(
-            str(folder), overrides={"telemetry": {"enabled": False}}
-        ) as instance:
+        """The home's own Dagster instance, as commands open it; it outlives the process."""
+        with instance_of(self.settings) as instance:
             yield instance
 
     def key(self, noun: str) -> dg.AssetKey:

@@ -1,6 +1,6 @@
-"""A process that runs one release job of a small registry, and with `hang` stays inside its step after the commit.
+"""A process that runs release jobs of a small registry, and with `hang` stays inside the first step after its commit.
 
-test_release_jobs.py starts it. Arguments: the registry's home, the job's verb, perhaps `hang`.
+test_release_jobs.py starts it. Arguments: the registry's home, the jobs' verbs, perhaps `hang`.
 """
 
 import sys
@@ -53,6 +53,8 @@ def main(root: Path, verb: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] == ["hang"]:
+    home, *verbs = sys.argv[1:]
+    if verbs[-1] == "hang":
         ReleaseControl.repair = hang  # pyright: ignore[reportAttributeAccessIssue]
-    main(Path(sys.argv[1]), sys.argv[2])
+    for name in verbs:
+        main(Path(home), name)

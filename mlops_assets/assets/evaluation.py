@@ -49,9 +49,9 @@ from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.record import ReleaseRecord
-from mlops_assets.core.release.version_features import features_of_days
 from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.plots import contribution_summary
+from mlops_assets.core.training.view_features import features_of_days
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource

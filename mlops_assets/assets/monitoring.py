@@ -27,8 +27,8 @@ from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion, reference_rows
-from mlops_assets.core.release.version_features import version_features
 from mlops_assets.core.times import KNOWN_AT
+from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
@@ -149,7 +149,7 @@ def _scored_features(
         .filter(pl.col("model_version") == champion.version)
         .select(id_column, "score")
     )
-    features = version_features(tables, product, champion.view, days=window.days)
+    features = features_by_view(tables, product.name, champion.view, days=window.days).rows
     return (
         predictions.collect()
         .join(features.select(id_column, *champion.model.feature_names), on=id_column, how="inner")

@@ -1,10 +1,10 @@
 """The operation stage: scores of the released version, and what became of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 
 import dagster as dg
@@ -25,9 +25,9 @@ from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.predictions.served_rows import not_served, served_rows
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.release.champion import Champion, load_champion, reference_rows, versions_as_of
-from mlops_assets.core.release.version_features import version_features
+from mlops_assets.core.release.champion import Champion, load_champion, made_from, reference_rows
 from mlops_assets.core.runtime.prefetch import computed_ahead
+from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
@@ -65,10 +65,10 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(
             context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
         )
-        as_of = versions_as_of(ModelRegistry(tracking.tracking_uri), product.name)
+        versions = made_from(ModelRegistry(tracking.tracking_uri), product.name)
         arms: Counter[str] = Counter()
         blocks = (
-            _read_block(lakehouse, product, champion, days=days, as_of=as_of)
+            _read_block(lakehouse, product, champion, days=days, versions=versions)
             for days in day_blocks(context, "event_date")
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
@@ -76,7 +76,7 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
                 reference_rows, lakehouse.tables, product, champion, at_most=PLOTTED_ROWS
             )
             for days, rows in computed_ahead(blocks, partial(_united, product, champion)):
-                writes.write(rows, days)
+                writes.write(rows, days, allow_new_columns=True)
                 arms.update(dict(rows.group_by("arm").len().iter_rows()))
         ours = rows.filter(pl.col("model_version") == champion.version)
         shown = ours.sample(min(ours.height, PLOTTED_ROWS), seed=0)
@@ -111,10 +111,10 @@ def _read_block(
     champion: Champion,
     *,
     days: DayRange | None,
-    as_of: Mapping[int, datetime | None],
+    versions: pl.DataFrame,
 ) -> _Block:
     id_column = product.spec.id_column
-    served = served_rows(_served(lakehouse, product, days), id_column=id_column, model_as_of=as_of)
+    served = served_rows(_served(lakehouse, product, days), id_column=id_column, made_from=versions)
     features = _features(lakehouse, product, champion, days)
     to_score = not_served(features, served, id_column=id_column, version=champion.version)
     return _Block(days, served, to_score)
@@ -143,7 +143,7 @@ def _served(lakehouse: LakehouseResource, product: Product, days: DayRange | Non
 def _features(
     lakehouse: LakehouseResource, product: Product, champion: Champion, days: DayRange | None
 ) -> pl.DataFrame:
-    features = version_features(lakehouse.tables, product, champion.view, days=days)
+    features = features_by_view(lakehouse.tables, product.name, champion.view, days=days).rows
     if days is not None:
         return features
     id_column = product.spec.id_column
@@ -177,13 +177,15 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
         blocks = day_blocks(context, "known_date")
         for days in blocks:
             reads = RecordedReads(context, lakehouse.tables, product, noun="outcomes")
-            writes.write(_joined(reads, lakehouse, days), days, reads=reads)
+            writes.write(_joined(reads, lakehouse, days), days, reads=reads, allow_new_columns=True)
         for day in _following_days(context, lakehouse, product, blocks):
             one = DayRange(day, day + timedelta(days=1), "known_date")
             reads = RecordedReads(context, lakehouse.tables, product, noun="outcomes")
             rows = _joined(reads, lakehouse, one)
-            made_from = replace(writes.commit_info, inputs=reads.identity().to_json())
-            commit = lakehouse.tables.write(product.name, "outcomes", rows, days=one, commit=made_from)
+            stated = replace(writes.commit_info, inputs=reads.identity().to_json())
+            commit = lakehouse.tables.write(
+                product.name, "outcomes", rows, days=one, commit=stated, allow_new_columns=True
+            )
             tell_of_another_day(
                 context,
                 product,

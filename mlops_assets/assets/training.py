@@ -45,6 +45,7 @@ from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
 from mlops_assets.core.training.training_set import build_training_set, covered_days, known_vectors
 from mlops_assets.core.training.tuning import TrialRecord, tune
+from mlops_assets.core.training.view_features import features_by_view, require_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -132,13 +133,12 @@ def _build(
 ) -> tuple[pl.DataFrame, list[dg.AssetCheckResult]]:
     product, tables = reads.product, lakehouse.tables
     if as_of is None:
-        features, labels = (
-            reads.rows(noun, tables.read(product.name, noun)) for noun in ("features", "labels")
-        )
+        features = _own_features(context, reads, lakehouse, None)
+        labels = reads.rows("labels", tables.read(product.name, "labels"))
         return build_training_set(product, features=features, labels=labels, as_of=None), []
     first, end = covered_days(product, as_of=as_of)
     days = DayRange(first, end, "event_date")
-    features = reads.rows("features", tables.read(product.name, "features", days=days))
+    features = _own_features(context, reads, lakehouse, days)
     known_days = DayRange(first, as_of.date(), "known_date")
     labels = reads.rows("labels", tables.read(product.name, "labels", days=known_days))
     id_column = product.spec.id_column
@@ -174,6 +174,24 @@ def _events_by_day(known: pl.DataFrame, *, id_column: str) -> dict[date, int]:
     return dict(known.group_by("event_date").agg(pl.col(id_column).n_unique()).iter_rows())
 
 
+def _own_features(
+    context: dg.AssetExecutionContext,
+    reads: RecordedReads,
+    lakehouse: LakehouseResource,
+    days: DayRange | None,
+) -> pl.DataFrame:
+    """Read the vectors that the declared view made; of days that another one made they are computed."""
+    product = reads.product
+    found = features_by_view(lakehouse.tables, product.name, product.view, days=days)
+    if found.computed:
+        first, last = found.computed[0], found.computed[-1]
+        context.log.warning(
+            f"{len(found.computed)} days of features, from {first} to {last}, were made by another feature view than "
+            f"the declared one: computed here; materialize {product.name}/features of them to store them"
+        )
+    return reads.rows("features", found.rows)
+
+
 def _hyperparameters(product: Product) -> dg.AssetsDefinition:
     spec = product.spec
 
@@ -194,6 +212,7 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
         """
         reads = RecordedReads(context, lakehouse.tables, product, noun="hyperparameters")
         training_set, feature_names = reads.table("training_set"), reads.product.model_features
+        require_view(lakehouse.tables, product.name, product.view, training_set)
         reads.declared("label", "training", "tuning")
         identity = reads.identity()
         if earlier := earlier_result(
@@ -266,6 +285,7 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         version = int(tables.version(product.name, "training_set") or 0)
         reads = RecordedReads(context, tables, product, noun=noun)
         training_rows = reads.table("training_set", version=version)
+        require_view(tables, product.name, product.view, training_rows)
         chosen = tables.read(product.name, "hyperparameters")["parameters"][0]
         parameters: dict[str, Scalar] = json.loads(chosen)
         reads.value("the chosen hyperparameters", parameters)

@@ -15,6 +15,7 @@ PLATFORM_COLUMNS = {
     "known_date": "UTC day on which it became known; the table's partition",
     "unreadable": "JSON of what stood in columns that are null since it could not be read; else null",
     "reasons": "every way in which the row broke the contract",
+    "feature_view": "digest of the feature view that made the features of the row; null where nothing tells",
     "split": "train, validation or test",
     "as_of": "the training set uses only what was known by this time, UTC",
     "prediction_id": "identifies one prediction of one version for one event",

@@ -10,6 +10,7 @@ OWN_NAMES = frozenset(
         "decision",
         "error",
         "event_date",
+        "feature_view",
         "features",
         "is_captured",
         "known_date",

@@ -55,6 +55,8 @@ from mlops_assets.core.times import KNOWN_AT
 Stream = Literal["events", "labels"]
 Aggregation = Literal["count", "sum", "mean", "min", "max", "last", "distinct"]
 LARGEST_DECIMALS = 9
+FEATURE_VIEW = "feature_view"
+"""Column of tables: digest of the view that made the row's features."""
 _UNITS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),

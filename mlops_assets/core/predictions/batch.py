@@ -4,6 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
+from mlops_assets.core.features.view import FEATURE_VIEW
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.times import UTC_TIME
 
@@ -21,15 +22,15 @@ def score_batch(
 ) -> pl.DataFrame:
     """Score each row once; one row per feature vector, in the given order.
 
-    Columns: `prediction_id` (version and event id, so that scoring again gives the same), the id, `event_timestamp` and
-    `event_date` where the features have them, `score` (calibrated probability), `decision` (Int8), `threshold`,
-    `model_version`, `model_as_of` (null for a cohort) and `arm`.
+    Columns: `prediction_id` (version and event id, so that scoring again gives the same), the id, `event_timestamp`,
+    `event_date` and `feature_view` where the features have them, `score` (calibrated probability), `decision` (Int8),
+    `threshold`, `model_version`, `model_as_of` (null for a cohort) and `arm`.
 
     id_column: the event's id. threshold: scores from there on are decided as 1.
 
     Raises: FeatureError when a feature of the model is missing.
     """
-    carried = [name for name in ("event_timestamp", "event_date") if name in features.columns]
+    carried = [name for name in ("event_timestamp", "event_date", FEATURE_VIEW) if name in features.columns]
     scored = features.select(
         pl.format("v{}-{}", pl.lit(model_version), id_column).alias("prediction_id"), id_column, *carried
     ).with_columns(score=pl.Series(model.predict(features), dtype=pl.Float64))

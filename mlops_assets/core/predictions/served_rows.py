@@ -1,11 +1,8 @@
 """Served predictions beside those of a batch: one table in which every event has one row per version that scored it."""
 
-from collections.abc import Mapping
-from datetime import datetime
-
 import polars as pl
 
-from mlops_assets.core.times import UTC_TIME
+from mlops_assets.core.features.view import FEATURE_VIEW
 
 
 def served_summary(served: pl.DataFrame) -> pl.DataFrame:
@@ -29,28 +26,23 @@ def served_summary(served: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def served_rows(
-    served: pl.DataFrame, *, id_column: str, model_as_of: Mapping[int, datetime | None]
-) -> pl.DataFrame:
+def served_rows(served: pl.DataFrame, *, id_column: str, made_from: pl.DataFrame) -> pl.DataFrame:
     """Return what was served in the columns of `score_batch`, without errors; `arm` is the role that answered.
 
     An event that a version scored several times, which happens in a cohort when its values change, has the newest of
-    its answers. `model_as_of`: by version what it was made from; an unknown version has null.
+    its answers. `made_from`: by `model_version` its `model_as_of` and `feature_view`; an unknown version has nulls.
     """
     carried = [name for name in ("event_timestamp", "event_date") if name in served.columns]
-    as_of = pl.DataFrame(
-        {"model_version": list(model_as_of), "model_as_of": list(model_as_of.values())},
-        schema={"model_version": pl.Int64, "model_as_of": UTC_TIME},
-    )
     newest = (
         served.filter(pl.col("score").is_not_null())
         .sort("received_at", "prediction_id")
         .unique([id_column, "model_version"], keep="last", maintain_order=True)
     )
-    return newest.join(as_of, on="model_version", how="left", maintain_order="left").select(
+    return newest.join(made_from, on="model_version", how="left", maintain_order="left").select(
         "prediction_id",
         id_column,
         *carried,
+        FEATURE_VIEW,
         "score",
         "decision",
         "threshold",

@@ -6,16 +6,23 @@ from datetime import datetime
 import polars as pl
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.features.view import FEATURE_VIEW, FeatureView
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import AS_OF_TAG, EVALUATION_TAG, THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.tag_names import (
+    AS_OF_TAG,
+    EVALUATION_TAG,
+    THRESHOLD_TAG,
+    TRAINING_SET_TAG,
+    VIEW_TAG,
+)
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.times import UTC_TIME
 
 
 @dataclass(frozen=True)
@@ -71,9 +78,21 @@ def as_of(version: ModelVersion) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def versions_as_of(registry: ModelRegistry, product: str) -> dict[int, datetime | None]:
-    """Return for every registered version the time by which what it was made from was known; None for a cohort."""
-    return {version.version: as_of(version) for version in registry.versions(product)}
+def made_from(registry: ModelRegistry, product: str) -> pl.DataFrame:
+    """Return what every registered version was made from.
+
+    One row per version: `model_version`, `model_as_of` (by when all of it was known, null for a cohort) and
+    `feature_view` (digest of its view, null for a version that this platform did not register).
+    """
+    versions = registry.versions(product)
+    return pl.DataFrame(
+        {
+            "model_version": [version.version for version in versions],
+            "model_as_of": [as_of(version) for version in versions],
+            FEATURE_VIEW: [version.tags.get(VIEW_TAG) for version in versions],
+        },
+        schema={"model_version": pl.Int64, "model_as_of": UTC_TIME, FEATURE_VIEW: pl.String},
+    )
 
 
 def reference_rows(

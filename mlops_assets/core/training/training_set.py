@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import polars as pl
 
 from mlops_assets.core.errors import TrainingError
+from mlops_assets.core.features.view import FEATURE_VIEW
 from mlops_assets.core.labels.outcomes import newest_labels
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import StratifiedSplit
@@ -17,11 +18,11 @@ AS_OF = "as_of"
 def build_training_set(
     product: Product, *, features: pl.DataFrame, labels: pl.DataFrame, as_of: datetime | None
 ) -> pl.DataFrame:
-    """Join features with the labels known at `as_of` and assign the splits.
+    """Join features, which the product's view made, with the labels known at `as_of` and assign the splits.
 
     One row per event with a known outcome inside the split windows: id, `event_timestamp` and `as_of` (products with a
-    time axis), all features of the view, the label (Int8) and `split`, sorted by time and id. A label or correction
-    that became known after `as_of` changes nothing. `as_of` is None for a cohort.
+    time axis), all features of the view, `feature_view` that names it, the label (Int8) and `split`, sorted by time and
+    id. A label or correction that became known after `as_of` changes nothing. `as_of` is None for a cohort.
 
     Raises: TrainingError when no outcome was known, or a split is empty or has one class.
     """
@@ -36,6 +37,7 @@ def build_training_set(
     times = [] if as_of is None else [str(product.view.event_timestamp)]
     rows = (
         features.select(spec.id_column, *times, *product.view.feature_names)
+        .with_columns(pl.lit(product.view.digest).alias(FEATURE_VIEW))
         .join(known.select(spec.id_column, pl.col(label).cast(pl.Int8)), on=spec.id_column, how="inner")
         .sort(*times, spec.id_column)
     )

@@ -22,6 +22,10 @@ SCHEMA = {
     "latency_seconds": pl.Float64,
     "error": pl.String,
 }
+MADE_FROM = pl.DataFrame(
+    {"model_version": [1], "model_as_of": [NOON], "feature_view": ["its view"]},
+    schema_overrides={"model_as_of": pl.Datetime("us", "UTC")},
+)
 
 
 def served(*answers: tuple[int, int, int, float | None]) -> pl.DataFrame:
@@ -51,7 +55,7 @@ answers = st.tuples(
 
 @given(st.lists(answers, max_size=12))
 def test_each_event_has_the_newest_answer_of_each_version_that_scored_it(given_answers: list) -> None:
-    found = served_rows(served(*given_answers), id_column="event", model_as_of={1: NOON})
+    found = served_rows(served(*given_answers), id_column="event", made_from=MADE_FROM)
     newest: dict[tuple[int, int], tuple[int, str, float]] = {}
     for number, (event, version, second, score) in enumerate(given_answers):
         answer = (second, f"v{version}-{event}-{number}", score)
@@ -63,16 +67,19 @@ def test_each_event_has_the_newest_answer_of_each_version_that_scored_it(given_a
     assert found.height == len(newest)
 
 
-def test_the_arm_is_the_role_and_an_unknown_version_has_no_as_of() -> None:
-    found = served_rows(served((1, 1, 0, 0.5), (1, 2, 1, 0.75)), id_column="event", model_as_of={1: NOON})
-    assert found.select("arm", "model_as_of").rows() == [("champion", NOON), ("challenger", None)]
+def test_the_arm_is_the_role_and_an_unknown_version_has_neither_as_of_nor_view() -> None:
+    found = served_rows(served((1, 1, 0, 0.5), (1, 2, 1, 0.75)), id_column="event", made_from=MADE_FROM)
+    assert found.select("arm", "model_as_of", "feature_view").rows() == [
+        ("champion", NOON, "its view"),
+        ("challenger", None, None),
+    ]
 
 
 @given(st.lists(answers, max_size=12))
 def test_a_batch_scores_what_the_version_did_not_serve(given_answers: list) -> None:
     features = pl.DataFrame({"event": [3, 1, 2]})
     done = {event for event, version, _, score in given_answers if version == 1 and score is not None}
-    rows = served_rows(served(*given_answers), id_column="event", model_as_of={})
+    rows = served_rows(served(*given_answers), id_column="event", made_from=MADE_FROM.clear())
     left = not_served(features, rows, id_column="event", version=1)
     assert left["event"].to_list() == [event for event in (3, 1, 2) if event not in done]
 

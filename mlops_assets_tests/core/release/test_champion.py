@@ -10,7 +10,7 @@ from mlops_assets.assets.evaluation import _rival
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.release.champion import champion_version, load_champion, reference_rows, versions_as_of
+from mlops_assets.core.release.champion import champion_version, load_champion, made_from, reference_rows
 from mlops_assets_tests.support.homes.small_home import AS_OF, FRAUD, SmallHome
 from mlops_assets_tests.support.homes.small_registry import PRODUCT, SmallRegistry
 
@@ -32,7 +32,9 @@ def test_the_champion_is_the_released_model_with_the_tables_that_it_was_made_of(
     assert champion.model.digest == released_home.read("model")["digest"][0]
     assert champion.as_of is not None
     assert champion.as_of.date() == AS_OF
-    assert versions_as_of(released_home.registry, FRAUD) == {champion.version: champion.as_of}
+    assert made_from(released_home.registry, FRAUD).rows() == [
+        (champion.version, champion.as_of, champion.view.digest)
+    ]
     assert 0 < champion.threshold < 1
 
 

@@ -72,7 +72,8 @@ def test_rows_are_labelled_feature_vectors_in_order_of_time_without_one_outside_
 ) -> None:
     rows = built(sampled, features, sampled.labels, as_of)
     assert rows.columns == [
-        "transaction_id", "event_timestamp", *sampled.product.view.feature_names, "is_fraud", "split", "as_of"
+        "transaction_id", "event_timestamp", *sampled.product.view.feature_names, "feature_view", "is_fraud", "split",
+        "as_of",
     ]  # fmt: skip
     assert rows["as_of"].unique().to_list() == [as_of]
     assert rows.equals(rows.sort("event_timestamp", "transaction_id"))

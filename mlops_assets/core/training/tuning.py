@@ -101,7 +101,7 @@ def tune(
         if record.state == "cut":
             break
     is_cut = len(records) < tuning.trials and bool(distributions)
-    return _result(records, training=training, names=list(distributions), is_cut=is_cut)
+    return _result(records, training=training, space=tuning.search_space, is_cut=is_cut)
 
 
 def _run_trial(
@@ -139,35 +139,64 @@ def _run_trial(
 
 
 def _result(
-    records: Sequence[TrialRecord], *, training: Training, names: Sequence[str], is_cut: bool
+    records: Sequence[TrialRecord],
+    *,
+    training: Training,
+    space: Mapping[str, SearchRange],
+    is_cut: bool,
 ) -> TuningResult:
     sign = 1 if training.metric == "binary_logloss" else -1
     complete = [(sign * r.value, r.trial, r.value) for r in records if r.value is not None]
     _, best, value = min(complete)
     declared = canonical_parameters(training.parameters)
-    rows = [
-        {
-            "trial": r.trial,
-            "value": r.value,
-            "rounds": r.rounds,
-            "seconds": r.seconds,
-            "state": r.state,
-            **{name: r.parameters.get(name, declared.get(name)) for name in names},
-            "is_best": r.trial == best,
-        }
-        for r in records
+    searched = _types(space, declared)
+    columns = [
+        pl.Series("trial", [r.trial for r in records], pl.Int64),
+        pl.Series("value", [r.value for r in records], pl.Float64),
+        pl.Series("rounds", [r.rounds for r in records], pl.Int64),
+        pl.Series("seconds", [r.seconds for r in records], pl.Float64),
+        pl.Series("state", [r.state for r in records], pl.String),
+        *(
+            _parameter(name, [r.parameters.get(name, declared.get(name)) for r in records], dtype)
+            for name, dtype in searched.items()
+        ),
+        pl.Series("is_best", [r.trial == best for r in records], pl.Boolean),
     ]
     return TuningResult(
         parameters=records[best].parameters,
         value=value,
-        trials=pl.DataFrame(
-            rows,
-            schema_overrides={"value": pl.Float64, "rounds": pl.Int64, "seconds": pl.Float64},
-            infer_schema_length=None,
-            strict=False,
-        ),
+        trials=pl.DataFrame(columns),
         stopped_by="timeout" if is_cut else "trials",
     )
+
+
+def _types(space: Mapping[str, SearchRange], declared: Mapping[str, Scalar]) -> dict[str, pl.DataType]:
+    """The type of each searched parameter's column: of what the declaration allows, whatever was tried."""
+    canonical = canonical_parameters({name: 0 for name in space})
+    return {
+        main: _common_type(_kinds(search_range) | ({type(declared[main])} if main in declared else set()))
+        for main, search_range in zip(canonical, space.values(), strict=True)
+    }
+
+
+def _kinds(search_range: SearchRange) -> set[type]:
+    if search_range.choices is not None:
+        return {type(choice) for choice in search_range.choices}
+    return {int if search_range.integer else float}
+
+
+def _common_type(kinds: set[type]) -> pl.DataType:
+    """Text holds everything, floating point every number; booleans and whole numbers stay among themselves."""
+    if str in kinds:
+        return pl.String()
+    return {frozenset({bool}): pl.Boolean(), frozenset({int}): pl.Int64()}.get(frozenset(kinds), pl.Float64())
+
+
+def _parameter(name: str, values: Sequence[Scalar | None], dtype: pl.DataType) -> pl.Series:
+    convert = {pl.String(): str, pl.Float64(): float}.get(dtype)
+    if convert is not None:
+        values = [None if value is None else convert(value) for value in values]
+    return pl.Series(name, values, dtype)
 
 
 def _distributions(space: Mapping[str, SearchRange]) -> dict[str, "optuna.distributions.BaseDistribution"]:

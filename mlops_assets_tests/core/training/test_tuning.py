@@ -73,6 +73,20 @@ def test_the_table_has_one_row_per_trial_with_its_parameters_and_one_best():
     assert searched["num_leaves"].is_between(2, 31).all()
 
 
+def test_the_declaration_decides_the_types_and_not_what_was_tried():
+    assert tuned(trials=1).trials.schema == tuned().trials.schema
+    space = {
+        "learning_rate": SearchRange(choices=(0.1, 1)),
+        "boosting": SearchRange(choices=("gbdt", "dart")),
+        "bagging_freq": SearchRange(choices=(0, 5)),
+        "num_leaves": SearchRange(low=2, high=31),
+        "is_unbalance": SearchRange(choices=(True, 0)),
+    }
+    types = tuned(trials=1, space=space).trials.schema
+    kinds = [types[name] for name in space]
+    assert kinds == [pl.Float64, pl.String, pl.Int64, pl.Float64, pl.Float64]
+
+
 def test_the_same_seed_tries_the_same_settings_and_another_seed_others():
     first, second = tuned(), tuned()
     assert first.trials.drop("seconds").equals(second.trials.drop("seconds"))

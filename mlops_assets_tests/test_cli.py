@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mlops_assets import cli
+from mlops_assets.core.registry.tag_names import MADE_FROM_TAG
 from mlops_assets.core.release.decision import release_readiness
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
@@ -91,11 +92,13 @@ def test_the_status_of_a_home_says_what_stands(released_home: SmallHome, tmp_pat
     assert status["days_behind"] == 122  # June to September: the shipped declaration ends with 2018-09-30
     assert (status["newest_version"], status["released_version"]) == (1, 1)
     assert status["model_as_of"] == f"{AS_OF}T00:00:00+00:00"
+    assert status["made_from"] == home.registry.versions(FRAUD)[-1].tags[MADE_FROM_TAG]
     assert status["gates"] == {PASSING_GATE["name"]: "pass"}
     assert status["drift"].endswith("(version 1, window until 2018-05-31)")
     code, text = run(home.root, "status", FRAUD)
     assert "behind by 122 days" in text
     assert "champion since" in text
+    assert status["made_from"][:12] in text
 
 
 @pytest.mark.parametrize(

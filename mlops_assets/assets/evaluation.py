@@ -14,7 +14,7 @@ from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
-from mlops_assets.core.errors import FeatureError, RegistryError
+from mlops_assets.core.errors import FeatureError, RegistryError, TrainingError
 from mlops_assets.core.evaluation.decision_threshold import choose_threshold
 from mlops_assets.core.evaluation.evaluate import evaluate
 from mlops_assets.core.evaluation.gates import judge, overall, verdict_table
@@ -45,7 +45,7 @@ from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun, read_candidate
 from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import VIEW_TAG
+from mlops_assets.core.registry.tag_names import LEARNED_ROWS_TAG, VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.record import ReleaseRecord
@@ -88,6 +88,7 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         variants = {
             v.name: read_candidate(lakehouse.tables, product.name, variant=v.name) for v in spec.variants
         }
+        _require_same_rows(product.name, candidate, variants, tracking_uri=tracking.tracking_uri)
         champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
         reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
         rows = _read_rows(reads, training_set_version=candidate.training_set_version)
@@ -154,6 +155,27 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         )
 
     return evaluation
+
+
+def _require_same_rows(
+    product: str, candidate: Candidate, variants: Mapping[str, Candidate], *, tracking_uri: str
+) -> None:
+    """Make sure that each variant learned from the candidate's rows, by its view: no other is compared on test rows.
+
+    Of runs of before these facts were stored nothing is asked.
+
+    Raises: TrainingError naming what to materialize.
+    """
+    registry = ModelRegistry(tracking_uri)
+    own = registry.run_tags(candidate.run_id)
+    for name, variant in variants.items():
+        other = registry.run_tags(variant.run_id)
+        told = [tag for tag in (LEARNED_ROWS_TAG, VIEW_TAG) if tag in own and tag in other]
+        if any(own[tag] != other[tag] for tag in told):
+            raise TrainingError(
+                f"{product}/{model_noun(name)} was made from another training set than {product}/model, and may know "
+                f"outcomes of its test rows: materialize {product}/{model_noun(name)} first"
+            )
 
 
 def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:

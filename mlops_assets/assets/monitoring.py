@@ -1,7 +1,8 @@
 """The monitoring stage: whether the newest predictions and outcomes look like those that the champion was judged on."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import polars as pl
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.pictures import page_only, picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
-from mlops_assets.core.evaluation.product_contenders import CANDIDATE
+from mlops_assets.core.evaluation.product_contenders import own_metrics
+from mlops_assets.core.identity.content import rows_digest
 from mlops_assets.core.labels.outcomes import newest_outcomes
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, days_of
 from mlops_assets.core.monitoring.categories import category_features
@@ -26,7 +29,9 @@ from mlops_assets.core.monitoring.performance_html import write_performance_html
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import drift_scores, metric_over_time
 from mlops_assets.core.product import Product
-from mlops_assets.core.release.champion import Champion, load_champion, reference_rows
+from mlops_assets.core.registry.learned_rows import rows_learned_by
+from mlops_assets.core.registry.tag_names import TEST_METRICS_TAG
+from mlops_assets.core.release.champion import Champion, champion_held_out, load_champion, reference_rows
 from mlops_assets.core.times import KNOWN_AT
 from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -114,11 +119,14 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
             release_control(lakehouse, tracking), product.name, declared_view=product.view
         )
         reference = reference_rows(lakehouse.tables, product, champion)
-        writes = TableWrites(
-            context, lakehouse, product, "drift_report", inputs=f"model_version={champion.version}"
-        )
+        judged_against = rows_digest(reference)
+        writes = TableWrites(context, lakehouse, product, "drift_report")
         for window in report_windows(context, product, "event_date"):
-            current = _scored_features(lakehouse, product, champion, window)
+            reads = RecordedReads(context, lakehouse.tables, product, noun="drift_report")
+            reads.value("the champion", champion.facts)
+            reads.value("the reference rows", judged_against)
+            reads.declared("monitoring", "training")
+            current = reads.rows("the window", _scored_features(lakehouse, product, champion, window))
             report = compare_with_reference(
                 reference,
                 current,
@@ -133,7 +141,7 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
             )
             page = write_drift_html(report, reference, current, monitoring=monitoring, seed=seed, path=path)
             rows = _stamped(report.to_frame(), window, champion, report.verdict)
-            writes.write(rows, window.partition, allow_new_columns=True)
+            writes.write(rows, window.partition, reads=reads, allow_new_columns=True)
             _describe(context, window, _drift_metadata(report, champion, window, _link(platform, page)))
         return writes.result(check_results=[_check("no_drift", report, "drift", champion, window)])
 
@@ -192,11 +200,17 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             release_control(lakehouse, tracking), product.name, declared_view=product.view
         )
         reference = _reference_metrics(lakehouse, product, champion)
-        writes = TableWrites(
-            context, lakehouse, product, "performance_report", inputs=f"model_version={champion.version}"
-        )
+        writes = TableWrites(context, lakehouse, product, "performance_report")
         for window in report_windows(context, product, "known_date"):
-            outcomes = _unseen_outcomes(lakehouse, product, champion, window)
+            reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
+            outcomes = reads.rows("the window", _unseen_outcomes(lakehouse, product, champion, window))
+            are_used = _are_used_rows(lakehouse, product, champion, outcomes)
+            reads.value("the champion", champion.facts)
+            reads.value(
+                "its metrics on its test rows", {name: astuple(one) for name, one in reference.items()}
+            )
+            reads.value("whether these are rows that it was made from", are_used)
+            reads.declared("evaluation", "label", "monitoring", "training")
             report = measure_outcomes(
                 outcomes,
                 label=spec.label.column,
@@ -209,7 +223,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             path = report_path(
                 platform.reports, product=product.name, kind="performance_report", window=window.name
             )
-            if _are_used_rows(lakehouse, product, champion, outcomes):
+            if are_used:
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             page = write_performance_html(
                 outcomes,
@@ -219,7 +233,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
                 path=path,
             )
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
-            writes.write(_stamped(rows, window, champion, report.verdict), window.partition)
+            writes.write(_stamped(rows, window, champion, report.verdict), window.partition, reads=reads)
             _describe(context, window, _performance_metadata(report, champion, window, _link(platform, page)))
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
@@ -276,23 +290,26 @@ def _new_members(
     lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
 ) -> pl.DataFrame:
     """Outcomes of a cohort's members that are not in the champion's training set, in none of its splits."""
-    id_column = product.spec.id_column
-    used = lakehouse.tables.read(
-        product.name, "training_set", columns=[id_column], version=champion.training_set_version
+    tables, id_column = lakehouse.tables, product.spec.id_column
+    learned = rows_learned_by(
+        champion.tracking_uri, champion.registered, champion.model, tables=tables, id_column=id_column
     )
-    return outcomes.join(used, on=id_column, how="anti", maintain_order="left")
+    held_out = champion_held_out(tables, product, champion)[id_column]
+    used = pl.concat([learned, held_out])
+    return outcomes.filter(~pl.col(id_column).is_in(used.implode()))
 
 
 def _reference_metrics(
     lakehouse: LakehouseResource, product: Product, champion: Champion
 ) -> dict[str, ReferenceMetric]:
-    rows = lakehouse.tables.read(product.name, "evaluation", version=champion.evaluation_version).filter(
-        pl.col("kind") == "metric", pl.col("contender") == CANDIDATE, pl.col("value").is_not_null()
-    )
-    return {
-        row["metric"]: ReferenceMetric(row["value"], row["low"], row["high"])
-        for row in rows.iter_rows(named=True)
-    }
+    """What the champion reached on its own test rows; a version of before this was stored with it has the table's."""
+    stored = champion.registered.tags.get(TEST_METRICS_TAG)
+    if stored is None:
+        rows = lakehouse.tables.read(product.name, "evaluation", version=champion.evaluation_version)
+        values = own_metrics(rows)
+    else:
+        values = json.loads(stored)
+    return {metric: ReferenceMetric(value, low, high) for metric, (value, low, high) in values.items()}
 
 
 def _stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verdict: str) -> pl.DataFrame:

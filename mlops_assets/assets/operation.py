@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -14,9 +14,10 @@ from mlops_assets.assets.served_predictions import landing_table, served_predict
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.other_days import tell_of_another_day
-from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.labels.outcomes import join_daily_outcomes, join_outcomes
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.plots.overview import score_distribution
@@ -24,6 +25,7 @@ from mlops_assets.core.predictions.batch import score_batch
 from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.predictions.served_rows import not_served, served_rows
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.release.champion import Champion, load_champion, made_from, reference_rows
 from mlops_assets.core.runtime.prefetch import computed_ahead
@@ -62,28 +64,31 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view
         )
-        writes = TableWrites(
-            context, lakehouse, product, "predictions", inputs=f"model_version={champion.version}"
-        )
+        writes = TableWrites(context, lakehouse, product, "predictions")
         versions = made_from(ModelRegistry(tracking.tracking_uri), product.name)
         arms: Counter[str] = Counter()
         blocks = (
-            _read_block(lakehouse, product, champion, days=days, versions=versions)
+            _read_block(
+                RecordedReads(context, lakehouse.tables, product, noun="predictions"),
+                lakehouse,
+                champion,
+                days=days,
+                versions=versions,
+            )
             for days in day_blocks(context, "event_date")
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
             reference = beside.submit(
                 reference_rows, lakehouse.tables, product, champion, at_most=PLOTTED_ROWS
             )
-            for days, rows in computed_ahead(blocks, partial(_united, product, champion)):
-                writes.write(rows, days, allow_new_columns=True)
+            for block, rows in computed_ahead(blocks, partial(_united, product, champion)):
+                writes.write(rows, block.days, reads=block.reads, allow_new_columns=True)
                 arms.update(dict(rows.group_by("arm").len().iter_rows()))
         ours = rows.filter(pl.col("model_version") == champion.version)
         shown = ours.sample(min(ours.height, PLOTTED_ROWS), seed=0)
-        distribution = score_distribution(reference.result()["score"], shown["score"])
         return writes.result(
             {
-                "scores": picture(distribution, caption="scores"),
+                **_distribution(context, reference, shown["score"]),
                 "rows_by_arm": table(
                     pl.DataFrame(sorted(arms.items()), schema=["arm", "rows"], orient="row")
                 ),
@@ -94,10 +99,24 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
     return predictions
 
 
+@page_only
+def _distribution(
+    context: dg.AssetExecutionContext, reference: Future[pl.DataFrame], scores: pl.Series
+) -> dict[str, dg.MetadataValue]:
+    """Draw the scores over those of the reference; without them nothing is drawn, and scoring goes on."""
+    try:
+        expected = reference.result()["score"]
+    except RegistryError as error:
+        context.log.warning(f"no picture of the scores: {error}")
+        return {}
+    return {"scores": picture(score_distribution(expected, scores), caption="scores")}
+
+
 @dataclass(frozen=True)
 class _Block:
     """What the predictions of some days are made from."""
 
+    reads: RecordedReads
     days: DayRange | None
     served: pl.DataFrame
     """What was served, as rows of `predictions`."""
@@ -106,21 +125,26 @@ class _Block:
 
 
 def _read_block(
+    reads: RecordedReads,
     lakehouse: LakehouseResource,
-    product: Product,
     champion: Champion,
     *,
     days: DayRange | None,
     versions: pl.DataFrame,
 ) -> _Block:
+    product = reads.product
     id_column = product.spec.id_column
-    served = served_rows(_served(lakehouse, product, days), id_column=id_column, made_from=versions)
+    landed = _served(lakehouse, product, days)
+    served = reads.rows("what was served", served_rows(landed, id_column=id_column, made_from=versions))
     features = _features(lakehouse, product, champion, days)
     to_score = not_served(features, served, id_column=id_column, version=champion.version)
-    return _Block(days, served, to_score)
+    carried = [name for name in ("event_timestamp",) if name in to_score.columns]
+    reads.rows("features", to_score.select(id_column, *carried, *champion.model.feature_names))
+    reads.value("the champion", champion.facts)
+    return _Block(reads, days, served, to_score)
 
 
-def _united(product: Product, champion: Champion, block: _Block) -> tuple[DayRange | None, pl.DataFrame]:
+def _united(product: Product, champion: Champion, block: _Block) -> tuple[_Block, pl.DataFrame]:
     scored = score_batch(
         block.to_score,
         champion.model,
@@ -129,7 +153,7 @@ def _united(product: Product, champion: Champion, block: _Block) -> tuple[DayRan
         threshold=champion.threshold,
         model_as_of=champion.as_of,
     )
-    return block.days, pl.concat([block.served.select(scored.columns).cast(scored.schema), scored])
+    return block, pl.concat([block.served.select(scored.columns).cast(scored.schema), scored])
 
 
 def _served(lakehouse: LakehouseResource, product: Product, days: DayRange | None) -> pl.DataFrame:
@@ -147,13 +171,14 @@ def _features(
     if days is not None:
         return features
     id_column = product.spec.id_column
-    seen = (
-        lakehouse.tables.scan(product.name, "training_set", version=champion.training_set_version)
-        .filter(pl.col("split") != "test")
-        .select(id_column)
-        .collect()
+    learned = rows_learned_by(
+        champion.tracking_uri,
+        champion.registered,
+        champion.model,
+        tables=lakehouse.tables,
+        id_column=id_column,
     )
-    return features.join(seen, on=id_column, how="anti").sort(id_column)
+    return features.filter(~pl.col(id_column).is_in(learned.implode())).sort(id_column)
 
 
 def _outcomes(product: Product) -> dg.AssetsDefinition:

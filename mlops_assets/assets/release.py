@@ -1,5 +1,6 @@
 """The release stage: the registered version with its verdicts, its bento, and the release plan."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from mlops_assets.core.bento.latency import LatencyLimits
 from mlops_assets.core.bento.smoke import smoke_test
 from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.evaluation.product_contenders import own_metrics
 from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
@@ -34,7 +36,10 @@ from mlops_assets.core.registry.tag_names import (
     AS_OF_TAG,
     BENTO_TAG,
     EVALUATION_TAG,
+    INPUTS_TAG,
     LIBRARIES_TAG,
+    MADE_FROM_TAG,
+    TEST_METRICS_TAG,
     THRESHOLD_TAG,
     TRAINING_SET_TAG,
     VIEW_TAG,
@@ -44,7 +49,7 @@ from mlops_assets.core.release.champion import champion_version
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.history import write_history
 from mlops_assets.core.release.notes import REFUSED, Note, note
-from mlops_assets.core.release.plan import Order
+from mlops_assets.core.release.plan import Order, plan_row
 from mlops_assets.core.release.steps import obstacles, put_into_plan
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
@@ -96,6 +101,7 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         judged_on = {
             TRAINING_SET_TAG: str(candidate.training_set_version),
             EVALUATION_TAG: str(lakehouse.tables.version(product.name, "evaluation")),
+            TEST_METRICS_TAG: json.dumps(own_metrics(lakehouse.tables.read(product.name, "evaluation"))),
         }
         version = registry.register(
             product.name,
@@ -117,6 +123,7 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
             metadata={
                 "version": version,
                 "model_digest": candidate.digest,
+                "made_from": registry.version(product.name, version).tags.get(MADE_FROM_TAG, ""),
                 "mlflow_run": dg.MetadataValue.url(tracking.run_url(candidate.run_id)),
                 "verdicts": table(verdicts.select("name", "verdict", "reason")),
             },
@@ -147,13 +154,15 @@ def _facts_of(
 ) -> dict[str, str]:
     """The facts of the version that the candidate is under this decision threshold; see `VERSION_FACTS`.
 
-    A run of before views were stored has the declared one.
+    A run of before views were stored has the declared one. What the run was made from is no fact that tells versions
+    apart: other code may make the same model.
     """
     run = registry.run_tags(candidate.run_id)
     libraries = {LIBRARIES_TAG: run[LIBRARIES_TAG]} if LIBRARIES_TAG in run else {}
     as_of = {AS_OF_TAG: candidate.as_of.isoformat()} if candidate.as_of else {}
     view = run.get(VIEW_TAG, product.view.digest)
-    return {THRESHOLD_TAG: repr(threshold), VIEW_TAG: view, **libraries, **as_of}
+    made_from = {MADE_FROM_TAG: run[INPUTS_TAG]} if INPUTS_TAG in run else {}
+    return {THRESHOLD_TAG: repr(threshold), VIEW_TAG: view, **libraries, **as_of, **made_from}
 
 
 def _gate_text(gate: Gate) -> str:
@@ -359,8 +368,10 @@ def _release(product: Product) -> dg.AssetsDefinition:
         for refused in control.repair(product.name):
             context.log.warning(refused)
         record = control.record(product.name)
-        commit = TableWrites(context, lakehouse, product, "release").commit_info
-        write_history(lakehouse.tables, product.name, record.plans, commit=commit)
+        reads = RecordedReads(context, lakehouse.tables, product, noun="release")
+        reads.value("the plans of the record", [plan_row(product.name, plan) for plan in record.plans])
+        writes = TableWrites(context, lakehouse, product, "release", inputs=reads.identity().to_json())
+        write_history(lakehouse.tables, product.name, record.plans, commit=writes.commit_info)
         page = release_page(record, newest=newest, reasons=reasons)
         return dg.MaterializeResult(
             metadata=page.metadata,

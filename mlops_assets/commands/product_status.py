@@ -19,7 +19,7 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import AS_OF_TAG
+from mlops_assets.core.registry.tag_names import AS_OF_TAG, MADE_FROM_TAG
 from mlops_assets.core.release.champion import champion_version
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.words import champion_since, described
@@ -63,6 +63,8 @@ class ProductStatus:
     trained_at: str | None
     """When the released version was registered, UTC."""
     model_as_of: str | None
+    made_from: str | None
+    """Digest of the data, declaration, code and libraries that the released version was made from."""
     drift: str | None
     """Verdict of the newest drift report, with the version and the window that it is about."""
     performance: str | None
@@ -115,6 +117,7 @@ def product_status(settings: Settings, name: str, *, now: datetime) -> ProductSt
         plan=described(plan) if plan else None,
         trained_at=_shown(champion.created_at) if champion else None,
         model_as_of=champion.tags.get(AS_OF_TAG) if champion else None,
+        made_from=champion.tags.get(MADE_FROM_TAG) if champion else None,
         drift=_newest_verdict(tables, name, "drift_report"),
         performance=_newest_verdict(tables, name, "performance_report"),
         waiting_records=held[0],

@@ -9,6 +9,8 @@ from rich.table import Column, Table
 from mlops_assets.commands.product_status import Estimate, ProductStatus
 from mlops_assets.core.release.words import shown
 
+SHOWN_DIGITS = 12
+"""Of a digest."""
 _COLOURS = {
     "pass": "green",
     "fail": "red",
@@ -83,6 +85,8 @@ def _released(status: ProductStatus) -> str:
         "knows data until": status.model_as_of,
     }
     told = [f"{what}\n  {_time(at)}" for what, at in times.items() if at]
+    if status.made_from:
+        told.append(f"made from\n  {status.made_from[:SHOWN_DIGITS]}")
     return "\n".join([f"version {status.released_version}", *told, status.plan or ""])
 
 

@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -134,6 +135,34 @@ def test_on_rows_that_the_champion_was_chosen_on_check_page_metadata_table_and_s
     assert f"verdict: inconclusive, {SAME_ROWS}" in page.read_text(encoding="utf-8")
     now = datetime(1995, 1, 2, tzinfo=UTC)
     assert product_status(home.settings, "mortality_risk", now=now).performance == "inconclusive"
+
+
+def test_another_split_seed_compares_nobody_on_rows_that_he_learned_from(
+    home: SmallHome, tmp_path: Path
+) -> None:
+    copied = home.copy(tmp_path / "home")
+    if copied.control.standing("mortality_risk") is None:
+        order = Order(datetime(1995, 1, 1, tzinfo=UTC), "ada", "to score")
+        write_plan(copied.control, "mortality_risk", release(None, order, version=1))
+    before = copied.read("training_set")
+    learned = before.filter(pl.col("split") != "test")["patient_id"]
+    spec = home.product.spec
+    other = copied.with_product(
+        lambda product: replace(
+            product, spec=spec.model_copy(update={"split": spec.split.model_copy(update={"seed": 1})})
+        )
+    )
+    other.materialize("training_set", "hyperparameters", "model")
+    with pytest.raises(TrainingError, match="materialize mortality_risk/model_with_physicians first"):
+        other.materialize("evaluation")
+    other.materialize("model_with_physicians", "evaluation")
+    test = other.read("training_set").filter(split="test")["patient_id"]
+    seen = test.is_in(learned.implode()).sum()
+    assert 0 < seen < test.len()
+    champion = other.read("evaluation").filter(contender="champion", kind="metric", metric="auc")
+    assert champion["rows"].to_list() == [test.len() - seen]
+    (verdict,) = other.read("gate_verdicts").filter(name="not_inferior_to_champion").to_dicts()
+    assert f"the champion learned from {seen} of the {test.len()} test rows" in verdict["reason"]
 
 
 def served(member: int, *, at: int) -> PredictionRecord:

@@ -118,7 +118,7 @@ def test_a_rollback_needs_no_server_and_mlflow_is_brought_up_to_it_later(
     follower.control.tracking_uri = away
     told = run(small, "rollback", PRODUCT, *WHO, uri=away)
     assert "version 1 answers 100 %" in told
-    assert "Whether version 1 was deleted there could not be checked" in told
+    assert "Whether version 1 was deleted or edited there could not be checked" in told
     assert followed(follower, small) == (Arm(1, 100, "champion"),)
     assert "MLflow: the registry at" in run(small, "plan", PRODUCT, uri=away)
     registry = MlflowRegistryTags(small.uri)
@@ -147,7 +147,7 @@ def test_a_rollback_waits_for_no_server_that_hangs_and_says_what_it_could_not_ch
     seconds = time.monotonic() - began
     assert "version 1 answers 100 %" in told
     assert f"warning: the registry at {hanging} did not answer within 2 s" in told
-    assert "Whether version 1 was deleted there could not be checked" in told
+    assert "Whether version 1 was deleted or edited there could not be checked" in told
     assert small.standing().champion.version == 1
     assert seconds < 20, "MLflow's client waits ten seconds three times"
 
@@ -160,7 +160,7 @@ def test_what_is_deleted_or_edited_behind_a_server_is_told_alike_and_enters_no_p
     shutil.copytree(server.folder / "tables", tmp_path / "tables")
     assert small.standing().champion.version == 1
     mlflow_client(server.url).set_model_version_tag(PRODUCT, "1", DIGEST_TAG, "0" * 64)
-    edited = "MLflow: digest of version 1, the champion, were edited there by hand"
+    edited = "MLflow: digest of version 1, the champion, was edited there by hand"
     for command in ("plan", "status"):
         assert edited in run(small, command, PRODUCT)
     (_, check) = release_checks(small.settings, PRODUCT)

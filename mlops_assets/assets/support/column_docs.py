@@ -23,7 +23,6 @@ PLATFORM_COLUMNS = {
     "decision": "1 where the score reaches the decision threshold",
     "threshold": "the decision threshold of the version that scored",
     "model_version": "registered version that scored",
-    "feature_view": "digest of the feature view that the features are of",
     "model_as_of": "the version was made from what was known by this time, UTC; null for a cohort",
     "kind": "metric, difference, slice, slice_difference, fairness or fairness_gap",
     "contender": "whose value it is",

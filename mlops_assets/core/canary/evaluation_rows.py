@@ -1,5 +1,6 @@
 """The evaluation's rows, scored by both versions of a canary: what their scores and losses are expected to be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,26 @@ from mlops_assets.core.canary.questions import loss_of_decision
 from mlops_assets.core.canary.risk_set import Floats
 from mlops_assets.core.canary.score_reference import ScoreEvent, score_events
 from mlops_assets.core.contracts.event_identity import first_versions
+from mlops_assets.core.errors import FeatureError, RegistryError
+from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product_spec import Cost, ProductSpec
 from mlops_assets.core.registry.artifacts import load_model
-from mlops_assets.core.registry.tag_names import THRESHOLD_TAG, TRAINING_SET_TAG
+from mlops_assets.core.registry.learned_rows import held_out_rows, rows_learned_by
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.tag_names import (
+    HELD_OUT_TAG,
+    LEARNED_ROWS_TAG,
+    THRESHOLD_TAG,
+    TRAINING_SET_TAG,
+    VIEW_TAG,
+)
+from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.times import KNOWN_AT
+from mlops_assets.core.training.view_features import features_of_days
 
 
 @dataclass(frozen=True)
@@ -64,25 +79,31 @@ class ScoredByBoth:
 def rows_of_both(
     spec: ProductSpec, canary: Canary, *, tables: DeltaTables, control: ReleaseControl
 ) -> ScoredByBoth | None:
-    """Score the challenger's own test rows by both versions; None when either version lacks what that takes.
+    """Score the challenger's own test rows by both versions, each by the view that it was trained with.
+
+    Rows that the champion learned from are left out: on those its scores are sharper than on what it will answer. None
+    when either version lacks what that takes, or no row is left.
 
     Raises: RegistryError when a model cannot be loaded.
     """
     record = control.record(spec.name)
     versions = [record.released_version(number) for number in (canary.champion, canary.challenger)]
-    training_set = versions[1].tags.get(TRAINING_SET_TAG)
-    if training_set is None or any(THRESHOLD_TAG not in version.tags for version in versions):
+    if TRAINING_SET_TAG not in versions[1].tags or any(THRESHOLD_TAG not in one.tags for one in versions):
         return None
     models = [load_model(control.tracking_uri, one.model_uri, digest=one.digest) for one in versions]
-    rows = tables.scan(spec.name, "training_set", version=int(training_set)).filter(pl.col("split") == "test")
-    columns = rows.collect_schema().names()
-    if any(name not in columns for model in models for name in model.feature_names):
+    try:
+        tested, seen = _both_views(
+            spec, versions, models[0], tables=tables, tracking_uri=control.tracking_uri
+        )
+    except (FeatureError, RegistryError):
         return None
-    order = ["event_timestamp", spec.id_column] if spec.time else [spec.id_column]
-    tested = rows.sort(order).collect()
-    if tested.is_empty():
+    if tested.is_empty() or any(
+        name not in rows.columns
+        for model, rows in zip(models, (seen, tested), strict=True)
+        for name in model.feature_names
+    ):
         return None
-    champion, challenger = (model.predict(tested) for model in models)
+    champion, challenger = models[0].predict(seen), models[1].predict(tested)
     champion_threshold, challenger_threshold = (float(version.tags[THRESHOLD_TAG]) for version in versions)
     return ScoredByBoth(
         champion,
@@ -91,6 +112,42 @@ def rows_of_both(
         tuple(_entities(tested, spec, tables)),
         tested[spec.label.column],
     )
+
+
+def _both_views(
+    spec: ProductSpec,
+    versions: Sequence[ModelVersion],
+    champion: TrainedModel,
+    *,
+    tables: DeltaTables,
+    tracking_uri: str,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The challenger's test rows as it sees them and, in the same order, as the champion does.
+
+    spec, tables, tracking_uri: where they are. versions: the champion and the challenger. champion: its model.
+    """
+    released, challenger = versions
+    run_tags = ModelRegistry(tracking_uri).run_tags
+    rows = held_out_rows(
+        tables,
+        spec.name,
+        version=int(challenger.tags[TRAINING_SET_TAG]),
+        digest=run_tags(challenger.run_id).get(HELD_OUT_TAG),
+        id_column=spec.id_column,
+    )
+    order = ["event_timestamp", spec.id_column] if spec.time else [spec.id_column]
+    tested = rows.filter(pl.col("split") == "test").sort(order)
+    if released.run_id != challenger.run_id and LEARNED_ROWS_TAG in run_tags(released.run_id):
+        learned = rows_learned_by(tracking_uri, released, champion, tables=tables, id_column=spec.id_column)
+        tested = tested.filter(~pl.col(spec.id_column).is_in(learned.implode()))
+    if released.tags.get(VIEW_TAG) == challenger.tags.get(VIEW_TAG):
+        return tested, tested
+    view = version_view(tracking_uri, released, declared=None)
+    days = days_of(tested, order[0] if spec.time else None)
+    vectors = features_of_days(tables, spec.name, view, days=days)
+    kept = tested.filter(pl.col(spec.id_column).is_in(vectors[spec.id_column].implode()))
+    ids = kept.select(spec.id_column)
+    return kept, ids.join(vectors, on=spec.id_column, how="left", maintain_order="left")
 
 
 def _entities(tested: pl.DataFrame, spec: ProductSpec, tables: DeltaTables) -> list[object]:

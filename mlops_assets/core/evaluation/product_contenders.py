@@ -92,6 +92,20 @@ def product_contenders(
     return contenders
 
 
+def own_metrics(estimates: pl.DataFrame) -> dict[str, tuple[float, float | None, float | None]]:
+    """Return the candidate's metrics on all test rows: value, low and high end of the interval; undefined ones are out.
+
+    estimates: rows of the table `evaluation`.
+    """
+    own = estimates.filter(
+        pl.col("kind") == "metric", pl.col("contender") == CANDIDATE, pl.col("value").is_not_null()
+    )
+    return {
+        metric: (value, low, high)
+        for metric, value, low, high in own.select("metric", "value", "low", "high").rows()
+    }
+
+
 def contender_columns(product: Product) -> tuple[str, ...]:
     """Columns of `events` that an evaluation reads besides the training set: groups, slices and baselines' inputs."""
     evaluation = product.spec.evaluation

@@ -1,4 +1,4 @@
-"""The rows that a version learned from: an artifact of the MLflow run that made it."""
+"""The rows that a version learned from, an artifact of the MLflow run that made it; and those that it held out."""
 
 import tempfile
 from pathlib import Path
@@ -17,6 +17,8 @@ LEARNED_ROWS_FILE = "learned_rows.parquet"
 """Artifact of the run; the run's LEARNED_ROWS_TAG holds the digest of its content."""
 LEARNED = ("train", "validation")
 """Splits whose outcomes a version has seen: trees, stopping, calibrator and threshold are fitted on them."""
+SEARCHED_VERSIONS = 50
+"""Of the table, newest first, where the named one holds other rows."""
 
 
 def learned_rows(training_set: pl.DataFrame, *, id_column: str) -> pl.DataFrame:
@@ -78,3 +80,52 @@ def _stored_rows(tracking_uri: str, version: ModelVersion, digest: str) -> pl.Da
     if frame_digest(rows) != digest:
         raise RegistryError(f"{subject} are not those that were stored: {LEARNED_ROWS_FILE} was changed")
     return rows
+
+
+def held_out_digest(training_set: pl.DataFrame, *, id_column: str) -> str:
+    """Return the digest of the validation and test rows, whatever their order."""
+    return frame_digest(_held_out(training_set.lazy()).sort(id_column))
+
+
+def held_out_rows(
+    tables: DeltaTables, product: str, *, version: int, digest: str | None, id_column: str
+) -> pl.DataFrame:
+    """Return the validation and test rows of a training set, as they were when a model was made from it.
+
+    A table that was deleted and made anew has other rows under the same number, and perhaps the same under another:
+    they are found by their digest. Without one, as of a model of before it was stored, the number counts.
+
+    tables, product: whose table `training_set`. version: its version by number. digest: see `held_out_digest`.
+    id_column: the event's id.
+
+    Raises: RegistryError when no version of the table holds these rows any more.
+    """
+    rows = _read_held_out(tables, product, version)
+    if rows is not None and digest in (None, frame_digest(rows.sort(id_column))):
+        return rows
+    for other in _data_versions(tables, product):
+        rows = _read_held_out(tables, product, other)
+        if rows is not None and frame_digest(rows.sort(id_column)) == digest:
+            return rows
+    raise RegistryError(
+        f"{product}/training_set holds the rows of the released version no more, neither as version {version} nor as "
+        "another: the table was made anew; release a newly trained version"
+    )
+
+
+def _held_out(training_set: pl.LazyFrame) -> pl.DataFrame:
+    return training_set.filter(pl.col("split") != "train").collect()
+
+
+def _read_held_out(tables: DeltaTables, product: str, version: int) -> pl.DataFrame | None:
+    try:
+        return _held_out(tables.scan(product, "training_set", version=version))
+    except (TableError, OSError, pl.exceptions.PolarsError):  # vacuumed, or never there
+        return None
+
+
+def _data_versions(tables: DeltaTables, product: str) -> list[int]:
+    if not tables.exists(product, "training_set"):
+        return []
+    written = [entry for entry in tables.history(product, "training_set") if entry["run_id"] is not None]
+    return [int(str(entry["version"])) for entry in written[:SEARCHED_VERSIONS]]

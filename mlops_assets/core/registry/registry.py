@@ -20,6 +20,7 @@ from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globa
 from mlops_assets.core.registry.tag_names import (
     CONTENT_TAG,
     DIGEST_TAG,
+    FACTS_TAG,
     INPUTS_TAG,
     MODEL_DIGEST_TAG,
     VERDICTS_TAG,
@@ -28,6 +29,7 @@ from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.registry.version import (
     ModelVersion,
     RecordedVerdict,
+    facts_to_json,
     find_version,
     is_same_version,
     model_version,
@@ -87,6 +89,7 @@ class ModelRegistry:
         model. tags: of the version.
         """
         all_tags = {**(tags or {}), DIGEST_TAG: digest}
+        all_tags[FACTS_TAG] = facts_to_json(all_tags)
         known = self._find(product, run_id=run_id, tags=all_tags)
         if known is None:
             self._make_registered_model(product)

@@ -8,10 +8,31 @@ from datetime import datetime
 from typing import Literal
 
 from mlops_assets.core.errors import RegistryError
-from mlops_assets.core.registry.tag_names import DIGEST_TAG, VERDICTS_TAG, VERSION_FACTS
+from mlops_assets.core.registry.tag_names import (
+    AS_OF_TAG,
+    DIGEST_TAG,
+    FACTS_TAG,
+    LIBRARIES_TAG,
+    MADE_FROM_TAG,
+    THRESHOLD_TAG,
+    VERDICTS_TAG,
+    VERSION_FACTS,
+    VIEW_TAG,
+)
 from mlops_assets.core.registry.tags import RegistryEntry, RegistryTags
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+FACT_WORDS = {
+    DIGEST_TAG: "digest",
+    THRESHOLD_TAG: "decision threshold",
+    VIEW_TAG: "feature view",
+    AS_OF_TAG: "as-of time",
+    LIBRARIES_TAG: "libraries",
+    MADE_FROM_TAG: "identity",
+    FACTS_TAG: "copy of the facts",
+}
+"""What a person calls the facts of a version."""
+_COMPARED = tuple(name for name in FACT_WORDS if name != FACTS_TAG)
 
 
 @dataclass(frozen=True)
@@ -48,6 +69,26 @@ class ModelVersion:
 def is_same_version(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Tell by their tags whether two versions of one run are the same: their models and all their facts are equal."""
     return all(one.get(name) == other.get(name) for name in (DIGEST_TAG, *VERSION_FACTS))
+
+
+def facts_to_json(tags: Mapping[str, str]) -> str:
+    """Return the facts among a version's tags as canonical JSON, for FACTS_TAG; a fact that it lacks is null."""
+    facts = {name: tags.get(name) for name in _COMPARED}
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+
+
+def edited_facts(version: ModelVersion, known: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Return the facts of a version that are not what they were when it was registered: tag to what it was.
+
+    Nothing tells of a version of before FACTS_TAG, unless `known` has its tags of an earlier time.
+    """
+    if known is None:
+        text = version.tags.get(FACTS_TAG)
+        try:
+            known = dict(json.loads(text)) if text else version.tags
+        except (ValueError, TypeError):
+            return {FACTS_TAG: None}
+    return {name: known.get(name) for name in _COMPARED if known.get(name) != version.tags.get(name)}
 
 
 def verdicts_to_json(verdicts: Sequence[RecordedVerdict]) -> str:

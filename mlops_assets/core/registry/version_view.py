@@ -14,20 +14,24 @@ VIEW_FILE = "view.json"
 """Artifact of the run; the run's VIEW_TAG holds its digest."""
 
 
-def version_view(tracking_uri: str, version: ModelVersion, *, declared: FeatureView) -> FeatureView:
+def version_view(tracking_uri: str, version: ModelVersion, *, declared: FeatureView | None) -> FeatureView:
     """Return the version's own view: the stored one, or `declared` when that is what it was registered with.
+
+    declared: None where nobody knows it.
 
     Raises: RegistryError when its view was not stored and is another than the declared one, or cannot be fetched.
     """
     digest = mlflow_client(tracking_uri).get_run(version.run_id).data.tags.get(VIEW_TAG)
     if digest is not None:
-        return declared if digest == declared.digest else _stored_view(tracking_uri, version, digest)
+        if declared is not None and digest == declared.digest:
+            return declared
+        return _stored_view(tracking_uri, version, digest)
     registered = version.tags.get(VIEW_TAG)
-    if registered != declared.digest:
+    if declared is None or registered != declared.digest:
         raise RegistryError(
             f"{version.product} version {version.version} was trained with the feature view {str(registered)[:12]}, "
-            f"which was not stored with it, and declared is {declared.digest[:12]}: bring the old declaration back, or "
-            "train, and release, a version of today's"
+            f"which was not stored with it, and declared is {declared.digest[:12] if declared else 'unknown'}: bring "
+            "the old declaration back, or train, and release, a version of today's"
         )
     return declared
 

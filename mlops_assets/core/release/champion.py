@@ -11,10 +11,12 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
+from mlops_assets.core.registry.learned_rows import held_out_rows
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import (
     AS_OF_TAG,
     EVALUATION_TAG,
+    HELD_OUT_TAG,
     THRESHOLD_TAG,
     TRAINING_SET_TAG,
     VIEW_TAG,
@@ -27,8 +29,15 @@ from mlops_assets.core.times import UTC_TIME
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that answers, and the tables that it was made and judged on."""
+    """The version that answers, with the facts that it was registered with."""
 
+    registered: ModelVersion
+    tracking_uri: str
+    """Of the registry, and of the run that made it."""
+    held_out: str | None
+    """Digest of the rows of its training set that its trees were not fitted on; None for a version of before it was
+    stored.
+    """
     version: int
     model: TrainedModel
     threshold: float
@@ -37,6 +46,11 @@ class Champion:
     training_set_version: int
     evaluation_version: int
     as_of: datetime | None
+
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """What a score of it depends on besides the row, and how it is labelled."""
+        return (self.version, self.model.digest, self.threshold, self.view.digest, self.as_of)
 
 
 def champion_version(control: ReleaseControl, product: str) -> ModelVersion | None:
@@ -61,7 +75,11 @@ def load_champion(control: ReleaseControl, product: str, *, declared_view: Featu
     missing = [tag for tag in (THRESHOLD_TAG, TRAINING_SET_TAG, EVALUATION_TAG) if tag not in version.tags]
     if missing:
         raise RegistryError(f"{product} version {version.version} lacks the tags {', '.join(missing)}")
+    run_tags = ModelRegistry(control.tracking_uri).run_tags(version.run_id)
     return Champion(
+        registered=version,
+        tracking_uri=control.tracking_uri,
+        held_out=run_tags.get(HELD_OUT_TAG),
         version=version.version,
         model=load_model(control.tracking_uri, version.model_uri, digest=version.digest),
         threshold=float(version.tags[THRESHOLD_TAG]),
@@ -95,6 +113,20 @@ def made_from(registry: ModelRegistry, product: str) -> pl.DataFrame:
     )
 
 
+def champion_held_out(tables: DeltaTables, product: Product, champion: Champion) -> pl.DataFrame:
+    """Return the validation and test rows of the champion's training set, as they were when it was made.
+
+    Raises: RegistryError when the table holds them no more.
+    """
+    return held_out_rows(
+        tables,
+        product.name,
+        version=champion.training_set_version,
+        digest=champion.held_out,
+        id_column=product.spec.id_column,
+    )
+
+
 def reference_rows(
     tables: DeltaTables, product: Product, champion: Champion, *, at_most: int | None = None
 ) -> pl.DataFrame:
@@ -103,12 +135,11 @@ def reference_rows(
     Scores of rows that a model was fitted on are sharper than those of new ones, and would look like drift. With a
     time axis these are the test rows, the newest; for a cohort, whose test rows are scored, the validation rows.
     """
-    split = "test" if product.spec.time else "validation"
+    split = "test" if champion.as_of is not None else "validation"
     rows = (
-        tables.scan(product.name, "training_set", version=champion.training_set_version)
+        champion_held_out(tables, product, champion)
         .filter(pl.col("split") == split)
         .select(product.spec.id_column, *champion.model.feature_names)
-        .collect()
     )
     if at_most is not None and at_most < rows.height:
         rows = rows.sample(at_most, seed=0)

@@ -17,7 +17,7 @@ from mlops_assets.core.registry.open_tags import open_registry_tags
 from mlops_assets.core.registry.tags import RegistryTags
 from mlops_assets.core.registry.tracking_location import sqlite_file
 from mlops_assets.core.registry.version import ModelVersion, find_version
-from mlops_assets.core.release.hand_edits import deleted, edited_versions, moved_aliases
+from mlops_assets.core.release.hand_edits import deleted, edited_versions, moved_aliases, why_edited
 from mlops_assets.core.release.mirror import Mirror, foreign_record, write_mirror
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import COLUMNS, TABLE, Entry, ReleaseRecord
@@ -89,19 +89,20 @@ class ReleaseControl:
             raise RegistryError(deleted(product, version, tags.versions(product)))
         return find_version(tags, product, version)
 
-    def why_deleted(self, product: str, version: int) -> str | None:
-        """Say that the registry has the version no more; None when it has it.
+    def why_changed(self, product: str, version: int) -> str | None:
+        """Say that the registry has the version no more, or other facts of it; None when it has it as it was.
 
         For whoever must not wait: each answer is waited for PATIENCE_SECONDS, and MLflow's client is loaded once its
         server has answered at all.
 
         Raises: RegistryError when the registry does not answer, or not in time.
         """
+        record = self.record(product)
         if sqlite_file(self.tracking_uri) is None:
             self._in_time(lambda: require_server(self.tracking_uri))
             load_mlflow()
         if self._in_time(lambda: self._tags().version(product, version)) is not None:
-            return None
+            return self._in_time(lambda: why_edited(record, version, self._tags()))
         try:
             others = self._in_time(lambda: self._tags().versions(product))
         except RegistryError:  # it has said that there is no such version
@@ -172,9 +173,11 @@ class ReleaseControl:
         moved: tuple[str, ...] = ()
         for _ in range(_MIRROR_ATTEMPTS):
             record = self.record(product)
-            if record.state.version is None:
+            if record.state.version is None and not self._has_registry():
                 return ()
             tags = self._tags()
+            if record.state.version is None:
+                return edited_versions(record, tags)
             found = tags.model(product)
             foreign = foreign_record(record, found)
             if foreign is not None:
@@ -217,9 +220,12 @@ class ReleaseControl:
             self._ledgers[product] = Ledger(uri, COLUMNS, dict(self.storage_options))
         return self._ledgers[product]
 
-    def _entries_before(self, product: str) -> tuple[Entry, ...]:
+    def _has_registry(self) -> bool:
         file = sqlite_file(self.tracking_uri)
-        if file is not None and not file.is_file():
+        return file is None or file.is_file()
+
+    def _entries_before(self, product: str) -> tuple[Entry, ...]:
+        if not self._has_registry():
             return ()
         history = table_uri(self.tables_uri, product, _HISTORY_TABLE)
         return entries_of_registry(

@@ -11,9 +11,10 @@ from typing import Literal
 
 from mlops_assets.core.errors import RegistryError, ReleaseRefusedError
 from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
-from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.registry.version import ModelVersion, edited_facts
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.decision import Decision, DecisionKind, release_readiness
+from mlops_assets.core.release.hand_edits import refusal
 from mlops_assets.core.release.notes import refusals_noted
 from mlops_assets.core.release.plan import (
     DEFAULT_RAMP,
@@ -77,6 +78,8 @@ def obstacles(version: ModelVersion, decisions: Sequence[Decision], *, approval:
         reasons.append(f"no bento of version {version.version} answered right yet: materialize {name}/bento")
     if THRESHOLD_TAG not in version.tags or VIEW_TAG not in version.tags:
         reasons.append(f"it was not registered by {name}/model_version, so that it cannot be served")
+    if edited := refusal(ReleaseRecord(name, ()), version):
+        reasons.append(edited)
     return tuple(reasons)
 
 
@@ -161,13 +164,14 @@ def roll_back(
     """Take one step back, or return to `to_version`: see `plan.rollback`; `under_plan` as for `put_into_plan`.
 
     Every version that leaves the plan is rejected in the same change. The version that is returned to is not judged
-    anew, since it was the champion before; but one that was rejected, or deleted in MLflow, does not return. Its facts
-    are taken from the record: a registry that does not answer within seconds holds up no rollback, and is told.
+    anew, since it was the champion before; but one that was rejected, or deleted or edited in MLflow, does not return.
+    Its facts are taken from the record: a registry that does not answer within seconds holds up no rollback, and is
+    told.
 
     control, product: whose record. order: who asks, why and when.
 
     Raises: RegistryError when there is nothing to return to. ReleaseRefusedError when that version never was the
-    champion, or is rejected or deleted.
+    champion, or is rejected, deleted or edited.
     """
     asked = replace(order, reason=order.reason or "rolled back")
     unchecked: dict[int, str | None] = {}
@@ -182,7 +186,7 @@ def roll_back(
         _refuse_rejected(target, record.decisions(number))
         is_entering = record.plans[-1].champion.version != number
         if is_known and is_entering and number not in unchecked:
-            unchecked[number] = _refuse_deleted(control, product, number)
+            unchecked[number] = _refuse_changed(control, product, number)
         return (plan_entry(plan, [] if is_known else [target]), *_rejections(record, plan))
 
     with refusals_noted(control, product, to_version, order=asked):
@@ -232,14 +236,14 @@ def _refuse_newcomer(number: int, record: ReleaseRecord) -> None:
         )
 
 
-def _refuse_deleted(control: ReleaseControl, product: str, number: int) -> str | None:
-    """Return why it is not known whether the version was deleted; None when it was not."""
+def _refuse_changed(control: ReleaseControl, product: str, number: int) -> str | None:
+    """Return why it is not known whether the version was deleted or edited; None when it was not."""
     try:
-        why = control.why_deleted(product, number)
+        why = control.why_changed(product, number)
     except RegistryError as error:
         return (
-            f"{error}. Whether version {number} was deleted there could not be checked; MLflow shows the rollback "
-            f"once it answers and somebody looks: `mlops plan {product}`"
+            f"{error}. Whether version {number} was deleted or edited there could not be checked; MLflow shows the "
+            f"rollback once it answers and somebody looks: `mlops plan {product}`"
         )
     if why is not None:
         raise ReleaseRefusedError(why)
@@ -261,7 +265,9 @@ def _order(order: Order, version: ModelVersion, record: ReleaseRecord, *, approv
     Raises: ReleaseRefusedError when it is not.
     """
     decisions = record.decisions(version.version)
-    reasons = obstacles(version, decisions, approval=approval)
+    reasons = list(obstacles(version, decisions, approval=approval))
+    if not edited_facts(version) and (edited := refusal(record, version)):
+        reasons.append(edited)
     if reasons:
         raise ReleaseRefusedError(
             f"{version.product} version {version.version} is not ready: {'; '.join(reasons)}"

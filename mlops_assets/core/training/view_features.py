@@ -74,7 +74,8 @@ def features_of_days(
     One row per event, sorted by event time and id: id, event time, features, `event_date`, `feature_view`; of a cohort
     (`days` None) id, features and `feature_view`.
 
-    record: is told the name and rows of each table that is read, and returns the rows.
+    tables, product, view: whose events, and what their features are. record: is told the name and rows of each table
+    that is read, and returns the rows.
 
     Raises: FeatureError when the tables lack a column that the view reads, and as `compute_features`.
     """

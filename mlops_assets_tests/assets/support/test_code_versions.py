@@ -37,7 +37,7 @@ FOUND = {  # what an edit of a module must touch, and what it must leave alone
         {"evaluation"},
         {"model", "hyperparameters", "model_version"},
     ),
-    Edit("mlops_assets.assets.training", "as_of is not None", "as_of"): (
+    Edit("mlops_assets.assets.training_set", "as_of is not None", "as_of"): (
         {"training_set"},
         {"model", "hyperparameters"},
     ),

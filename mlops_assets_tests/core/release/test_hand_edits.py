@@ -9,7 +9,7 @@ import pytest
 
 from mlops_assets.core.errors import RegistryError, ReleaseRefusedError
 from mlops_assets.core.registry.mlflow_client import mlflow_client
-from mlops_assets.core.registry.tag_names import DIGEST_TAG
+from mlops_assets.core.registry.tag_names import DIGEST_TAG, FACTS_TAG, THRESHOLD_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order
 from mlops_assets.core.release.steps import Strategy, advance_trial, put_into_plan, roll_back
@@ -88,7 +88,7 @@ def test_a_registry_that_does_not_answer_holds_up_no_rollback_which_says_what_wa
     assert done.plan.champion.version == 1
     (words,) = done.warnings
     assert "there is no registry at" in words
-    assert "Whether version 1 was deleted there could not be checked" in words
+    assert "Whether version 1 was deleted or edited there could not be checked" in words
 
 
 def test_a_registry_that_hangs_holds_up_a_rollback_no_longer_than_its_patience(
@@ -125,4 +125,68 @@ def test_facts_of_the_champion_that_were_edited_are_told(
         with closing(sqlite3.connect(small.file)) as connection, connection:
             connection.execute(f"UPDATE model_versions SET {column} = 'other' WHERE version = 2")
     (words,) = small.control.repair(PRODUCT)
-    assert words.startswith(f"{told} of version 2, the champion, were edited there by hand")
+    assert words.startswith(f"{told} of version 2, the champion, was edited there by hand")
+
+
+def edit(small: SmallRegistry, version: int, tag: str = THRESHOLD_TAG, value: str = "0.9") -> None:
+    mlflow_client(small.uri).set_model_version_tag(PRODUCT, str(version), tag, value)
+
+
+def test_an_edited_threshold_of_the_champion_is_told_with_what_it_was(small: SmallRegistry) -> None:
+    edit(small, 2)
+    (words,) = small.control.repair(PRODUCT)
+    assert words.startswith("decision threshold of version 2, the champion, was edited there by hand")
+    assert f"put back {THRESHOLD_TAG} = 0.2" in words
+    edit(small, 2, value="0.2")
+    assert small.control.repair(PRODUCT) == ()
+
+
+@pytest.mark.parametrize("version", [1, 4])
+def test_an_edited_threshold_of_the_version_before_and_of_the_newest_is_told(
+    small: SmallRegistry, version: int
+) -> None:
+    edit(small, version)
+    (words,) = small.control.repair(PRODUCT)
+    assert words.startswith(f"decision threshold of version {version} was edited in MLflow by hand")
+    assert f"put back {THRESHOLD_TAG} = {version / 10}" in words
+
+
+def test_an_edited_threshold_is_told_before_the_first_release(
+    original_registry: SmallRegistry, tmp_path: Path
+) -> None:
+    small = original_registry.copy(tmp_path / "mlflow")
+    assert small.control.repair(PRODUCT) == ()
+    edit(small, 4)
+    (words,) = small.control.repair(PRODUCT)
+    assert words.startswith("decision threshold of version 4 was edited")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_version_whose_threshold_was_edited_enters_no_plan(small: SmallRegistry, step: str) -> None:
+    edit(small, 1)
+    before = small.standing()
+    with pytest.raises(ReleaseRefusedError, match="decision threshold of version 1 was edited in MLflow"):
+        STEPS[step](small.control)
+    assert small.standing() == before
+    edit(small, 1, value="0.1")
+    STEPS[step](small.control)
+
+
+def test_a_version_that_was_never_released_is_compared_with_its_own_copy(small: SmallRegistry) -> None:
+    edit(small, 3)
+    with pytest.raises(ReleaseRefusedError, match=rf"put back {THRESHOLD_TAG} = 0\.3"):
+        put(small.control, 3, "canary")
+    edit(small, 3, value="0.3")
+    edit(small, 3, FACTS_TAG, "no JSON")
+    with pytest.raises(ReleaseRefusedError, match="copy of the facts of version 3 was edited"):
+        put(small.control, 3, "canary")
+
+
+def test_a_version_of_before_the_copy_is_compared_with_the_record_alone(small: SmallRegistry) -> None:
+    client = mlflow_client(small.uri)
+    for version in ("1", "3"):
+        client.delete_model_version_tag(PRODUCT, version, FACTS_TAG)
+        edit(small, int(version))
+    put(small.control, 3, "canary")
+    with pytest.raises(ReleaseRefusedError, match="decision threshold of version 1 was edited"):
+        put(small.control, 1, "blue_green")

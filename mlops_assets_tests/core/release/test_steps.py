@@ -152,18 +152,28 @@ def test_a_rollback_to_another_feature_view_says_what_services_need_for_it(small
     assert "where requests have its columns and the store has its states" in back(small).warnings[0]
 
 
-def test_a_trial_keeps_the_facts_with_which_it_began(small: SmallRegistry) -> None:
+def test_a_trial_keeps_the_bento_with_which_it_began(small: SmallRegistry) -> None:
+    began = small.control.version(PRODUCT, 2).tags[BENTO_TAG]
     put(small, 2, "canary", 10)
-    small.registry.set_version_tags(PRODUCT, 2, {THRESHOLD_TAG: "0.9"})
+    small.registry.set_version_tags(PRODUCT, 2, {BENTO_TAG: "another:1"})
     put(small, 2, "canary", 20)
     advance(small)
-    assert small.control.record(PRODUCT).released_version(2).tags[THRESHOLD_TAG] == "0.2"
+    assert small.control.record(PRODUCT).released_version(2).tags[BENTO_TAG] == began
     back(small)
     small.decide("approved", 2)
     put(small, 2, "blue_green")
-    assert small.control.record(PRODUCT).released_version(2).tags[THRESHOLD_TAG] == "0.9", (
+    assert small.control.record(PRODUCT).released_version(2).tags[BENTO_TAG] == "another:1", (
         "a release of its own"
     )
+
+
+def test_a_trial_of_a_version_whose_facts_were_edited_goes_no_step_further(small: SmallRegistry) -> None:
+    put(small, 2, "canary", 10)
+    small.registry.set_version_tags(PRODUCT, 2, {THRESHOLD_TAG: "0.9"})
+    for step in (lambda: put(small, 2, "canary", 20), lambda: advance(small)):
+        with pytest.raises(ReleaseRefusedError, match="decision threshold of version 2 was edited"):
+            step()
+    assert back(small).plan.arms == (Arm(1, 100, "champion"),)
 
 
 def test_the_same_order_twice_is_one_plan(small: SmallRegistry) -> None:

@@ -1,13 +1,15 @@
 """Rows are of the view that is asked for, whichever view made the stored ones: for training, and for scoring."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from mlops_assets.core.canary.canary import Canary
+from mlops_assets.core.canary.evaluation_rows import rows_of_both
 from mlops_assets.core.errors import RegistryError, TrainingError
 from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.view import FEATURE_VIEW, RowFeature
@@ -17,9 +19,12 @@ from mlops_assets.core.product import Product
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.release.champion import load_champion
+from mlops_assets.core.release.plan import Arm, ReleasePlan
+from mlops_assets.core.release.record import plan_entry
 from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
+    CANDIDATE,
     END_DAY,
     FIRST_DAY,
     FRAUD,
@@ -31,6 +36,7 @@ from mlops_assets_tests.support.homes.small_home import (
 
 AGAINST_CHAMPION = {**PASSING_GATE, "name": "not_worse", "against": "champion", "minimum_rows": 20}
 ID = "transaction_id"
+AT = datetime(2026, 3, 1, tzinfo=UTC)
 HALF = AS_OF - timedelta(days=20)
 """Inside the train window."""
 DAYS = DayRange(FIRST_DAY, END_DAY)
@@ -90,7 +96,7 @@ def test_the_champion_is_compared_by_its_own_features(home: SmallHome, change) -
     other = home.with_product(change)
     first, last = other.read("features")["event_date"].min(), other.read("features")["event_date"].max()
     other.materialize("features", days=(first, last))
-    result = other.materialize("training_set", "hyperparameters", "model", "evaluation", as_of=AS_OF)
+    result = other.materialize(*CANDIDATE, as_of=AS_OF)
     assert result.success
     champion = load_champion(home.control, FRAUD, declared_view=other.product.view)
     own = home.read("training_set", version=champion.training_set_version).filter(split="test")
@@ -100,6 +106,22 @@ def test_the_champion_is_compared_by_its_own_features(home: SmallHome, change) -
     assert champion_metrics(other)["brier"] == pytest.approx(
         float(np.mean((scores - labels) ** 2)), abs=1e-12
     )
+    assert_a_canary_would_expect(other, own)
+
+
+def assert_a_canary_would_expect(home: SmallHome, own: pl.DataFrame) -> None:
+    """Each version of a canary is expected to score by its own view; `own` are the test rows by the champion's."""
+    trial = ReleasePlan(
+        "canary", (Arm(1, 50, "champion"), Arm(2, 50, "challenger")), AT, "ann", "trial", {}, 2, None
+    )
+    home.control.change(FRAUD, lambda _: [plan_entry(trial, [home.control.version(FRAUD, 2)])])
+    canary = Canary(FRAUD, champion=1, challenger=2, steps=(trial,))
+    found = rows_of_both(home.product.spec, canary, tables=home.tables, control=home.control)
+    assert found is not None
+    ordered = own.sort("event_timestamp", ID)
+    assert np.array_equal(found.champion, home.registry.load(FRAUD, 1).predict(ordered))
+    judged = home.read("training_set").filter(split="test").sort("event_timestamp", ID)
+    assert np.array_equal(found.challenger, home.registry.load(FRAUD, 2).predict(judged))
 
 
 def test_a_version_of_before_whose_view_was_not_stored_is_used_with_that_view_only(home: SmallHome) -> None:
@@ -136,9 +158,8 @@ def without_the_column(home: SmallHome, commit: CommitInfo) -> None:
     home.tables.write(FRAUD, "features", old, days=DAYS, commit=commit)
 
 
-@pytest.mark.parametrize("change", [redefined, added])
-def test_a_training_set_never_mixes_two_definitions(ingested: SmallHome, tmp_path: Path, change) -> None:
-    other = ingested.with_product(change)
+def test_a_training_set_never_mixes_two_definitions(ingested: SmallHome, tmp_path: Path) -> None:
+    other = ingested.with_product(redefined)
     other.materialize("features", days=(HALF, LAST_DAY))
     assert other.read("features")[FEATURE_VIEW].n_unique() == 2
     other.materialize("training_set", as_of=AS_OF)
@@ -151,6 +172,14 @@ def test_a_training_set_never_mixes_two_definitions(ingested: SmallHome, tmp_pat
     assert fresh.read("training_set").equals(rows)
     made_from = [one.tables.last_commit_info(FRAUD, "training_set").inputs for one in (other, fresh)]
     assert made_from[0] == made_from[1]
+
+
+def test_a_feature_that_was_added_is_there_on_days_that_were_not_made_again(ingested: SmallHome) -> None:
+    other = ingested.with_product(added)
+    other.materialize("features", days=LAST_DAY)
+    rows = rows_of_own_view(other)
+    assert rows["amount_again"].equals(rows["amount_usd"].alias("amount_again"))
+    assert rows.height == ingested.read("events").height
 
 
 def test_only_days_of_another_view_are_computed(ingested: SmallHome) -> None:

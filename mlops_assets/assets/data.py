@@ -1,7 +1,9 @@
 """The data stage: raw rows as they came, rows that meet the contract, rows that do not, and outcomes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -19,6 +21,7 @@ from mlops_assets.core.contracts.unreadable import noting_unreadable
 from mlops_assets.core.ingestion.judge_days import IngestedDays, Ingestion, ingest_days
 from mlops_assets.core.labels.contract import check_labels
 from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.plots.overview import rejection_reasons, rows_per_day
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
@@ -85,7 +88,7 @@ def _events(product: Product) -> dg.AssetsDefinition:
             product.name,
             product.event_schema,
             product.spec.id_column,
-            (accepted.commit_info, rejected.commit_info),
+            partial(_commits, context, lakehouse, product, (accepted.commit_info, rejected.commit_info)),
             KnownTimes(datetime.now(UTC), may_precede_event=product.spec.contract.known_before_event),
         )
         for days in day_blocks(context, "event_date"):
@@ -108,6 +111,27 @@ def _events(product: Product) -> dg.AssetsDefinition:
         )
 
     return _as_two_assets(product, events)
+
+
+def _commits(
+    context: dg.AssetExecutionContext,
+    lakehouse: LakehouseResource,
+    product: Product,
+    commits: tuple[CommitInfo, CommitInfo],
+    judged_on: Mapping[str, pl.DataFrame],
+) -> tuple[CommitInfo, CommitInfo]:
+    """Let the commits say what the days were judged on.
+
+    The time of reading is left out: it changes the result only for rows that claim to be known later than that, and
+    would make every reading another one.
+    """
+    reads = RecordedReads(context, lakehouse.tables, product, noun="events")
+    for name, rows in judged_on.items():
+        reads.rows(name, rows)
+    reads.declared("contract", "id_column")
+    inputs = reads.identity().to_json()
+    accepted, rejected = commits
+    return replace(accepted, inputs=inputs), replace(rejected, inputs=inputs)
 
 
 def _as_two_assets(

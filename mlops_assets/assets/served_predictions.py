@@ -1,10 +1,13 @@
 """The landing of served predictions: what services captured, moved from the online store into the lakehouse."""
 
+from functools import partial
+
 import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset
 from mlops_assets.assets.support.pictures import picture, table
+from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.table_writes import Shown, TableWrites
 from mlops_assets.core.contracts.contract import column_type
 from mlops_assets.core.plots.overview import rows_per_day
@@ -64,7 +67,14 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
             if (before := last_store(lakehouse.tables, product.name)) not in (None, identity):
                 context.log.warning(f"the online store is another one than before: {identity}, not {before}")
             context.log.info(f"{waiting:,} captured records are waiting")
-            for block in collect_captured(store, lakehouse.tables, landing, commit=writes.commit_info):
+            blocks = collect_captured(
+                store,
+                lakehouse.tables,
+                landing,
+                commit=writes.commit_info,
+                inputs=partial(_made_from, context, lakehouse, product),
+            )
+            for block in blocks:
                 writes.commits.append(block.commit)
                 repeated, set_aside = repeated + block.repeated, set_aside + block.set_aside
                 seen.append(block.rows.select(landing.day_column, *SUMMARY_COLUMNS))
@@ -85,6 +95,16 @@ def served_predictions_asset(product: Product) -> dg.AssetsDefinition:
         return writes.result({**shown, **_collected(pl.concat(seen), landing)})
 
     return served_predictions
+
+
+def _made_from(
+    context: dg.AssetExecutionContext, lakehouse: LakehouseResource, product: Product, records: pl.DataFrame
+) -> str:
+    """Say of captured records that rows are made from them."""
+    reads = RecordedReads(context, lakehouse.tables, product, noun=TABLE)
+    reads.rows("captured records", records)
+    reads.declared("id_column", "time")
+    return reads.identity().to_json()
 
 
 def _collected(rows: pl.DataFrame, landing: LandingTable) -> dict[str, Shown]:

@@ -5,7 +5,7 @@ its answer does not depend on the order of ingestion. Where the rows of these da
 those are judged again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,6 +28,7 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import MAXIMUM_ATTEMPTS, CommitInfo, TableCommit
 
 RAW = "raw_events"
+RIVALS = "keys of rows of other days that share one"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Ingestion:
     product: str
     schema: type[pa.DataFrameModel]
     id_column: str
-    commits: tuple[CommitInfo, CommitInfo]
-    """What the commits to `events` and to `rejected_events` say of their origin."""
+    commits: Callable[[Mapping[str, pl.DataFrame]], tuple[CommitInfo, CommitInfo]]
+    """Of rows by name that some days were judged on: what the commits to `events` and `rejected_events` say of them."""
     known_times: KnownTimes | None = None
     """Between which times rows may have become known; None does not ask."""
 
@@ -69,12 +70,15 @@ def ingest_days(ingestion: Ingestion, days: DayRange | None) -> list[IngestedDay
     mine = _judge(ingestion, days)
     keys = event_keys(ingestion.schema, id_column=ingestion.id_column, columns=mine.rows.columns)
     if days is None:
-        return [_write(ingestion, None, mine.divided(repeated_rows(mine.sound(), keys)))]
+        result = mine.divided(repeated_rows(mine.sound(), keys))
+        return [_write(ingestion, None, result, {RAW: mine.rows})]
     stored = SoundRows(ingestion.tables, ingestion.product, keys)
     for _ in range(MAXIMUM_ATTEMPTS):
         before = stored.versions()
         done = [_write(ingestion, *one) for one in _settled(ingestion, stored, mine, days)]
-        own = tuple(sum(one.commits[table].changed for one in done) for table in (0, 1))
+        own = tuple(
+            sum(one.commits[table].changed or one.commits[table].restated for one in done) for table in (0, 1)
+        )
         if stored.versions() == (before[0] + own[0], before[1] + own[1]):
             return done
     raise TableError(
@@ -92,8 +96,8 @@ def _judge(ingestion: Ingestion, days: DayRange | None) -> JudgedRows:
 
 def _settled(
     ingestion: Ingestion, stored: SoundRows, mine: JudgedRows, days: DayRange
-) -> list[tuple[DayRange, ContractResult]]:
-    """These days, and before them other days of which an event gives way or comes back."""
+) -> list[tuple[DayRange, ContractResult, Mapping[str, pl.DataFrame]]]:
+    """These days, and before them other days of which an event gives way or comes back; each with its grounds."""
     keys, sound = stored.keys, mine.sound()
     asked = pl.concat([sound.select(keys.columns), stored.of_days(days, like=sound)]).unique()
     others = _connected(stored, asked, outside=[days])
@@ -105,8 +109,12 @@ def _settled(
         theirs = _judge(ingestion, one)
         rivals = _connected(stored, theirs.sound().select(keys.columns), outside=[days, one])
         rivals = pl.concat([rivals, sound.select(keys.columns)], how="diagonal")
-        again.append((one, _told_apart(theirs, rivals, keys)[0]))
-    return [*again, (days, result)]
+        again.append((one, _told_apart(theirs, rivals, keys)[0], _judged_on(theirs, rivals, keys)))
+    return [*again, (days, result, _judged_on(mine, others, keys))]
+
+
+def _judged_on(judged: JudgedRows, rivals: pl.DataFrame, keys: EventKeys) -> dict[str, pl.DataFrame]:
+    return {RAW: judged.rows, RIVALS: rivals.select(keys.columns).unique()}
 
 
 def _connected(stored: SoundRows, asked: pl.DataFrame, *, outside: Sequence[DayRange]) -> pl.DataFrame:
@@ -134,13 +142,19 @@ def _told_apart(
     return judged.divided(own), repeats[sound.height :]
 
 
-def _write(ingestion: Ingestion, days: DayRange | None, result: ContractResult) -> IngestedDays:
+def _write(
+    ingestion: Ingestion,
+    days: DayRange | None,
+    result: ContractResult,
+    judged_on: Mapping[str, pl.DataFrame],
+) -> IngestedDays:
     events = _dated(result.accepted.select(event_columns(ingestion.schema)), days)
     rejected = _dated(result.rejected, days)
     write = ingestion.tables.write
+    of_events, of_rejected = ingestion.commits(judged_on)
     commits = (
-        write(ingestion.product, EVENTS, events, days=days, commit=ingestion.commits[0]),
-        write(ingestion.product, REJECTED, rejected, days=days, commit=ingestion.commits[1]),
+        write(ingestion.product, EVENTS, events, days=days, commit=of_events),
+        write(ingestion.product, REJECTED, rejected, days=days, commit=of_rejected),
     )
     return IngestedDays(days, events, rejected, result.summary, commits)
 

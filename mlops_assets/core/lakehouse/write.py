@@ -69,7 +69,9 @@ class TableCommit:
     rows: int
     """Rows that the write was given."""
     changed: bool
-    """Whether anything was written; false when the rows were stored already."""
+    """Whether rows were written; false when they were stored already."""
+    restated: bool = False
+    """Whether a commit without rows says what the stored rows are made from."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,10 @@ class Replacement:
             self._require_fitting_schema(stored)
         if self._is_stored(stored):
             version = data_version(stored, self.days)
-            if self.commit.inputs not in (None, last_write(stored, self.days).get("inputs")):
+            restates = self.commit.inputs not in (None, last_write(stored, self.days).get("inputs"))
+            if restates:
                 self._restate(stored, version)
-            return TableCommit(version, self.rows.height, changed=False)
+            return TableCommit(version, self.rows.height, changed=False, restated=restates)
         differs = bool(schema_difference(self.rows.schema, stored_schema(stored)))
         overwrites_schema = covers and differs
         whole = self.days is None or overwrites_schema

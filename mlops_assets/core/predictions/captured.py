@@ -6,7 +6,7 @@ exactly the records that were read, once their rows are committed. A process tha
 that the next one finds in the table.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -113,6 +113,7 @@ def collect_captured(
     landing: LandingTable,
     *,
     commit: CommitInfo,
+    inputs: Callable[[pl.DataFrame], str] | None = None,
     block_records: int = BLOCK_RECORDS,
 ) -> Iterator[CollectedBlock]:
     """Move everything that the store holds into the table, and yield each block once it is safe; the last one is empty.
@@ -120,12 +121,13 @@ def collect_captured(
     A prediction counts once: of records with the same `prediction_id`, one that has a score and one that has an error
     are kept. Several collectors at once add nothing twice. The table is created even when nothing was captured.
 
-    tables, landing: the lakehouse, and the table in it. commit: what each commit says of its origin. block_records: how
+    tables, landing: the lakehouse, and the table in it. commit: what each commit says of its origin. inputs: what it
+    says that the rows are made from, by the `position` and `content` of the records that were read. block_records: how
     many are moved in one commit.
 
     Raises: OnlineStoreError; TableError.
     """
-    step = _Step(store, tables, landing, commit, block_records, identity=store.identity())
+    step = _Step(store, tables, landing, commit, block_records, store.identity(), inputs)
     while True:
         done = tables.append_derived(
             landing.product,
@@ -150,6 +152,7 @@ class _Step:
     commit: CommitInfo
     block_records: int
     identity: str
+    inputs: Callable[[pl.DataFrame], str] | None
     rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     repeated: int = 0
     set_aside: int = 0
@@ -158,6 +161,8 @@ class _Step:
 
     def derive_rows(self, stored: DeltaTable | None) -> tuple[pl.DataFrame, CommitInfo]:
         captured = self.captured = self.store.captured(limit=self.block_records)
+        if self.inputs is not None:
+            self.commit = replace(self.commit, inputs=self.inputs(_records(captured)))
         read = self._frame(captured, self.landing if stored is None else self.landing.fitting(stored))
         self.rows = _without_repetitions(read, stored, self.landing.day_column)
         self.repeated = read.height - self.rows.height
@@ -182,6 +187,13 @@ class _Step:
         if problems:
             _set_aside(self, [one for one in captured if one.position in problems], problems)
         return rows
+
+
+def _records(captured: Sequence[CapturedRecord]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"position": [one.position for one in captured], "content": [one.content for one in captured]},
+        schema={"position": pl.String, "content": pl.Binary},
+    )
 
 
 def _set_aside(step: _Step, captured: Sequence[CapturedRecord], problems: Mapping[str, str]) -> None:

@@ -59,7 +59,9 @@ class Home:
     def deliver(self, rows: Sequence[Row], days: DayRange) -> list[IngestedDays]:
         raw = with_event_date(conform(frame(rows, self.schema), self.schema, subject=SHOP))
         self.tables.write(SHOP, "raw_events", raw.filter(days.contains()), days=days, commit=COMMIT)
-        return ingest_days(Ingestion(self.tables, SHOP, self.schema, "order_id", (COMMIT, COMMIT)), days)
+        return ingest_days(
+            Ingestion(self.tables, SHOP, self.schema, "order_id", lambda _: (COMMIT, COMMIT)), days
+        )
 
     def read(self, table: str) -> list[tuple]:
         rows = self.tables.read(SHOP, table)

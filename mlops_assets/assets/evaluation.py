@@ -43,9 +43,9 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun, read_candidate
-from mlops_assets.core.registry.learned_rows import rows_learned_by
+from mlops_assets.core.registry.learned_rows import held_out_digest, rows_learned_by
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import LEARNED_ROWS_TAG, VIEW_TAG
+from mlops_assets.core.registry.tag_names import HELD_OUT_TAG, LEARNED_ROWS_TAG, VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.record import ReleaseRecord
@@ -88,10 +88,12 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         variants = {
             v.name: read_candidate(lakehouse.tables, product.name, variant=v.name) for v in spec.variants
         }
-        _require_same_rows(product.name, candidate, variants, tracking_uri=tracking.tracking_uri)
         champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
         reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
         rows = _read_rows(reads, training_set_version=candidate.training_set_version)
+        _require_same_rows(
+            product, candidate, variants, rows.training_set, registry=ModelRegistry(tracking.tracking_uri)
+        )
         rival_model = (
             load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
             if champion
@@ -158,23 +160,35 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
 
 
 def _require_same_rows(
-    product: str, candidate: Candidate, variants: Mapping[str, Candidate], *, tracking_uri: str
+    product: Product,
+    candidate: Candidate,
+    variants: Mapping[str, Candidate],
+    training_set: pl.DataFrame,
+    *,
+    registry: ModelRegistry,
 ) -> None:
-    """Make sure that each variant learned from the candidate's rows, by its view: no other is compared on test rows.
+    """Make sure that the candidate and its variants were made from this training set: who knows other rows may know
+    outcomes of its test rows.
 
-    Of runs of before these facts were stored nothing is asked.
+    product, candidate, variants: who is evaluated. training_set: on whose test rows. registry: of their runs; of those
+    of before these facts were stored nothing is asked.
 
     Raises: TrainingError naming what to materialize.
     """
-    registry = ModelRegistry(tracking_uri)
     own = registry.run_tags(candidate.run_id)
+    held_out = held_out_digest(training_set, id_column=product.spec.id_column)
+    if own.get(HELD_OUT_TAG, held_out) != held_out:
+        raise TrainingError(
+            f"{product.name}/model was made from other rows than {product.name}/training_set holds as version "
+            f"{candidate.training_set_version}: materialize {product.name}/model first"
+        )
     for name, variant in variants.items():
         other = registry.run_tags(variant.run_id)
         told = [tag for tag in (LEARNED_ROWS_TAG, VIEW_TAG) if tag in own and tag in other]
         if any(own[tag] != other[tag] for tag in told):
             raise TrainingError(
-                f"{product}/{model_noun(name)} was made from another training set than {product}/model, and may know "
-                f"outcomes of its test rows: materialize {product}/{model_noun(name)} first"
+                f"{product.name}/{model_noun(name)} was made from another training set than {product.name}/model, and "
+                f"may know outcomes of its test rows: materialize {product.name}/{model_noun(name)} first"
             )
 
 

@@ -13,6 +13,7 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.monitoring.reports import plan_report_retention
 from mlops_assets.core.online_store.evict import StoredStates, stored_states
+from mlops_assets.core.online_store.kept_views import kept_views
 from mlops_assets.core.online_store.opening import is_store_there, open_online_store
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.candidate import model_noun
@@ -226,12 +227,12 @@ def _online_states(settings: Settings, product: Product) -> Removal:
     return Removal(
         product=product.name,
         kind="online states",
-        reason="no window of an event that is still answered reaches their rows",
+        reason="no window of an event that is still answered reaches their rows, or no version answers by their view",
         names=(),
-        size_bytes=found.out_of_reach_bytes,
+        size_bytes=found.evictable_bytes,
         oldest=None,
         delete=lambda: _evict(settings, product),
-        unnamed=found.out_of_reach,
+        unnamed=found.evictable,
     )
 
 
@@ -240,7 +241,7 @@ def _evict(settings: Settings, product: Product) -> None:
 
 
 def _states(settings: Settings, product: Product, *, evicts: bool) -> StoredStates:
-    """Count the states of the product's store, which is not made where it is missing.
+    """Count the states of the product's store, which is not made where it is missing; none before it says its views.
 
     Raises: OnlineStoreError when the store does not answer.
     """
@@ -248,6 +249,7 @@ def _states(settings: Settings, product: Product, *, evicts: bool) -> StoredStat
         return StoredStates()
     store = open_online_store(settings.online_store, product.name)
     try:
-        return stored_states(store, product.view, evicts=evicts)
+        views = kept_views(store)
+        return stored_states(store, views, evicts=evicts) if views else StoredStates()
     finally:
         store.close()

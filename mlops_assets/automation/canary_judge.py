@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -16,6 +16,8 @@ from mlops_assets.core.canary.judge import Action, Judgement
 from mlops_assets.core.canary.questions import Reference
 from mlops_assets.core.canary.standing import find_canary, find_ended_canary, judge_standing
 from mlops_assets.core.errors import ConfigurationError, RegistryError
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.notes import JUDGED, Note, note
@@ -93,17 +95,11 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
 
     Raises: ConfigurationError when one of the two jobs is missing.
     """
-    targets = {f"{spec.name}__{verb}" for verb in VERBS.values()}
-    chosen = [job for job in jobs if job.name in targets]
-    if len(chosen) != len(targets):
-        raise ConfigurationError(
-            f"the canary judge of {spec.name} needs the jobs {', '.join(sorted(targets))}"
-        )
-    references: dict[tuple[int, int], Reference] = {}
+    references = _References(spec)
 
     @dg.sensor(
         name=f"{spec.name}__canary_judge",
-        jobs=chosen,
+        jobs=_chosen(spec, jobs),
         minimum_interval_seconds=MINIMUM_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description=(
@@ -125,39 +121,72 @@ def canary_judge_sensor(spec: ProductSpec, *, jobs: Sequence[dg.JobDefinition]) 
         if canary is None or (standing is None and not is_open(tables, canary)):
             return dg.SkipReason("no canary stands")
         with online_stores.opened(spec.name) as store:
-            # What was known before the canary does not change, and takes two models and their test rows to read.
-            key = (canary.challenger, canary.steps[0].sequence)
-            if key not in references:
-                try:
-                    found = read_reference(spec, canary, tables=tables, control=control, store=store)
-                except RegistryError as error:
-                    if standing is not None:
-                        raise
-                    return dg.SkipReason(f"no canary stands; a last judgement is not possible: {error}")
-                references.clear()
-                references[key] = found
-            judged = judge_standing(
-                spec, canary, reference=references[key], tables=tables, store=store, now=now
-            )
+            try:
+                reference = references.of(canary, tables=tables, control=control, store=store)
+            except RegistryError as error:
+                if standing is not None:
+                    raise
+                return dg.SkipReason(f"no canary stands; a last judgement is not possible: {error}")
+            judged = judge_standing(spec, canary, reference=reference, tables=tables, store=store, now=now)
         log_judgement(tables, canary, judged.judgement, at=now, is_final=standing is None)
         _note(control, canary, judged.judgement, now=now)
         if standing is None:
             return dg.SkipReason(
                 f"no canary stands; the last judgement on version {canary.challenger} is noted"
             )
-        decision = decide(
-            judged.judgement,
-            read_past_steps(context.instance, spec.name),
-            canary=canary,
-            cooldown=timedelta(minutes=spec.release.judge.cooldown_minutes),
-            now=now,
-        )
-        if decision.run_key is None:
-            return dg.SkipReason(decision.reason)
-        context.log.info(f"asking for {decision.run_key}: {decision.reason}")
-        return _request(decision.run_key, judged.judgement, canary)
+        return _asked(context, spec, judged.judgement, canary, now=now)
 
     return canary_judge
+
+
+def _chosen(spec: ProductSpec, jobs: Sequence[dg.JobDefinition]) -> list[dg.JobDefinition]:
+    """Return the jobs that the judge asks for.
+
+    Raises: ConfigurationError when one is missing.
+    """
+    targets = {f"{spec.name}__{verb}" for verb in VERBS.values()}
+    chosen = [job for job in jobs if job.name in targets]
+    if len(chosen) != len(targets):
+        raise ConfigurationError(
+            f"the canary judge of {spec.name} needs the jobs {', '.join(sorted(targets))}"
+        )
+    return chosen
+
+
+@dataclass
+class _References:
+    """What was known before the last canary: it does not change, and takes two models and their test rows to read."""
+
+    spec: ProductSpec
+    known: dict[tuple[int, int], Reference] = field(default_factory=dict)
+
+    def of(
+        self, canary: Canary, *, tables: DeltaTables, control: ReleaseControl, store: OnlineStore
+    ) -> Reference:
+        """Return the canary's reference, read at its first look; see `read_reference`."""
+        key = (canary.challenger, canary.steps[0].sequence)
+        if key not in self.known:
+            found = read_reference(self.spec, canary, tables=tables, control=control, store=store)
+            self.known = {key: found}
+        return self.known[key]
+
+
+def _asked(
+    context: dg.SensorEvaluationContext,
+    spec: ProductSpec,
+    judgement: Judgement,
+    canary: Canary,
+    *,
+    now: datetime,
+) -> dg.RunRequest | dg.SkipReason:
+    """Ask for what a standing canary's judgement says, or say why not."""
+    cooldown = timedelta(minutes=spec.release.judge.cooldown_minutes)
+    past = read_past_steps(context.instance, spec.name)
+    decision = decide(judgement, past, canary=canary, cooldown=cooldown, now=now)
+    if decision.run_key is None:
+        return dg.SkipReason(decision.reason)
+    context.log.info(f"asking for {decision.run_key}: {decision.reason}")
+    return _request(decision.run_key, judgement, canary)
 
 
 def _note(control: ReleaseControl, canary: Canary, judgement: Judgement, *, now: datetime) -> None:

@@ -84,34 +84,17 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         the product's baselines, its variants and the champion; slices, fairness, calibration and the decision threshold
         of least cost. The gates' verdicts lie beside it in the table `gate_verdicts`. Used by `model_version`.
         """
-        candidate = read_candidate(lakehouse.tables, product.name)
-        variants = {
-            v.name: read_candidate(lakehouse.tables, product.name, variant=v.name) for v in spec.variants
-        }
-        champion = _rival(release_control(lakehouse, tracking).record(product.name), candidate.digest)
+        entrants = _entrants(lakehouse, tracking, product)
+        candidate = entrants.candidate
         reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
         rows = _read_rows(reads, training_set_version=candidate.training_set_version)
         _require_same_rows(
-            product, candidate, variants, rows.training_set, registry=ModelRegistry(tracking.tracking_uri)
-        )
-        rival_model = (
-            load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
-            if champion
-            else None
+            product, entrants, rows.training_set, registry=ModelRegistry(tracking.tracking_uri)
         )
         rival_rows = _rival_rows(
-            reads,
-            lakehouse.tables,
-            tracking_uri=tracking.tracking_uri,
-            champion=champion,
-            candidate=candidate,
-            model=rival_model,
-            test=rows.test,
+            reads, lakehouse.tables, entrants, tracking_uri=tracking.tracking_uri, test=rows.test
         )
-        reads.value("the candidate and the run that shows it", [candidate.digest, candidate.run_id])
-        reads.value("the variants", {name: variant.digest for name, variant in variants.items()})
-        reads.value("the champion", champion.digest if champion else None)
-        reads.declared("evaluation", "gates", "label", "training")
+        _record(reads, entrants)
         identity = reads.identity()
         tables = ("evaluation", "gate_verdicts")
         if earlier := earlier_result(context, lakehouse.tables, product, *tables, identity=identity):
@@ -120,9 +103,9 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         result, scores = _evaluate(
             reads.product,
             rows,
+            entrants,
             candidate=model,
-            variants={name: variant.load(tracking.tracking_uri) for name, variant in variants.items()},
-            champion=rival_model,
+            tracking_uri=tracking.tracking_uri,
             rival_rows=rival_rows,
         )
         note = rival_rows.note(rows.test, id_column=spec.id_column)
@@ -132,37 +115,24 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
             TableWrites(context, lakehouse, product, noun, inputs=identity.to_json())
             for noun in ("gate_verdicts", "evaluation")
         )
-        verdict_writes.write(
-            verdicts.with_columns(
-                model_digest=pl.lit(candidate.digest), threshold=pl.lit(result.threshold.value)
-            ),
-            None,
-        )
+        judged_on = {"model_digest": pl.lit(candidate.digest), "threshold": pl.lit(result.threshold.value)}
+        verdict_writes.write(verdicts.with_columns(**judged_on), None)
         writes.write(result.estimates, None)
         pictures = evaluation_pictures(product, result, model, rows.test, scores)
         with tracking.resume(context, candidate.run_id) as run:
             _log(run, result, verdicts, pictures)
-        return writes.result(
-            {
-                "mlflow_run": dg.MetadataValue.url(tracking.run_url(candidate.run_id)),
-                "metrics": table(_side_by_side(result), rows=20),
-                "verdict": overall(judged),
-                "gates": table(verdicts.select("name", "verdict", "reason")),
-                **({"fairness": table(result.fairness)} if result.fairness.height else {}),
-                "highest_score_explained": table(_explained(model, rows.test, scores)),
-                "decision_threshold": result.threshold.value,
-                "test_rows": _test_rows(rows.test, product.view.event_timestamp),
-                **{name: picture(png, caption=name) for name, png in pictures.items()},
-            }
-        )
+        explained = _explained(model, rows.test, scores)
+        shown = _shown(result, verdicts, verdict=overall(judged), explained=explained, pictures=pictures)
+        run_url = dg.MetadataValue.url(tracking.run_url(candidate.run_id))
+        tested = _test_rows(rows.test, product.view.event_timestamp)
+        return writes.result({"mlflow_run": run_url, "test_rows": tested, **shown})
 
     return evaluation
 
 
 def _require_same_rows(
     product: Product,
-    candidate: Candidate,
-    variants: Mapping[str, Candidate],
+    entrants: "_Entrants",
     training_set: pl.DataFrame,
     *,
     registry: ModelRegistry,
@@ -170,11 +140,12 @@ def _require_same_rows(
     """Make sure that the candidate and its variants were made from this training set: who knows other rows may know
     outcomes of its test rows.
 
-    product, candidate, variants: who is evaluated. training_set: on whose test rows. registry: of their runs; of those
+    product, entrants: who is evaluated. training_set: on whose test rows. registry: of their runs; of those
     of before these facts were stored nothing is asked.
 
     Raises: TrainingError naming what to materialize.
     """
+    candidate = entrants.candidate
     own = registry.run_tags(candidate.run_id)
     held_out = held_out_digest(training_set, id_column=product.spec.id_column)
     if own.get(HELD_OUT_TAG, held_out) != held_out:
@@ -182,7 +153,7 @@ def _require_same_rows(
             f"{product.name}/model was made from other rows than {product.name}/training_set holds as version "
             f"{candidate.training_set_version}: materialize {product.name}/model first"
         )
-    for name, variant in variants.items():
+    for name, variant in entrants.variants.items():
         other = registry.run_tags(variant.run_id)
         told = [tag for tag in (LEARNED_ROWS_TAG, VIEW_TAG) if tag in own and tag in other]
         if any(own[tag] != other[tag] for tag in told):
@@ -190,6 +161,37 @@ def _require_same_rows(
                 f"{product.name}/{model_noun(name)} was made from another training set than {product.name}/model, and "
                 f"may know outcomes of its test rows: materialize {product.name}/{model_noun(name)} first"
             )
+
+
+@dataclass(frozen=True)
+class _Entrants:
+    """Who is compared."""
+
+    candidate: Candidate
+    variants: Mapping[str, Candidate]
+    champion: ModelVersion | None
+    """None before the first release, and where it is the candidate's own model."""
+    champion_model: TrainedModel | None
+
+
+def _entrants(lakehouse: LakehouseResource, tracking: TrackingResource, product: Product) -> _Entrants:
+    tables, name = lakehouse.tables, product.name
+    candidate = read_candidate(tables, name)
+    variants = {v.name: read_candidate(tables, name, variant=v.name) for v in product.spec.variants}
+    champion = _rival(release_control(lakehouse, tracking).record(name), candidate.digest)
+    if champion is None:
+        return _Entrants(candidate, variants, None, None)
+    model = load_model(tracking.tracking_uri, champion.model_uri, digest=champion.digest)
+    return _Entrants(candidate, variants, champion, model)
+
+
+def _record(reads: RecordedReads, entrants: _Entrants) -> None:
+    """Record who is compared, and by which parts of the declaration."""
+    candidate, champion = entrants.candidate, entrants.champion
+    reads.value("the candidate and the run that shows it", [candidate.digest, candidate.run_id])
+    reads.value("the variants", {name: variant.digest for name, variant in entrants.variants.items()})
+    reads.value("the champion", champion.digest if champion else None)
+    reads.declared("evaluation", "gates", "label", "training")
 
 
 def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
@@ -216,22 +218,22 @@ def _rival(record: ReleaseRecord, digest: str) -> ModelVersion | None:
 def _rival_rows(
     reads: RecordedReads,
     tables: DeltaTables,
+    entrants: _Entrants,
     *,
     tracking_uri: str,
-    champion: ModelVersion | None,
-    candidate: Candidate,
-    model: TrainedModel | None,
     test: pl.DataFrame,
 ) -> RivalRows:
     """Return what the champion sees of the test rows, by the view that it was trained with.
 
-    reads: where it is recorded. tables, tracking_uri: where it is read. champion: None before the first release.
-    candidate: whose test rows these are. model: the champion's. test: the rows.
+    reads: where it is recorded. tables, tracking_uri: where it is read. entrants: the champion, and the candidate whose
+    test rows these are. test: the rows.
     """
+    champion, model = entrants.champion, entrants.champion_model
     if champion is None or model is None:
         return ALL_ROWS
     product = reads.product
-    made_with = ModelRegistry(tracking_uri).run_tags(candidate.run_id).get(VIEW_TAG, product.view.digest)
+    tags = ModelRegistry(tracking_uri).run_tags(entrants.candidate.run_id)
+    made_with = tags.get(VIEW_TAG, product.view.digest)
     try:
         id_column = product.spec.id_column
         learned = rows_learned_by(tracking_uri, champion, model, tables=tables, id_column=id_column)
@@ -289,10 +291,10 @@ def _read_rows(reads: RecordedReads, *, training_set_version: int) -> _Rows:
 def _evaluate(
     product: Product,
     rows: _Rows,
+    entrants: _Entrants,
     *,
     candidate: TrainedModel,
-    variants: Mapping[str, TrainedModel],
-    champion: TrainedModel | None,
+    tracking_uri: str,
     rival_rows: RivalRows,
 ) -> tuple[EvaluationResult, Floats]:
     """Return the evaluation and the candidate's scores of the test rows."""
@@ -307,8 +309,8 @@ def _evaluate(
         training_set=rows.training_set,
         test_rows=rows.test,
         candidate=candidate,
-        variants=variants,
-        champion=champion,
+        variants={name: variant.load(tracking_uri) for name, variant in entrants.variants.items()},
+        champion=entrants.champion_model,
         rival_rows=rival_rows,
     )
     result = evaluate(
@@ -345,6 +347,27 @@ def evaluation_pictures(
         "slices": slices_forest(result),
         "cost_by_threshold": cost_by_threshold(result),
         "contributions": contribution_summary(contributions, sample.select(model.feature_names)),
+    }
+
+
+@page_only
+def _shown(
+    result: EvaluationResult,
+    verdicts: pl.DataFrame,
+    *,
+    verdict: str,
+    explained: pl.DataFrame,
+    pictures: Mapping[str, bytes],
+) -> dict[str, dg.MetadataValue | float | str]:
+    """What the asset's page shows."""
+    return {
+        "metrics": table(_side_by_side(result), rows=20),
+        "verdict": verdict,
+        "gates": table(verdicts.select("name", "verdict", "reason")),
+        **({"fairness": table(result.fairness)} if result.fairness.height else {}),
+        "highest_score_explained": table(explained),
+        "decision_threshold": result.threshold.value,
+        **{name: picture(png, caption=name) for name, png in pictures.items()},
     }
 
 

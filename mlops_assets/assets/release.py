@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,20 +15,21 @@ from mlops_assets.assets.support.latency import (
     smoke_metadata,
     with_latency_again,
 )
-from mlops_assets.assets.support.pictures import table
+from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads, declared_digest
 from mlops_assets.assets.support.reuse import earlier_result
 from mlops_assets.assets.support.table_writes import TableWrites, significant
 from mlops_assets.core.bento.build import BuiltBento, build_bento, built_bento
 from mlops_assets.core.bento.golden_requests import golden_history, golden_requests
 from mlops_assets.core.bento.latency import LatencyLimits
-from mlops_assets.core.bento.smoke import smoke_test
+from mlops_assets.core.bento.smoke import SmokeResult, smoke_test
 from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.evaluation.product_contenders import own_metrics
 from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
+from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import Gate
 from mlops_assets.core.registry.candidate import Candidate, read_candidate
@@ -88,14 +90,7 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         inconclusive. Used by `bento`.
         """
         candidate = read_candidate(lakehouse.tables, product.name)
-        verdicts = lakehouse.tables.read(product.name, "gate_verdicts")
-        if verdicts["model_digest"][0] != candidate.digest:
-            raise RegistryError(
-                f"{product.name}: the verdicts are those of model {verdicts['model_digest'][0][:12]}, but the "
-                f"candidate is {candidate.digest[:12]}: materialize {product.name}/evaluation first"
-            )
-        if outdated := _outdated_judgement(lakehouse, product):
-            raise RegistryError(f"{product.name}: {outdated}")
+        verdicts = _current_verdicts(lakehouse, product, candidate)
         registry = ModelRegistry(tracking.tracking_uri)
         facts = _facts_of(registry, product, candidate, threshold=float(verdicts["threshold"][0]))
         judged_on = {
@@ -111,14 +106,8 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
             tags={**facts, **judged_on},
         )
         registry.set_version_tags(product.name, version, judged_on)
-        registry.write_verdicts(
-            product.name,
-            version,
-            [
-                RecordedVerdict(row["name"], row["verdict"], row["reason"])
-                for row in verdicts.iter_rows(named=True)
-            ],
-        )
+        told = [RecordedVerdict(*row) for row in verdicts.select("name", "verdict", "reason").iter_rows()]
+        registry.write_verdicts(product.name, version, told)
         return dg.MaterializeResult(
             metadata={
                 "version": version,
@@ -134,6 +123,22 @@ def _model_version(product: Product) -> dg.AssetsDefinition:
         )
 
     return model_version
+
+
+def _current_verdicts(lakehouse: LakehouseResource, product: Product, candidate: Candidate) -> pl.DataFrame:
+    """Return the gates' verdicts.
+
+    Raises: RegistryError when they are those of another model, or were made by other limits than are declared now.
+    """
+    verdicts = lakehouse.tables.read(product.name, "gate_verdicts")
+    if verdicts["model_digest"][0] != candidate.digest:
+        raise RegistryError(
+            f"{product.name}: the verdicts are those of model {verdicts['model_digest'][0][:12]}, but the "
+            f"candidate is {candidate.digest[:12]}: materialize {product.name}/evaluation first"
+        )
+    if outdated := _outdated_judgement(lakehouse, product):
+        raise RegistryError(f"{product.name}: {outdated}")
+    return verdicts
 
 
 def _outdated_judgement(lakehouse: LakehouseResource, product: Product) -> str | None:
@@ -257,21 +262,7 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         """
         registry = ModelRegistry(tracking.tracking_uri)
         version = _candidates_version(registry, lakehouse, product)
-        require_training_match(
-            f"{product.name} version {version.version}",
-            trained_view=version.tags.get(VIEW_TAG),
-            view=product.view.digest,
-            trained_libraries=libraries_from_json(version.tags.get(LIBRARIES_TAG)),
-            libraries=installed_libraries(),
-        )
-        model = registry.load(product.name, version.version)
-        built = build_bento(
-            product,
-            model,
-            version=version.version,
-            threshold=float(version.tags[THRESHOLD_TAG]),
-            bentoml_home=platform.bentos,
-        )
+        model, built = _built(registry, product, version, bentoml_home=platform.bentos)
         answered_right = {BENTO_TAG: built.tag}
         reads = RecordedReads(context, lakehouse.tables, product, noun="bento")
         reads.value("the bento", built.tag)
@@ -288,22 +279,47 @@ def _bento(product: Product) -> dg.AssetsDefinition:
         writes.write(answered, None)
         registry.set_version_tags(product.name, version.version, answered_right)
         return writes.result(
-            {
-                "version": version.version,
-                "tag": built.tag,
-                "path": dg.MetadataValue.path(str(built.path)),
-                **smoke_metadata(result),
-                "serve_it": dg.MetadataValue.text(f"mlops serve {product.name}"),
-                "serve_it_alone": dg.MetadataValue.text(
-                    f"BENTOML_HOME={platform.bentos} bentoml serve {built.tag}"
-                ),
-            },
+            {"version": version.version, **_bento_metadata(product, built, result)},
             check_results=[
                 latency_check(result.latency.verdict, result.latency.reason, version=version.version)
             ],
         )
 
     return bento
+
+
+def _built(
+    registry: ModelRegistry, product: Product, version: ModelVersion, *, bentoml_home: Path
+) -> tuple[TrainedModel, BuiltBento]:
+    """Return a version's model and its bento.
+
+    Raises: PackagingError when the view or the libraries here are others than at its training.
+    """
+    require_training_match(
+        f"{product.name} version {version.version}",
+        trained_view=version.tags.get(VIEW_TAG),
+        view=product.view.digest,
+        trained_libraries=libraries_from_json(version.tags.get(LIBRARIES_TAG)),
+        libraries=installed_libraries(),
+    )
+    model = registry.load(product.name, version.version)
+    threshold = float(version.tags[THRESHOLD_TAG])
+    built = build_bento(
+        product, model, version=version.version, threshold=threshold, bentoml_home=bentoml_home
+    )
+    return model, built
+
+
+@page_only
+def _bento_metadata(product: Product, built: BuiltBento, result: SmokeResult) -> dict[str, Any]:
+    alone = f"BENTOML_HOME={built.bentoml_home} bentoml serve {built.tag}"
+    return {
+        "tag": built.tag,
+        "path": dg.MetadataValue.path(str(built.path)),
+        **smoke_metadata(result),
+        "serve_it": dg.MetadataValue.text(f"mlops serve {product.name}"),
+        "serve_it_alone": dg.MetadataValue.text(alone),
+    }
 
 
 def _champions_bento(
@@ -354,12 +370,7 @@ def _release(product: Product) -> dg.AssetsDefinition:
         newest = _candidates_version(ModelRegistry(tracking.tracking_uri), lakehouse, product)
         control = release_control(lakehouse, tracking)
         control.take_over(product.name)
-        decisions = control.record(product.name).decisions(newest.version)
-        outdated = _outdated_judgement(lakehouse, product)
-        reasons = [
-            *obstacles(newest, decisions, approval=product.spec.release.approval),
-            *([outdated] if outdated else []),
-        ]
+        reasons = _obstacles(control, lakehouse, product, newest)
         if not reasons:
             _apply_strategy(control, product, newest, context=context)
         else:
@@ -387,6 +398,16 @@ def _release(product: Product) -> dg.AssetsDefinition:
         )
 
     return release
+
+
+def _obstacles(
+    control: ReleaseControl, lakehouse: LakehouseResource, product: Product, version: ModelVersion
+) -> list[str]:
+    """Say what stands between a version and its release; nothing where it may be released."""
+    decisions = control.record(product.name).decisions(version.version)
+    outdated = _outdated_judgement(lakehouse, product)
+    found = obstacles(version, decisions, approval=product.spec.release.approval)
+    return [*found, *([outdated] if outdated else [])]
 
 
 def _order(context: dg.AssetExecutionContext, *, reason: str = "") -> Order:

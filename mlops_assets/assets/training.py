@@ -24,6 +24,7 @@ from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
+from mlops_assets.core.product_spec import Variant
 from mlops_assets.core.registry.artifacts import LoggedRun, load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun
 from mlops_assets.core.registry.learned_rows import LEARNED_ROWS_FILE, held_out_digest, learned_rows
@@ -117,17 +118,10 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
 
 
 def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
-    spec = product.spec
     noun = model_noun(variant)
-    extra = next((v.extra_features for v in spec.variants if v.name == variant), ())
-    seen = {*product.model_features, *extra}
+    declared = next((one for one in product.spec.variants if one.name == variant), None)
+    seen = {*product.model_features, *(declared.extra_features if declared else ())}
     feature_names = tuple(name for name in product.view.feature_names if name in seen)
-    reason = next((v.reason for v in spec.variants if v.name == variant), "")
-    story = (
-        "One thing is a fitted candidate: one MLflow run with one logged model in LightGBM's text format.\n\n"
-        "Made from `training_set` with the setting of `hyperparameters`, deterministically; the same inputs keep the "
-        "earlier run. Used by `evaluation`."
-    )
 
     @product_asset(
         product,
@@ -135,9 +129,7 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         stage="training",
         kinds={"lightgbm", "mlflow"},
         deps=[upstream(product, "training_set"), upstream(product, "hyperparameters")],
-        description=f"{story}\n\nSees also {', '.join(extra)}, and is never released: {reason}"
-        if variant
-        else story,
+        description=_model_story(declared),
     )
     def model(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
@@ -181,6 +173,19 @@ def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:
         return writes.result(_model_metadata(fitted, _sample(training_rows), tracking, candidate))
 
     return model
+
+
+def _model_story(variant: Variant | None) -> str:
+    story = (
+        "One thing is a fitted candidate: one MLflow run with one logged model in LightGBM's text format.\n\n"
+        "Made from `training_set` with the setting of `hyperparameters`, deterministically; the same inputs keep the "
+        "earlier run. Used by `evaluation`."
+    )
+    if variant is None:
+        return story
+    return (
+        f"{story}\n\nSees also {', '.join(variant.extra_features)}, and is never released: {variant.reason}"
+    )
 
 
 def _fitted_run(
@@ -230,11 +235,9 @@ def _fitted_run(
         started_at=started_at,
     ) as run:
         run.log_params({**fitted.parameters, **facts, "seed": fitted.seed})
+        best = fitted.validation_curve[fitted.best_iteration - 1]
         run.log_metrics(
-            {
-                "best_iteration": fitted.best_iteration,
-                f"validation_{fitted.validation_metric}": fitted.validation_curve[fitted.best_iteration - 1],
-            }
+            {"best_iteration": fitted.best_iteration, f"validation_{fitted.validation_metric}": best}
         )
         run.log_dataset("training_set", digest=identity.read.get("table training_set", ""))
         run.log_text(identity.to_json(), "made_from.json")

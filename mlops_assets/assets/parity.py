@@ -30,6 +30,7 @@ from mlops_assets.core.parity.requests import compare_requests
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.version_view import version_view
+from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -140,8 +141,10 @@ def _compared(
     """Compare the requests of some days, those of each feature view by that view."""
     product = reads.product
     if not tables.exists(product.name, SERVED):
+        reads.value("requests of these days", None)
         return _united([])
     captured = tables.read(product.name, SERVED, days=days).filter(pl.col("error").is_null())
+    reads.rows("requests of these days", captured)
     if captured.is_empty():
         return _united([])
     if "feature_view" not in captured.columns:  # collected before it was recorded
@@ -181,7 +184,7 @@ def _by_view(
     asked = events.filter(pl.col(view.id_column).is_in(captured[view.id_column].implode()))
     rows = [report.rows, compare_requests(view, history, asked)]
     if view.digest == product.view.digest and tables.exists(product.name, "features"):
-        stored = tables.read(product.name, "features", days=days)
+        stored = features_by_view(tables, product.name, view, days=days).rows
         stored = reads.rows("features", stored.select(view.id_column, *view.feature_names))
         cause = "unexplained: a cohort's rows have no time at which they became known"
         if days is not None:

@@ -30,7 +30,9 @@ def served_rows(served: pl.DataFrame, *, id_column: str, made_from: pl.DataFrame
     """Return what was served in the columns of `score_batch`, without errors; `arm` is the role that answered.
 
     An event that a version scored several times, which happens in a cohort when its values change, has the newest of
-    its answers. `made_from`: by `model_version` its `model_as_of` and `feature_view`; an unknown version has nulls.
+    its answers. The view is the one that the record names, or else that of the version.
+
+    made_from: by `model_version` its `model_as_of` and `feature_view`; an unknown version has nulls.
     """
     carried = [name for name in ("event_timestamp", "event_date") if name in served.columns]
     newest = (
@@ -38,11 +40,13 @@ def served_rows(served: pl.DataFrame, *, id_column: str, made_from: pl.DataFrame
         .sort("received_at", "prediction_id")
         .unique([id_column, "model_version"], keep="last", maintain_order=True)
     )
-    return newest.join(made_from, on="model_version", how="left", maintain_order="left").select(
+    own_view = pl.col(FEATURE_VIEW) if FEATURE_VIEW in served.columns else pl.lit(None, pl.String)
+    versions = made_from.rename({FEATURE_VIEW: f"{FEATURE_VIEW}_of_version"})
+    return newest.join(versions, on="model_version", how="left", maintain_order="left").select(
         "prediction_id",
         id_column,
         *carried,
-        FEATURE_VIEW,
+        pl.coalesce(own_view, f"{FEATURE_VIEW}_of_version").alias(FEATURE_VIEW),
         "score",
         "decision",
         "threshold",

@@ -75,6 +75,12 @@ def test_the_arm_is_the_role_and_an_unknown_version_has_neither_as_of_nor_view()
     ]
 
 
+def test_a_record_that_names_its_view_keeps_it() -> None:
+    rows = served((1, 1, 0, 0.5), (2, 1, 1, 0.75)).with_columns(feature_view=pl.Series(["another", None]))
+    found = served_rows(rows, id_column="event", made_from=MADE_FROM)
+    assert dict(found.select("event", "feature_view").iter_rows()) == {1: "another", 2: "its view"}
+
+
 @given(st.lists(answers, max_size=12))
 def test_a_batch_scores_what_the_version_did_not_serve(given_answers: list) -> None:
     features = pl.DataFrame({"event": [3, 1, 2]})

@@ -20,6 +20,7 @@ WITHOUT_TABLE = ("model_version",)
 def home(released_home: SmallHome, tmp_path_factory: pytest.TempPathFactory) -> SmallHome:
     """A home in which every asset was materialized."""
     home = released_home.copy(tmp_path_factory.mktemp("made_from") / "home")
+    home.materialize("online_features")
     event = home.read("events").row(0, named=True)
     record = captured_record(
         event["transaction_id"], at=event["event_timestamp"], received_at=event["event_timestamp"]
@@ -27,7 +28,7 @@ def home(released_home: SmallHome, tmp_path_factory: pytest.TempPathFactory) -> 
     store = open_online_store(home.settings.online_store, FRAUD)
     assert store.commit([], [encode_record(record), b"no record"])
     store.close()
-    home.materialize("online_features", "served_predictions")
+    home.materialize("served_predictions")
     home.materialize("parity_report", days=LAST_DAY)
     return home
 

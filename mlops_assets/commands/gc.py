@@ -227,7 +227,7 @@ def _online_states(settings: Settings, product: Product) -> Removal:
     return Removal(
         product=product.name,
         kind="online states",
-        reason="no window of an event that is still answered reaches their rows, or no version answers by their view",
+        reason="no event that is still answered reads them, or no version's features do",
         names=(),
         size_bytes=found.evictable_bytes,
         oldest=None,
@@ -241,7 +241,9 @@ def _evict(settings: Settings, product: Product) -> None:
 
 
 def _states(settings: Settings, product: Product, *, evicts: bool) -> StoredStates:
-    """Count the states of the product's store, which is not made where it is missing; none before it says its views.
+    """Count the states of the product's store, which is not made where it is missing.
+
+    Before a load has noted whose states the store keeps, nothing is known to go.
 
     Raises: OnlineStoreError when the store does not answer.
     """

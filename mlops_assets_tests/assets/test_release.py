@@ -189,7 +189,7 @@ def test_a_declared_canary_is_tried_on_the_ramp_and_every_plan_reaches_the_histo
         assert checks_of(result)["release_is_up_to_date"]
         assert told["release_is_up_to_date"] == "version 1 answers 90 %, version 2 answers 10 %"
         assert told["latency_holds"].startswith(
-            ("pass: not compared", "pass: the p99", "inconclusive: the p99")
+            ("version 2: pass: not compared", "version 2: pass: the p99", "version 2: inconclusive: the p99")
         )
         assert standing(home) == (1, 1, 2)
     order = Order(NOW, "ada", "looks good")

@@ -15,8 +15,10 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.online_store.kept_views import keep_views
 from mlops_assets.core.online_store.load import load_states
 from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import StateChange
 from mlops_assets.core.registry.candidate import Candidate
 from mlops_assets.core.registry.tag_names import EVALUATION_TAG, TRAINING_SET_TAG
 from mlops_assets.core.release.plan import Arm, ReleasePlan
@@ -216,11 +218,17 @@ def test_online_states_that_no_window_reaches_are_counted_and_evicted_without_a_
         labels = pl.DataFrame(schema={"transaction_id": pl.Int64, "is_fraud": pl.Int8, "known_at": UTC_TIME})
         states = build_states(view, events, labels.select(view.label_columns), as_of=as_of)
         deque(load_states(store, view, states), maxlen=0)
+    assert home.removals()["online states"].count == 0, "nobody has noted whose states it keeps"
+    keep_views(store, [view])
+    state = StateChange("customer_id=3@00000000", 0, b"of a view that is kept no more")
+    assert store.commit([state], [])
     removal = home.removals()["online states"]
-    assert (removal.count, removal.names) == (2, ()), "of customer 1 and terminal 1; nobody is named"
+    assert (removal.count, removal.names) == (3, ()), (
+        "of customer 1, terminal 1 and the other view; nobody is named"
+    )
     assert removal.size_bytes > 0
     before = store.state_count()
     removal.delete()
-    assert store.state_count() == before - 2
+    assert store.state_count() == before - 3
     assert home.removals()["online states"].count == 0
     store.close()

@@ -12,9 +12,10 @@ from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
+from mlops_assets.assets.support.same_rows import require_same_rows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
-from mlops_assets.core.errors import FeatureError, RegistryError, TrainingError
+from mlops_assets.core.errors import FeatureError, RegistryError
 from mlops_assets.core.evaluation.decision_threshold import choose_threshold
 from mlops_assets.core.evaluation.evaluate import evaluate
 from mlops_assets.core.evaluation.gates import judge, overall, verdict_table
@@ -43,9 +44,9 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.artifacts import load_model
 from mlops_assets.core.registry.candidate import Candidate, model_noun, read_candidate
-from mlops_assets.core.registry.learned_rows import held_out_digest, rows_learned_by
+from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import HELD_OUT_TAG, LEARNED_ROWS_TAG, VIEW_TAG
+from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.registry.version_view import version_view
 from mlops_assets.core.release.record import ReleaseRecord
@@ -88,8 +89,8 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         candidate = entrants.candidate
         reads = RecordedReads(context, lakehouse.tables, product, noun="evaluation")
         rows = _read_rows(reads, training_set_version=candidate.training_set_version)
-        _require_same_rows(
-            product, entrants, rows.training_set, registry=ModelRegistry(tracking.tracking_uri)
+        require_same_rows(
+            product, candidate, entrants.variants, rows.training_set, tracking_uri=tracking.tracking_uri
         )
         rival_rows = _rival_rows(
             reads, lakehouse.tables, entrants, tracking_uri=tracking.tracking_uri, test=rows.test
@@ -128,39 +129,6 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         return writes.result({"mlflow_run": run_url, "test_rows": tested, **shown})
 
     return evaluation
-
-
-def _require_same_rows(
-    product: Product,
-    entrants: "_Entrants",
-    training_set: pl.DataFrame,
-    *,
-    registry: ModelRegistry,
-) -> None:
-    """Make sure that the candidate and its variants were made from this training set: who knows other rows may know
-    outcomes of its test rows.
-
-    product, entrants: who is evaluated. training_set: on whose test rows. registry: of their runs; of those
-    of before these facts were stored nothing is asked.
-
-    Raises: TrainingError naming what to materialize.
-    """
-    candidate = entrants.candidate
-    own = registry.run_tags(candidate.run_id)
-    held_out = held_out_digest(training_set, id_column=product.spec.id_column)
-    if own.get(HELD_OUT_TAG, held_out) != held_out:
-        raise TrainingError(
-            f"{product.name}/model was made from other rows than {product.name}/training_set holds as version "
-            f"{candidate.training_set_version}: materialize {product.name}/model first"
-        )
-    for name, variant in entrants.variants.items():
-        other = registry.run_tags(variant.run_id)
-        told = [tag for tag in (LEARNED_ROWS_TAG, VIEW_TAG) if tag in own and tag in other]
-        if any(own[tag] != other[tag] for tag in told):
-            raise TrainingError(
-                f"{product.name}/{model_noun(name)} was made from another training set than {product.name}/model, and "
-                f"may know outcomes of its test rows: materialize {product.name}/{model_noun(name)} first"
-            )
 
 
 @dataclass(frozen=True)

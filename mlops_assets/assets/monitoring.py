@@ -1,24 +1,24 @@
 """The monitoring stage: whether the newest predictions and outcomes look like those that the champion was judged on."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Mapping
+from dataclasses import astuple, replace
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.asset_options import product_asset, upstream
-from mlops_assets.assets.support.day_blocks import day_blocks
 from mlops_assets.assets.support.pictures import page_only, picture, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.assets.support.report_windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import own_metrics
 from mlops_assets.core.identity.content import rows_digest
 from mlops_assets.core.labels.outcomes import newest_outcomes
-from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, days_of
+from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.monitoring.categories import category_features
 from mlops_assets.core.monitoring.drift import DriftReport
 from mlops_assets.core.monitoring.drift import drift_report as compare_with_reference
@@ -39,45 +39,7 @@ from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
-WHOLE = "all"
 SAME_ROWS = "these are rows that the champion was made from or chosen on; members that it never saw can tell"
-
-
-@dataclass(frozen=True)
-class ReportWindow:
-    """The rows that one report looks at: the days up to and with `end_day`, or all rows of a cohort."""
-
-    days: DayRange | None
-    end_day: date | None
-
-    @property
-    def name(self) -> str:
-        """The partition key, or `all`."""
-        return WHOLE if self.end_day is None else self.end_day.isoformat()
-
-    @property
-    def words(self) -> str:
-        """Its first and last UTC day, for people."""
-        return "all rows" if self.days is None else self.days.words
-
-    @property
-    def partition(self) -> DayRange | None:
-        """The one day of the report's own table that holds this window's result."""
-        return self.end_day and DayRange(self.end_day, self.end_day + timedelta(days=1), "event_date")
-
-
-def report_windows(
-    context: dg.AssetExecutionContext, product: Product, column: DayColumn
-) -> Iterator[ReportWindow]:
-    """Yield a trailing window of `monitoring.window_days` for each day that the run materializes."""
-    length = timedelta(days=product.spec.monitoring.window_days)
-    for block in day_blocks(context, column):
-        if block is None:
-            yield ReportWindow(None, None)
-            continue
-        for offset in range((block.end - block.first).days):
-            end = block.first + timedelta(days=offset + 1)
-            yield ReportWindow(DayRange(end - length, end, column), end - timedelta(days=1))
 
 
 def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:

@@ -1,12 +1,11 @@
 """An evaluation is about one model, under one threshold, on rows that nobody who is compared has learned from."""
 
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.errors import RegistryError, TrainingError
+from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.tag_names import THRESHOLD_TAG
 from mlops_assets_tests.support.homes.small_home import (
     AS_OF,
@@ -55,14 +54,3 @@ def test_rows_that_the_champion_learned_from_are_taken_out_of_the_comparison(
     (verdict,) = home.read("gate_verdicts").to_dicts()
     assert verdict["verdict"] == "inconclusive"
     assert "the champion learned from" in verdict["reason"]
-
-
-def test_a_candidate_is_not_evaluated_on_a_training_set_that_was_made_anew_under_its_number(
-    released_home: SmallHome, tmp_path: Path
-) -> None:
-    home = released_home.copy(tmp_path / "home")
-    rows = home.read("training_set")
-    shutil.rmtree(home.tables.uri(FRAUD, "training_set"))
-    home.write("training_set", rows.head(rows.height - 50))
-    with pytest.raises(TrainingError, match="materialize fraud_detection/model first"):
-        home.materialize("evaluation")

@@ -5,9 +5,13 @@ from datetime import datetime
 
 import polars as pl
 
+from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.artifacts import load_model
+from mlops_assets.core.registry.registry import ModelRegistry
+from mlops_assets.core.registry.tag_names import THRESHOLD_TAG
+from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.times import UTC_TIME
 
 _SCHEMA = {
@@ -51,3 +55,22 @@ def read_candidate(tables: DeltaTables, product: str, *, variant: str | None = N
     """
     row = tables.read(product, model_noun(variant)).row(0, named=True)
     return Candidate(**{field.name: row[field.name] for field in fields(Candidate)})
+
+
+def candidates_version(registry: ModelRegistry, tables: DeltaTables, product: str) -> ModelVersion:
+    """Return the version of the fitted candidate under the decision threshold that the evaluation chose.
+
+    The newest one, unless an earlier fit or an earlier cost was found again since.
+
+    Raises: RegistryError when it is no registered version.
+    """
+    candidate = read_candidate(tables, product)
+    threshold = float(tables.read(product, "gate_verdicts")["threshold"][0])
+    wanted = (candidate.run_id, candidate.digest, repr(threshold))  # the run tells all other facts
+    for version in reversed(registry.versions(product)):
+        if (version.run_id, version.digest, version.tags.get(THRESHOLD_TAG)) == wanted:
+            return version
+    raise RegistryError(
+        f"{product}: the candidate {candidate.digest[:12]} with threshold {threshold:g} is no registered version: "
+        f"materialize {product}/model_version first"
+    )

@@ -126,7 +126,7 @@ def test_on_rows_that_the_champion_was_chosen_on_check_page_metadata_table_and_s
     (event,) = result.asset_materializations_for_node(key.to_python_identifier())
     metadata = event.metadata
     assert check.passed
-    assert check.description == f"inconclusive: {SAME_ROWS}"
+    assert check.description == f"version 1, all rows: inconclusive: {SAME_ROWS}"
     assert (metadata["verdict"].value, metadata["reason"].value) == ("inconclusive", SAME_ROWS)
     assert set(home.read("performance_report")["window_verdict"]) == {"inconclusive"}
     page = report_path(
@@ -134,7 +134,10 @@ def test_on_rows_that_the_champion_was_chosen_on_check_page_metadata_table_and_s
     )
     assert f"verdict: inconclusive, {SAME_ROWS}" in page.read_text(encoding="utf-8")
     now = datetime(1995, 1, 2, tzinfo=UTC)
-    assert product_status(home.settings, "mortality_risk", now=now).performance == "inconclusive"
+    assert (
+        product_status(home.settings, "mortality_risk", now=now).performance
+        == "inconclusive (version 1, all rows)"
+    )
 
 
 def test_another_split_seed_compares_nobody_on_rows_that_he_learned_from(

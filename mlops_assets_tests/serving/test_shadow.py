@@ -31,7 +31,8 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def arm() -> ScoringArm:
-    return ScoringArm(LoadedVersion(2, small_model(seed=1), 0.5), role="shadow", names=FEATURES)
+    loaded = LoadedVersion(2, small_model(seed=1), 0.5)
+    return ScoringArm(loaded, role="shadow", names=FEATURES, view_digest="ab" * 32)
 
 
 @pytest.fixture

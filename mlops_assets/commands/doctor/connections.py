@@ -29,6 +29,8 @@ PROBE_PRODUCT = "doctor_probe"
 # An object store is asked for three minutes by default before an error is shown.
 _IMPATIENT = {"max_retries": "1", "retry_timeout": "10s", "connect_timeout": "5s", "timeout": "10s"}
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SQLITE_HEADER = b"SQLite format 3\x00"
+"""See https://www.sqlite.org/fileformat.html, section 1.3."""
 
 
 def home_checks(settings: Settings) -> Iterator[Check]:
@@ -96,12 +98,20 @@ def _require_answer(uri: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and not os.access(file, os.W_OK):
             raise PermissionError(f"{file} cannot be written")
+        if file.is_file() and file.stat().st_size and not _is_sqlite(file):
+            raise ConfigurationError(f"{file} is not a database of SQLite")
     elif parts.hostname:
         address = (parts.hostname, parts.port or _PORTS.get(scheme, 0))
         try:
             socket.create_connection(address, timeout=CONNECT_SECONDS).close()
         except OSError as error:
             raise ConfigurationError(f"nothing answers at {address[0]}:{address[1]}: {error}") from error
+
+
+def _is_sqlite(file: Path) -> bool:
+    """Whether the file begins as a database does; MLflow tries for minutes to open another one."""
+    with file.open("rb") as opened:
+        return opened.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
 
 
 def _remove(tables: DeltaTables, table: str) -> None:

@@ -44,7 +44,11 @@ def diagnose(replay: Replay, suspects: Sequence[Suspect]) -> dict[str, str]:
     if not suspects:
         return {}
     near = replay.about(_ids(replay, suspects))
-    found = [e for e in _global_skews(near, suspects) if e.explains]
+    found: list[Explanation] = []
+    for tried in _global_skews(near, suspects):
+        found += [tried] if tried.explains else []
+        if len(tried.explains) == len(suspects):  # no later one is preferred to it
+            break
     for search in (stale_labels, lost_events) if replay.view.window_features else ():
         if max((len(e.explains) for e in found), default=0) < len(suspects):
             found += [e for e in (search(near, suspects),) if e.explains]

@@ -95,9 +95,17 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
             writes.write(frame, days, reads=reads, allow_new_columns=True)
             context.log.info(f"{days or 'all requests'}: {report.summary}")
         whole = _united(reports)
-        return writes.result(_shown(whole), check_results=_checks(whole))
+        return writes.result(_shown(whole), check_results=_checks(whole, of=_words(versions, writes)))
 
     return [parity_report]
+
+
+def _words(versions: "_Versions", writes: TableWrites) -> str:
+    """Which versions and days were compared, for people."""
+    days = sorted(writes.rows_by_day)
+    window = f"{days[0]} to {days[-1]}" if days else "all requests"
+    answered = ", ".join(f"version {number}" for number in versions.numbers)
+    return f"{answered}, {window}" if answered else window
 
 
 class _Versions:
@@ -115,6 +123,11 @@ class _Versions:
             if number not in self._models:
                 self._models[number] = self._registry.load(self._product.name, number)
         return {number: self._models[number] for number in numbers}
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those that answered, in order."""
+        return tuple(sorted(self._models))
 
     def view(self, digest: str | None, number: int) -> FeatureView:
         """The view of this digest, by which the version answered; the declared one where none was recorded."""
@@ -234,7 +247,7 @@ def _shown(report: ParityReport) -> dict[str, Shown]:
     return shown
 
 
-def _checks(report: ParityReport) -> list[dg.AssetCheckResult]:
+def _checks(report: ParityReport, *, of: str) -> list[dg.AssetCheckResult]:
     counts = {"compared_vectors": report.vectors, "different_vectors": report.different}
     unlike = report.rows.filter(pl.col("kind") == "request", pl.col("different") > 0)
     told = [
@@ -255,8 +268,11 @@ def _checks(report: ParityReport) -> list[dg.AssetCheckResult]:
             check_name="served_as_trained",
             passed=late.is_empty(),
             severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join([*trained, *late["diagnosis"].unique().to_list()])
-            or "served vectors are those that training reads",
+            description=f"{of}: "
+            + (
+                "; ".join([*trained, *late["diagnosis"].unique().to_list()])
+                or "served vectors are those that training reads"
+            ),
             metadata={
                 "different_features": late["feature"].n_unique(),
                 "different_values": report.training_differs,
@@ -265,13 +281,14 @@ def _checks(report: ParityReport) -> list[dg.AssetCheckResult]:
         dg.AssetCheckResult(
             check_name="served_features_match",
             passed=report.is_equal,
-            description=report.summary,
+            description=f"{of}: {report.summary}",
             metadata=dict(counts),
         ),
         dg.AssetCheckResult(
             check_name="requests_match_events",
             passed=unlike.is_empty(),
             severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join(told) or "requests have the content of the lakehouse's events",
+            description=f"{of}: "
+            + ("; ".join(told) or "requests have the content of the lakehouse's events"),
         ),
     ]

@@ -97,3 +97,5 @@ def test_what_a_version_answered_is_compared_by_its_own_view_whatever_is_declare
     assert set(rows.filter(kind="feature")["feature_view"]) == {view.digest}
     assert rows.filter(kind="feature", feature="amount_usd")["compared"].sum() > 0
     assert rows.filter(kind="training").is_empty(), "training reads vectors of another view"
+    told = [str(check.description) for check in result.get_asset_check_evaluations()]
+    assert all(one.startswith(f"version 1, {LAST_DAY} to {LAST_DAY}: ") for one in told)

@@ -26,6 +26,8 @@ from serving.served_product import ServedProduct
 POLL_SECONDS = 0.25
 STORE_POLL_SECONDS = 1.0
 """Between looks at which views the store keeps. A load of a new view waits longer, see `online_features`."""
+FIRST_LOOK_SECONDS = 0.05
+"""Between looks before the first answer of the store: the service is to know its views before it scores."""
 RETRY_SECONDS = 5.0
 """A plan whose views have no online state yet is tried again then."""
 _log = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ class LiveRelease:
         self._kept_served: dict[str, FeatureView] = {}
         self.served: dict[int, VersionOnDisk] = {}
         """What the snapshot says of the arms' versions; empty without a plan."""
+        self.is_store_read = product.view.event_timestamp is None
+        """Whether the store has said which views it keeps; a product without states has none."""
         self.problem: str | None = None
         """Why the newest plan is not followed; None when it is."""
 
@@ -97,6 +101,7 @@ class LiveRelease:
         finally:
             store.close()
         self._kept = {view.digest: view for view in kept if self._can_keep(view)}
+        self.is_store_read = True
 
     def load(self) -> ReleasedArms | None:
         """Return the arms of the host's plan, or of the one before where only the store's views have changed; None

@@ -21,7 +21,12 @@ from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
 from serving.event_types import EventTypes
 from serving.http.endpoints import ProductEndpoints, StoreFacts
-from serving.live_release import POLL_SECONDS, STORE_POLL_SECONDS, LiveRelease
+from serving.live_release import (
+    FIRST_LOOK_SECONDS,
+    POLL_SECONDS,
+    STORE_POLL_SECONDS,
+    LiveRelease,
+)
 from serving.metrics import ServingMetrics
 from serving.scoring_lane import ScoringLane
 from serving.served_product import ServedProduct
@@ -142,7 +147,7 @@ class Worker:
     async def _look_at_store(self) -> None:
         """Notice which views the store keeps; a store that hangs keeps no plan from being followed."""
         while True:
-            await asyncio.sleep(STORE_POLL_SECONDS)
+            await asyncio.sleep(STORE_POLL_SECONDS if self.live.is_store_read else FIRST_LOOK_SECONDS)
             await asyncio.to_thread(self.live.look_at_store)
 
     async def _follow_plan(self) -> None:

@@ -233,6 +233,25 @@ def test_a_view_that_cannot_be_kept_keeps_no_request_from_its_answer(host: Host)
     assert len(host.serve(3, skip=0)) == 3
 
 
+def test_a_store_that_is_away_at_the_start_is_asked_until_it_says_its_views(host: Host) -> None:
+    host.load(host.view)
+    other = other_view("windows", host.view)
+    keep_views(host.store, [host.view, other])
+    (host.folder / "away").write_text("no folder")
+    places = iter([host.folder / "away" / "store", host.folder / "store"])
+    own = LoadedVersion(1, host.model(host.view), 0.5)
+    live = LiveRelease(
+        host.sampled.product,
+        own,
+        serving_home=host.folder,
+        open_store=lambda: open_online_store(str(next(places)), PRODUCT),
+    )
+    live.first()
+    assert not live.is_store_read
+    live.look_at_store()
+    assert (live.is_store_read, live.is_changed()) == (True, True)
+
+
 def test_what_the_champion_refuses_is_refused_and_what_the_challenger_fails_with_is_captured(
     host: Host,
 ) -> None:

@@ -11,6 +11,7 @@ from mlops_assets_tests.support.source_tree import (
     PACKAGES,
     ROOT,
     TESTS,
+    function_lines,
     has_logic,
     imported_modules,
     mirror_of,
@@ -20,6 +21,7 @@ from mlops_assets_tests.support.source_tree import (
 
 MAXIMUM_MODULES = 15
 MAXIMUM_LINES = 400
+MAXIMUM_FUNCTION_LINES = 60
 
 
 def shown(file: Path) -> str:
@@ -35,6 +37,16 @@ def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
 def test_no_file_is_longer_than_a_reader_keeps_in_mind() -> None:
     lines = {shown(file): len(file.read_text(encoding="utf-8").splitlines()) for file in modules(*PACKAGES)}
     assert {file: n for file, n in lines.items() if n > MAXIMUM_LINES} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{shown(file)}: {name}": lines
+        for file in modules("mlops_assets", "serving")
+        for name, lines in function_lines(file.read_text("utf-8"))
+        if lines > MAXIMUM_FUNCTION_LINES
+    }
+    assert long == {}
 
 
 def test_every_folder_of_modules_is_a_package() -> None:

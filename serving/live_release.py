@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlops_assets.core.contracts.contract import describe_columns
 from mlops_assets.core.errors import PackagingError, PlatformError, ServingError
+from mlops_assets.core.features.online.executor import OnlineFeatures
 from mlops_assets.core.features.online.layout import empty_key
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.model.trained_model import TrainedModel
@@ -202,6 +203,13 @@ class LiveRelease:
         return sorted(set(view.input_columns) - carried - {KNOWN_AT})
 
     def _can_keep(self, view: FeatureView) -> bool:
+        """Whether events of this service can go into the view's states; one that cannot stops no request."""
         own = self._product.view
-        is_alike = (view.id_column, view.event_timestamp) == (own.id_column, own.event_timestamp)
-        return is_alike and not self._lacking(view)
+        if (view.id_column, view.event_timestamp) != (own.id_column, own.event_timestamp):
+            return False
+        try:
+            OnlineFeatures(view, ())
+        except PlatformError as error:
+            _log.warning("%s: the states of a view are not kept: %s", self._product.name, error)
+            return False
+        return not self._lacking(view)

@@ -100,24 +100,19 @@ def _evaluation(product: Product) -> dg.AssetsDefinition:
         tables = ("evaluation", "gate_verdicts")
         if earlier := earlier_result(context, lakehouse.tables, product, *tables, identity=identity):
             return earlier
-        model = candidate.load(tracking.tracking_uri)
+        uri = tracking.tracking_uri
+        model = candidate.load(uri)
         result, scores = _evaluate(
-            reads.product,
-            rows,
-            entrants,
-            candidate=model,
-            tracking_uri=tracking.tracking_uri,
-            rival_rows=rival_rows,
+            reads.product, rows, entrants, candidate=model, tracking_uri=uri, rival_rows=rival_rows
         )
         note = rival_rows.note(rows.test, id_column=spec.id_column)
         judged = judge(spec.gates, result, champion_note=note)
         verdicts = verdict_table(judged)
-        verdict_writes, writes = (
-            TableWrites(context, lakehouse, product, noun, inputs=identity.to_json())
-            for noun in ("gate_verdicts", "evaluation")
-        )
         judged_on = {"model_digest": pl.lit(candidate.digest), "threshold": pl.lit(result.threshold.value)}
+        made_from = identity.to_json()
+        verdict_writes = TableWrites(context, lakehouse, product, "gate_verdicts", inputs=made_from)
         verdict_writes.write(verdicts.with_columns(**judged_on), None)
+        writes = TableWrites(context, lakehouse, product, "evaluation", inputs=made_from)
         writes.write(result.estimates, None)
         pictures = evaluation_pictures(product, result, model, rows.test, scores)
         with tracking.resume(context, candidate.run_id) as run:

@@ -49,8 +49,8 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
 
 def _drift_report(product: Product) -> dg.AssetsDefinition:
     monitoring, seed = product.spec.monitoring, product.spec.training.seed
-    key = dg.AssetKey([product.name, "drift_report"])
     lookback = timedelta(days=monitoring.window_days - 1)
+    key = dg.AssetKey([product.name, "drift_report"])
 
     @product_asset(
         product,
@@ -60,9 +60,7 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
         is_partitioned=True,
         deps=[upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")],
         check_specs=[
-            dg.AssetCheckSpec(
-                "no_drift", asset=key, description="The newest window looks like the reference."
-            )
+            dg.AssetCheckSpec("no_drift", asset=key, description="The window looks like the reference.")
         ],
     )
     def drift_report(
@@ -85,8 +83,8 @@ def _drift_report(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(context, lakehouse, product, "drift_report")
         for window in report_windows(context, product, "event_date"):
             reads = RecordedReads(context, lakehouse.tables, product, noun="drift_report")
-            reads.value("the champion", champion.facts)
             reads.value("the reference rows", judged_against)
+            reads.value("the champion", champion.facts)
             reads.declared("monitoring", "training")
             current = reads.rows("the window", _scored_features(lakehouse, product, champion, window))
             report = compare_with_reference(
@@ -167,33 +165,11 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
             outcomes = reads.rows("the window", _unseen_outcomes(lakehouse, product, champion, window))
             are_used = _are_used_rows(lakehouse, product, champion, outcomes)
-            reads.value("the champion", champion.facts)
-            reads.value(
-                "its metrics on its test rows", {name: astuple(one) for name, one in reference.items()}
-            )
-            reads.value("whether these are rows that it was made from", are_used)
-            reads.declared("evaluation", "label", "monitoring", "training")
-            report = measure_outcomes(
-                outcomes,
-                label=spec.label.column,
-                score="score",
-                evaluation=spec.evaluation,
-                monitoring=spec.monitoring,
-                champion_reference=reference,
-                seed=spec.training.seed,
-            )
-            path = report_path(
-                platform.reports, product=product.name, kind="performance_report", window=window.name
-            )
+            reads.value("whether these are rows that the champion was made from", are_used)
+            report = _measured(reads, product, champion, outcomes, reference)
             if are_used:
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
-            page = write_performance_html(
-                outcomes,
-                label=spec.label.column,
-                score="score",
-                verdict=f"{report.verdict}, {report.reason}",
-                path=path,
-            )
+            page = _performance_page(platform, product, window, outcomes, report)
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
             writes.write(_stamped(rows, window, champion, report.verdict), window.partition, reads=reads)
             _describe(context, window, _performance_metadata(report, champion, window, _link(platform, page)))
@@ -204,6 +180,46 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         )
 
     return performance_report
+
+
+def _performance_page(
+    platform: PlatformResource,
+    product: Product,
+    window: ReportWindow,
+    outcomes: pl.DataFrame,
+    report: PerformanceReport,
+) -> Path | None:
+    return write_performance_html(
+        outcomes,
+        label=product.spec.label.column,
+        score="score",
+        verdict=f"{report.verdict}, {report.reason}",
+        path=report_path(
+            platform.reports, product=product.name, kind="performance_report", window=window.name
+        ),
+    )
+
+
+def _measured(
+    reads: RecordedReads,
+    product: Product,
+    champion: Champion,
+    outcomes: pl.DataFrame,
+    reference: Mapping[str, ReferenceMetric],
+) -> PerformanceReport:
+    spec = product.spec
+    reads.value("the champion", champion.facts)
+    reads.value("its metrics on its test rows", {name: astuple(one) for name, one in reference.items()})
+    reads.declared("evaluation", "label", "monitoring", "training")
+    return measure_outcomes(
+        outcomes,
+        label=spec.label.column,
+        score="score",
+        evaluation=spec.evaluation,
+        monitoring=spec.monitoring,
+        champion_reference=reference,
+        seed=spec.training.seed,
+    )
 
 
 def _unseen_outcomes(

@@ -39,7 +39,6 @@ SERVED = "served_predictions"
 
 def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Build the parity report of one product."""
-    key = dg.AssetKey([product.name, "parity_report"])
     lookback = product.view.lookback
     deps = [upstream(product, SERVED), upstream(product, "events", lookback=lookback)]
     if product.view.needs_labels:
@@ -53,24 +52,7 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         kinds={"polars", "deltalake"},
         is_partitioned=True,
         deps=deps,
-        check_specs=[
-            dg.AssetCheckSpec(
-                "served_features_match",
-                asset=key,
-                blocking=True,
-                description="Every served vector and score is the offline executor's, to the last bit.",
-            ),
-            dg.AssetCheckSpec(
-                "requests_match_events",
-                asset=key,
-                description="Requests have the content that the lakehouse has of the same events.",
-            ),
-            dg.AssetCheckSpec(
-                "served_as_trained",
-                asset=key,
-                description="Served vectors are those that training reads of the same events.",
-            ),
-        ],
+        check_specs=_check_specs(dg.AssetKey([product.name, "parity_report"])),
     )
     def parity_report(
         context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
@@ -98,6 +80,27 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         return writes.result(_shown(whole), check_results=_checks(whole, of=_words(versions, writes)))
 
     return [parity_report]
+
+
+def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            "served_features_match",
+            asset=key,
+            blocking=True,
+            description="Every served vector and score is the offline executor's, to the last bit.",
+        ),
+        dg.AssetCheckSpec(
+            "requests_match_events",
+            asset=key,
+            description="Requests have the content that the lakehouse has of the same events.",
+        ),
+        dg.AssetCheckSpec(
+            "served_as_trained",
+            asset=key,
+            description="Served vectors are those that training reads of the same events.",
+        ),
+    ]
 
 
 def _words(versions: "_Versions", writes: TableWrites) -> str:

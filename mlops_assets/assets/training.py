@@ -14,7 +14,7 @@ from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reuse import earlier_result
-from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.assets.support.table_writes import Shown, TableWrites
 from mlops_assets.assets.training_set import training_set_asset
 from mlops_assets.core.declared_types import Scalar
 from mlops_assets.core.features.stored_view import view_to_json
@@ -40,7 +40,7 @@ from mlops_assets.core.registry.tag_names import (
 from mlops_assets.core.registry.version_view import VIEW_FILE
 from mlops_assets.core.training.fit import fit
 from mlops_assets.core.training.plots import importance_bars, tuning_trials, validation_curve
-from mlops_assets.core.training.tuning import TrialRecord, tune
+from mlops_assets.core.training.tuning import TrialRecord, TuningResult, tune
 from mlops_assets.core.training.view_features import require_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
@@ -98,23 +98,19 @@ def _hyperparameters(product: Product) -> dg.AssetsDefinition:
         )
         writes = TableWrites(context, lakehouse, product, "hyperparameters", inputs=identity.to_json())
         writes.write(result.trials.with_columns(parameters=pl.lit(json.dumps(dict(result.parameters)))), None)
-        return writes.result(
-            {
-                "best": dg.MetadataValue.json(dict(result.parameters)),
-                f"validation_{spec.training.metric}": result.value,
-                "stopped_by": result.stopped_by,
-                "trials": picture(
-                    tuning_trials(
-                        result.trials,
-                        metric=spec.training.metric,
-                        is_higher_better=spec.training.metric != "binary_logloss",
-                    ),
-                    caption="trials",
-                ),
-            }
-        )
+        return writes.result(_tuning_metadata(result, metric=spec.training.metric))
 
     return hyperparameters
+
+
+def _tuning_metadata(result: TuningResult, *, metric: str) -> dict[str, Shown]:
+    trials = tuning_trials(result.trials, metric=metric, is_higher_better=metric != "binary_logloss")
+    return {
+        "best": dg.MetadataValue.json(dict(result.parameters)),
+        f"validation_{metric}": result.value,
+        "stopped_by": result.stopped_by,
+        "trials": picture(trials, caption="trials"),
+    }
 
 
 def _model(product: Product, *, variant: str | None) -> dg.AssetsDefinition:

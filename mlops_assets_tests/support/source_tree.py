@@ -70,6 +70,13 @@ def undescribed_parameters(source: str, most: int = 4) -> Iterator[tuple[str, li
             yield node.name, missing
 
 
+def function_lines(source: str) -> Iterator[tuple[str, int]]:
+    """Every function, methods and inner ones included, with its lines."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 def mirror_of(module: Path) -> Path:
     """The test module of a module: X/test_Y.py for mlops_assets/X/Y.py, serving/test_Y.py for serving/Y.py."""
     inner = module.relative_to(ROOT)

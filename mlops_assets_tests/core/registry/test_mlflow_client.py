@@ -60,12 +60,13 @@ def test_a_registry_that_does_not_answer_is_an_error_of_the_platform_without_its
 
 
 @contextmanager
-def answering(status: int) -> Iterator[int]:
-    """A server that answers every request with this status; yields its port."""
+def answering(status: int) -> Iterator[tuple[int, list[str | None]]]:
+    """A server that answers every request with this status; yields its port, and who asked, as they said."""
+    asked: list[str | None] = []
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            assert self.headers["Authorization"] is None
+            asked.append(self.headers["Authorization"])
             self.send_response(status)
             self.end_headers()
 
@@ -74,14 +75,15 @@ def answering(status: int) -> Iterator[int]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
+        yield server.server_address[1], asked
         server.shutdown()
 
 
 @pytest.mark.parametrize("status", [200, 401, 404, 503])
 def test_a_server_is_there_whatever_it_answers_and_is_told_no_password(status: int) -> None:
-    with answering(status) as port:
+    with answering(status) as (port, asked):
         require_server(f"http://ann:hunter2@127.0.0.1:{port}/mlflow/")
+        assert asked == [None]
 
 
 def test_a_server_that_is_not_there_is_told_without_its_password() -> None:

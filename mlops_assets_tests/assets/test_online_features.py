@@ -1,10 +1,13 @@
 """The online state: loaded as of a time, once, and again when it was lost."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -16,7 +19,7 @@ from mlops_assets.core.features.online.layout import empty_key, entity_layouts
 from mlops_assets.core.features.online.states import build_states
 from mlops_assets.core.features.view import WindowFeature
 from mlops_assets.core.online_store.kept_views import kept_views, state_tags
-from mlops_assets.core.online_store.load import is_loaded
+from mlops_assets.core.online_store.load import LoadedBlock, is_loaded, load_states
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange
 from mlops_assets_tests.support.captured import captured_record
@@ -138,6 +141,51 @@ def test_the_views_of_released_versions_are_loaded_beside_the_declared_one_and_g
     with closing(store_of(home)) as store:
         assert [view.digest for view in kept_views(store)] == [home.product.view.digest]
         assert not any(key.endswith(tuple(tags)) for key, _ in store.states())
+
+
+def states_of(store: OnlineStore, home: SmallHome) -> dict[str, bytes]:
+    """The states of the declared view, without the note of what was loaded."""
+    tags = tuple(state_tags([home.product.view]))
+    return {key: state.content for key, state in store.states() if key.endswith(tags)}
+
+
+def test_views_there_and_back_with_a_load_that_died_give_the_states_of_a_fresh_store(
+    home: SmallHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_features, "NOTICED_SECONDS", 0.0)
+    changed = longer(home)
+    home.materialize("online_features")
+    last = home.read("events").sort("event_timestamp").tail(2)
+    times = [at + timedelta(hours=1) for at in last["event_timestamp"]]
+    for number, (at, view) in enumerate(zip(times, (home, changed), strict=True)):
+        row = last[number].with_columns(event_timestamp=pl.lit(at), transaction_id=10**9 + number)
+        request = row.with_columns(pl.col(pl.Datetime).to_physical()).drop("known_at", "event_date")
+        record = captured_record(10**9 + number, at=at, received_at=at)
+        home.capture([msgspec.structs.replace(record, request=request.row(0, named=True))])
+        view.materialize("online_features")
+    home.materialize("online_features")
+
+    def dying(*arguments: Any, **options: Any) -> Iterator[LoadedBlock]:
+        yield from islice(load_states(*arguments, block_states=5, **options), 2)
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(online_features, "load_states", dying)
+        assert not changed.materialize("online_features", raises=False).success
+    changed.materialize("online_features")
+    with closing(store_of(home)) as store:
+        found = states_of(store, changed)
+        captured = [one.content for one in store.captured()]
+    fresh = changed.copy(tmp_path / "fresh")
+    for left in Path(fresh.settings.online_store).glob("*"):
+        left.unlink()
+    with closing(store_of(fresh)) as store:
+        assert store.commit([], captured)
+    fresh.with_product(lambda _: changed.product).materialize("online_features")
+    with closing(store_of(fresh)) as store:
+        expected = states_of(store, changed)
+    assert len(expected) > 100
+    assert found == expected
 
 
 def test_a_view_that_is_new_to_the_store_is_loaded_with_what_was_served_and_did_not_arrive_yet(

@@ -13,7 +13,7 @@ LOCK := deploy/requirements.lock
 READY := .venv/.ready
 CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs
 
-.PHONY: help setup demo dev serve test check lint format types imports docs lock peers peers-feast peers-mlserver clean
+.PHONY: help setup demo dev serve test rehearse check lint format types imports docs lock peers peers-feast peers-mlserver clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,10 +42,13 @@ dev: setup ## Dagster's UI on 127.0.0.1:3000 and MLflow's on :5000; Ctrl-C stops
 serve: setup ## The released bento of PRODUCT (fraud_detection) on 127.0.0.1:3001; Ctrl-C stops it
 	$(BIN)/mlops serve $(or $(PRODUCT),fraud_detection)
 
-test: setup ## All tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## All tests but the rehearsals
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not rehearsal"
 
-check: lint types imports docs test ## Lint, types, import contracts, docs, tests: the same in pre-commit and in CI
+rehearse: setup ## The tests that take long: drills, runs killed at any instant, races, benchmark commands played small
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m rehearsal
+
+check: lint types imports docs test ## Lint, types, import contracts, docs, tests: the same in pre-commit; CI rehearses too
 
 lint: setup ## ruff: format and rules
 	$(BIN)/ruff format --check --quiet $(CHECKED)

@@ -15,10 +15,12 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     return Course(tmp_path_factory.mktemp("changes"))
 
 
+@pytest.mark.rehearsal
 def test_a_home_whose_change_is_taken_back_decides_as_a_fresh_one(course: Course) -> None:
     assert course.play(1, [STRICT, BACK]) == ([], {})
 
 
+@pytest.mark.rehearsal
 def test_a_declaration_that_is_forgotten_leads_to_differences(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,6 +30,7 @@ def test_a_declaration_that_is_forgotten_leads_to_differences(
     assert any(difference.startswith("verdicts: (('limit', 'fail'),)") for difference in told), told
 
 
+@pytest.mark.rehearsal
 def test_inputs_that_are_never_the_same_lead_to_needless_recomputations(
     course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:

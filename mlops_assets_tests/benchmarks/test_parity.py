@@ -8,6 +8,8 @@ from rich.progress import Progress
 
 from benchmarks.parity.__main__ import run_cohort, run_fraud
 
+pytestmark = pytest.mark.rehearsal
+
 OPTIONS = Namespace(requests=400, cohort_requests=300, workers=2, store=None)
 
 

@@ -8,6 +8,8 @@ from rich.progress import Progress
 from benchmarks.parity.__main__ import Outcome, is_caught, run_skews, stream_of
 from benchmarks.parity.skews import SKEWS, Correct
 
+pytestmark = pytest.mark.rehearsal
+
 
 @pytest.fixture(scope="module")
 def skewed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:

@@ -74,6 +74,7 @@ def test_a_scaled_product_differs_in_size_and_budget_only() -> None:
     assert scaled_product(1.0, 183).spec.source == whole.spec.source
 
 
+@pytest.mark.rehearsal
 def test_script_and_jobs_make_the_same_model_estimates_and_verdicts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from benchmarks.release_races.__main__ import is_in_order
 from benchmarks.release_races.places import PLACES
 
+pytestmark = pytest.mark.rehearsal
+
 RACES = 12
 
 

@@ -83,6 +83,7 @@ def wait_for(folder: Path) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.rehearsal
 def test_killed_at_any_instant_a_run_loses_nothing_and_running_again_completes(
     teller: Teller, released_home: SmallHome, tmp_path: Path
 ) -> None:

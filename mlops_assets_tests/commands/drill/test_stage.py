@@ -1,9 +1,12 @@
 """What a drill looks at: records beside answers, vectors beside the offline ones."""
 
 import msgspec
+import pytest
 
 from mlops_assets.commands.drill.stage import Stage, missing_and_repeated, parity_of
 from mlops_assets_tests.support.drill_answers import answer, record
+
+pytestmark = pytest.mark.rehearsal
 
 
 def test_a_vector_that_the_state_did_not_give_is_seen(stage: Stage) -> None:

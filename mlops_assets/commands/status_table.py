@@ -11,6 +11,7 @@ from mlops_assets.core.release.words import shown
 
 SHOWN_DIGITS = 12
 """Of a digest."""
+_ANY_WIDTH = 10_000
 _COLOURS = {
     "pass": "green",
     "fail": "red",
@@ -22,7 +23,21 @@ _COLOURS = {
 
 
 def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None:
-    """Print one column per product, one row per fact."""
+    """Print one row per fact and one column per product, side by side only where no line has to be broken."""
+    together = _table(statuses)
+    if console.measure(together, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
+        console.print(together)
+    else:
+        for status in statuses:
+            console.print(_table([status]))
+    for status in statuses:
+        for problem in status.mirror_problems:
+            console.print(f"{status.product}: MLflow: {problem}", soft_wrap=True, highlight=False)
+        for what, where in status.places.items():
+            console.print(f"{status.product} {what}: {where}", soft_wrap=True, highlight=False)
+
+
+def _table(statuses: Sequence[ProductStatus]) -> Table:
     table = Table("", *(Column(status.product, overflow="fold") for status in statuses), show_lines=True)
     table.add_row("rows, rejected", *(f"{_number(s.rows)}, {_number(s.rejected_rows)}" for s in statuses))
     table.add_row("newest event", *(_newest_event(s) for s in statuses))
@@ -34,12 +49,7 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
     table.add_row("served predictions", *(_served(s) for s in statuses))
     table.add_row("drift", *(_verdict(s.drift) for s in statuses))
     table.add_row("performance", *(_verdict(s.performance) for s in statuses))
-    console.print(table)
-    for status in statuses:
-        for problem in status.mirror_problems:
-            console.print(f"{status.product}: MLflow: {problem}", soft_wrap=True, highlight=False)
-        for what, where in status.places.items():
-            console.print(f"{status.product} {what}: {where}", soft_wrap=True, highlight=False)
+    return table
 
 
 def _number(value: int | None) -> str:

@@ -1,6 +1,6 @@
 """The status of products as people read it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -24,3 +24,18 @@ def test_nothing_materialized_is_none_and_a_dash(tmp_path: Path) -> None:
     screen = StringIO()
     print_status(statuses, console=Console(file=screen, width=200))
     assert screen.getvalue().count("–") >= 2 * 7
+
+
+def test_products_stand_below_each_other_where_a_name_would_be_broken(tmp_path: Path) -> None:
+    settings = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
+    gate = "not_inferior_to_logistic_regression"
+    statuses = [
+        replace(product_status(settings, name, now=NEWEST), gates={gate: "inconclusive"})
+        for name in ("fraud_detection", "mortality_risk")
+    ]
+    for width, side_by_side in ((80, False), (200, True)):
+        screen = StringIO()
+        print_status(statuses, console=Console(file=screen, width=width))
+        lines = screen.getvalue().splitlines()
+        assert sum(f"{gate}: inconclusive" in line for line in lines) == (1 if side_by_side else 2)
+        assert max(map(len, (line for line in lines if "│" in line))) <= width

@@ -1,6 +1,5 @@
 """The online state: loaded as of a time, once, and again when it was lost."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -29,6 +28,7 @@ from mlops_assets_tests.support.homes.small_home import (
     SmallHome,
     metadata_of,
 )
+from mlops_assets_tests.support.store_copies import copied
 
 
 @pytest.fixture
@@ -63,9 +63,7 @@ def test_a_store_restored_from_before_the_last_load_is_loaded_again(home: SmallH
     config = {"ops": {f"{FRAUD}__online_features": {"config": {"as_of": f"{AS_OF}T00:00:00"}}}}
     home.materialize("online_features", config=config)
     file = Path(home.settings.online_store) / f"{FRAUD}.sqlite"
-    backup = file.with_name("backup")
-    with closing(sqlite3.connect(file)) as read, closing(sqlite3.connect(backup)) as written:
-        read.backup(written)
+    backup = copied(file, file.with_name("backup"))
     home.materialize("online_features")
     with closing(store_of(home)) as store:
         loaded = {key: state.content for key, state in store.states()}

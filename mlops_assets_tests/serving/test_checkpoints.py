@@ -1,8 +1,10 @@
 """A store's log is brought into its file beside the requests."""
 
-import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+
+import apsw
 
 from mlops_assets.core.online_store.protocol import StateChange
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
@@ -14,8 +16,8 @@ CONTENT = b"x" * 9000
 def in_file(file: Path, copy: Path) -> int:
     """States that the file holds without its log."""
     copy.write_bytes(file.read_bytes())
-    with sqlite3.connect(copy) as connection:
-        return connection.execute("SELECT count(*) FROM state").fetchone()[0]
+    with closing(apsw.Connection(str(copy))) as connection:
+        return connection.execute("SELECT count(*) FROM state").fetchall()[0][0]
 
 
 def test_commits_reach_the_file_without_a_commit_that_writes_them(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SHOWS_ONLY = (
 )
 """Modules that make pictures and pages of a result. With other code there, the result is the same."""
 CARRIERS = frozenset(
-    {"arro3", "dagster", "dagster_mlflow", "deltalake", "mlflow", "pyarrow", "pydantic", "yaml"}
+    {"apsw", "arro3", "dagster", "dagster_mlflow", "deltalake", "mlflow", "pyarrow", "pydantic", "yaml"}
 )
 """Libraries that start, store, carry and validate; what is computed is the same with another version of them."""
 _BUNDLES = (

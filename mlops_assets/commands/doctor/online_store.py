@@ -6,6 +6,7 @@ from pathlib import Path
 from mlops_assets.commands.doctor.check import Check
 from mlops_assets.commands.doctor.connections import AREA, PROBE_PRODUCT
 from mlops_assets.core.masking import masked
+from mlops_assets.core.online_store.embedded.library import sqlite_version
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import StateChange
 from mlops_assets.core.settings import Settings
@@ -36,6 +37,9 @@ def online_store_checks(settings: Settings) -> Iterator[Check]:
         )
     if "://" in location:
         yield from _redis_checks(location)
+    else:
+        detail = f"the store runs on SQLite {sqlite_version()}, without the WAL-reset fault"
+        yield Check(AREA, "online store's SQLite", "ok", detail)
 
 
 def _redis_checks(url: str) -> Iterator[Check]:

@@ -4,11 +4,11 @@ import contextlib
 import os
 import shutil
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import psutil
 
 from mlops_assets.commands.drill.home import PRODUCT
@@ -85,7 +85,7 @@ def store_down(stage: Stage) -> Seen:
     stage.settle(1)
     with stage.load() as load:
         load.wait_for(lambda answers: len(answers) >= ANSWERS, seconds=WAIT_SECONDS)
-        holder = sqlite3.connect(stage.home.store_file, isolation_level=None)
+        holder = apsw.Connection(str(stage.home.store_file))
         try:
             holder.execute("BEGIN EXCLUSIVE")
             load.wait_for(lambda answers: bool(failed(answers)), seconds=BUSY_SECONDS + WAIT_SECONDS)

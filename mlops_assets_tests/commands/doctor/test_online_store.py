@@ -9,6 +9,7 @@ import redis
 from mlops_assets.commands.doctor.check import Check, Checkup
 from mlops_assets.commands.doctor.online_store import online_store_checks
 from mlops_assets.commands.drill.redis_server import RedisServer
+from mlops_assets.core.online_store.embedded.library import sqlite_version
 from mlops_assets.core.settings import Settings, load_settings
 
 
@@ -30,7 +31,9 @@ def findings(settings: Settings) -> dict[str, Check]:
 
 
 def test_files_that_can_be_written_are_well_and_nothing_is_left(tmp_path: Path) -> None:
-    assert findings(settings_of(tmp_path))["online store"].status == "ok"
+    found = findings(settings_of(tmp_path))
+    assert found["online store"].status == "ok"
+    assert f"SQLite {sqlite_version()}" in found["online store's SQLite"].detail
     assert list((tmp_path / "online").iterdir()) == []
 
 

@@ -1,7 +1,7 @@
 """What SQLite makes possible to go wrong: a full disk, a file that is not ours, moved, deleted, damaged or locked."""
 
+import os
 import resource
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.online_store import sqlite as online_store_sqlite
+from mlops_assets.core.online_store.embedded import checkpoint
+from mlops_assets.core.online_store.embedded.checkpoint import owner_of
+from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 
@@ -127,24 +131,93 @@ def test_a_store_that_another_process_makes_at_the_same_moment_is_taken(
     late.close()
 
 
-def test_a_damaged_file_is_refused_and_says_what_to_do(store: SqliteOnlineStore, file: Path) -> None:
+def test_a_damaged_file_is_refused_by_everybody_and_says_what_to_do(
+    store: SqliteOnlineStore, file: Path
+) -> None:
     assert store.commit([StateChange(f"key={number}", ABSENT, CONTENT) for number in range(50)], [b"1"])
     store.close()
-    content = bytearray(file.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)
-    file.write_bytes(content)
-    with pytest.raises(OnlineStoreError, match=r"SQLITE_CORRUPT.*materialize online_features"):
-        store.read(["key=1"])
+    with closing(SqliteOnlineStore(file)) as other:
+        assert other.captured_count() == 1
+        with file.open("r+b") as written:
+            written.seek(4096)
+            written.write(b"\xff" * (file.stat().st_size - 4096))
+        with pytest.raises(OnlineStoreError, match=r"SQLITE_CORRUPT.*run `mlops store restore shop`"):
+            store.read(["key=1"])
+        for question in (lambda: other.commit([], [b"2"]), lambda: other.read(["a"]), other.checkpoint):
+            with pytest.raises(OnlineStoreError, match=r"is damaged \(.*run `mlops store restore shop`"):
+                question()
+
+
+def test_a_file_that_is_no_database_is_refused_and_says_what_to_do(file: Path) -> None:
+    file.parent.mkdir()
     file.write_text("no database " * 1000)
-    with pytest.raises(OnlineStoreError, match=r"SQLITE_NOTADB.*move it away"):
+    expected = pytest.raises(OnlineStoreError, match=r"SQLITE_NOTADB.*run `mlops store restore shop`")
+    with closing(SqliteOnlineStore(file)) as store, expected:
         store.read(["key=1"])
+
+
+def test_a_commit_that_began_before_damage_was_found_is_not_acknowledged(
+    store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.commit([], [b"1"])
+    store.close()
+    opened = store._opened
+
+    def found_meanwhile() -> apsw.Connection:
+        connection = opened()
+        StoreFiles(file).mark_damaged("a page")
+        return connection
+
+    monkeypatch.setattr(store, "_opened", found_meanwhile)
+    with pytest.raises(OnlineStoreError, match="is damaged"):
+        store.commit([], [b"2"])
+    StoreFiles(file).damaged.unlink()
+    monkeypatch.undo()
+    assert [record.content for record in store.captured()] == [b"1"]
+
+
+def test_one_object_writes_checkpoints_until_it_is_closed(store: SqliteOnlineStore, file: Path) -> None:
+    assert store.commit([], [b"1"])
+    with closing(SqliteOnlineStore(file)) as other:
+        assert (store.checkpoint(), other.checkpoint(), store.checkpoint()) == (True, False, True)
+        assert owner_of(StoreFiles(file).owner) == os.getpid()
+        store.close()
+        assert other.checkpoint()
+    assert owner_of(StoreFiles(file).owner) is None
+
+
+def test_a_commit_brings_a_long_log_in_where_nobody_owns_the_checkpoints(
+    store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_store_sqlite, "SHORT_LOG_PAGES", 20)
+
+    def size_after_commits() -> int:
+        for _ in range(40):
+            assert store.commit([], [CONTENT])
+        return file.stat().st_size
+
+    with closing(SqliteOnlineStore(file)) as owner:
+        assert owner.checkpoint()
+        before = file.stat().st_size
+        assert size_after_commits() == before
+    assert size_after_commits() > before
+
+
+def test_a_store_that_was_closed_by_all_is_whole_without_its_log(
+    store: SqliteOnlineStore, file: Path
+) -> None:
+    assert store.commit([StateChange("a", ABSENT, CONTENT)], [b"1"])
+    store.close()
+    assert file.with_name("shop.sqlite-wal").stat().st_size == 0
+    copy = file.rename(file.with_name("copy.sqlite"))
+    with closing(SqliteOnlineStore(copy)) as copied:
+        assert [record.content for record in copied.captured()] == [b"1"]
 
 
 def test_a_store_of_another_format_is_refused(store: SqliteOnlineStore, file: Path) -> None:
     assert store.captured_count() == 0
-    with sqlite3.connect(file) as connection:
+    with closing(apsw.Connection(str(file))) as connection:
         connection.execute("PRAGMA user_version = 99")
-    connection.close()
     with pytest.raises(OnlineStoreError, match="format 99, and this version reads format 1"):
         SqliteOnlineStore(file).read(["a"])
 
@@ -160,7 +233,7 @@ def test_a_commit_that_waits_too_long_for_another_one_says_so_and_succeeds_later
 ) -> None:
     monkeypatch.setattr(online_store_sqlite, "BUSY_SECONDS", 0.05)
     assert store.captured_count() == 0
-    holder = sqlite3.connect(file, isolation_level=None)
+    holder = apsw.Connection(str(file))
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(OnlineStoreError, match="another process held it"):
         store.commit([], [b"1"])
@@ -195,17 +268,17 @@ def test_only_a_long_log_is_made_to_begin_anew(
     store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch, long_log: int, *, begins_anew: bool
 ) -> None:
     """That commits then wait less than a few milliseconds shows only under load: benchmarks/serving."""
-    monkeypatch.setattr(online_store_sqlite, "LONG_LOG_PAGES", long_log)
+    monkeypatch.setattr(checkpoint, "LONG_LOG_PAGES", long_log)
     statements: list[str] = []
-    connect = online_store_sqlite._connect
+    connect = online_store_sqlite.connect
 
-    def traced(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
-        connection.set_trace_callback(statements.append)
+    def traced(path: Path, *, busy_seconds: float) -> apsw.Connection:
+        connection = connect(path, busy_seconds=busy_seconds)
+        connection.exec_trace = lambda _, sql, __: statements.append(sql) or True
         return connection
 
     assert store.commit([StateChange(f"key={number}", ABSENT, CONTENT) for number in range(50)], [])
-    monkeypatch.setattr(online_store_sqlite, "_connect", traced)
+    monkeypatch.setattr(online_store_sqlite, "connect", traced)
     with closing(SqliteOnlineStore(file)) as other:
         other.checkpoint()
     asked = [statement for statement in statements if "wal_checkpoint" in statement]
@@ -216,12 +289,12 @@ def test_only_a_long_log_is_made_to_begin_anew(
 def test_a_long_read_does_not_hold_up_commits_by_way_of_a_checkpoint(
     store: SqliteOnlineStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(online_store_sqlite, "LONG_LOG_PAGES", 5)
+    monkeypatch.setattr(checkpoint, "LONG_LOG_PAGES", 5)
     # A checkpoint that waited for the reader as long as a commit may wait would hold up commits for so long.
     monkeypatch.setattr(online_store_sqlite, "BUSY_SECONDS", 60.0)
     store.has_checkpointer = True
     assert store.commit([StateChange("a", ABSENT, CONTENT)], [])
-    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+    with closing(apsw.Connection(str(file))) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM state").fetchone()
         longest = 0.0

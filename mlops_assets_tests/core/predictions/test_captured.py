@@ -1,11 +1,9 @@
 """Captured predictions reach their table exactly once: killed at any step, by several at once, from several stores."""
 
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,6 +22,7 @@ from mlops_assets.core.predictions.captured import SET_ASIDE, TABLE, LandingTabl
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets_tests.support.captured import FIRST, captured_record
 from mlops_assets_tests.support.processes.captured_collector import COMMIT, LANDING, PRODUCT
+from mlops_assets_tests.support.store_copies import copied
 
 COHORT = LandingTable(PRODUCT, id_column="patient_id", id_type=pl.String(), has_time=False)
 
@@ -235,12 +234,6 @@ def test_what_a_restoration_puts_in_place_of_what_was_read_is_not_forgotten(
     assert collect(Restored(), tables) == (10, 0)  # pyright: ignore[reportArgumentType]
     assert sorted(stored(tables)["order_id"]) == [*range(5), *range(100, 105)]
     store.close()
-
-
-def copied(source: Path, target: Path) -> Path:
-    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
-        read.backup(written)
-    return target
 
 
 def test_a_redis_restored_from_an_older_state_loses_nothing_that_it_acknowledged(

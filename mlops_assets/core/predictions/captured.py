@@ -20,7 +20,12 @@ from mlops_assets.core.lakehouse.scan import scan_table
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit, newest_note, stored_schema
 from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore
-from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
+from mlops_assets.core.serving.prediction_record import (
+    EARLIER_ID_DIGITS,
+    ID_DIGITS,
+    PredictionRecord,
+    decode_record,
+)
 from mlops_assets.core.times import UTC_TIME
 
 TABLE = "served_predictions"
@@ -224,6 +229,11 @@ def last_store(tables: DeltaTables, product: str) -> str | None:
     return newest_note(tables.delta(product, TABLE), STORE_NOTE, where={})
 
 
+_DIGIT = "[0-9a-f]"
+_HAS_EARLIER_ID = pl.col("prediction_id").str.contains(f"-{_DIGIT}{{{EARLIER_ID_DIGITS}}}$")
+_LATER_ID = f"^(.*-{_DIGIT}{{{EARLIER_ID_DIGITS}}}){_DIGIT}{{{ID_DIGITS - EARLIER_ID_DIGITS}}}$"
+
+
 def _without_repetitions(
     rows: pl.DataFrame, stored: DeltaTable | None, day_column: DayColumn
 ) -> pl.DataFrame:
@@ -232,15 +242,33 @@ def _without_repetitions(
     For a cohort it may come on another day, so that all days are looked at.
     """
     is_error = pl.col("error").is_not_null().alias("is_error")
-    first = rows.unique(["prediction_id", is_error], keep="first", maintain_order=True)
-    if stored is None or first.is_empty():
-        return first
-    known = scan_table(stored)
-    if day_column == "event_date":
-        known = known.filter(pl.col(day_column).is_between(first[day_column].min(), first[day_column].max()))
-    keys = known.select("prediction_id", is_error).collect()
+    first = rows.unique(["prediction_id", is_error], keep="first", maintain_order=True).with_columns(is_error)
+    if first.is_empty():
+        return first.drop("is_error")
+    columns = ["prediction_id", "is_error", "request"]
+    earlier = [first.select(columns)]
+    if stored is not None:
+        known = scan_table(stored)
+        if day_column == "event_date":
+            known = known.filter(
+                pl.col(day_column).is_between(first[day_column].min(), first[day_column].max())
+            )
+        keys = known.select("prediction_id", is_error).collect()
+        first = first.join(keys, on=["prediction_id", "is_error"], how="anti", maintain_order="left")
+        earlier.append(known.filter(_HAS_EARLIER_ID).select("prediction_id", is_error, "request").collect())
+    return _not_under_an_earlier_id(first, pl.concat(earlier).filter(_HAS_EARLIER_ID)).drop("is_error")
+
+
+def _not_under_an_earlier_id(rows: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Leave out rows whose request is among `earlier`, where it has the shorter id of its time."""
+    if earlier.is_empty():
+        return rows
+    shorter = (
+        pl.col("prediction_id").str.extract(_LATER_ID, 1).alias("earlier_id")
+    )  # null for an earlier id itself
+    keys = earlier.rename({"prediction_id": "earlier_id"})
     return (
-        first.with_columns(is_error)
-        .join(keys, on=["prediction_id", "is_error"], how="anti", maintain_order="left")
-        .drop("is_error")
+        rows.with_columns(shorter)
+        .join(keys, on=["earlier_id", "is_error", "request"], how="anti", maintain_order="left")
+        .drop("earlier_id")
     )

@@ -10,6 +10,10 @@ from mlops_assets.core.features.online.event import Value
 from mlops_assets.core.formats import other_format
 
 FORMAT_VERSION = 1
+ID_DIGITS = 32
+"""Of a prediction's id that are of its request."""
+EARLIER_ID_DIGITS = 8
+"""The same in records of before: the first of them, so that a request that is sent again is known by either id."""
 ServedRole = Literal["champion", "challenger", "shadow"]
 
 
@@ -92,6 +96,9 @@ def _refuse_later(content: bytes) -> None:
 
 
 def prediction_id(event_id: int | str, request: dict[str, Value], *, version: int) -> str:
-    """Return `v<version>-<event id>-<8 digits>`, the digits being of SHA-256 over the request."""
-    digest = hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()[:8]
+    """Return `v<version>-<event id>-<32 digits>`, the digits being the first 128 bits of SHA-256 over the request.
+
+    Of so many, two requests do not have the same: an id tells a prediction from all others.
+    """
+    digest = hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()[:ID_DIGITS]
     return f"v{version}-{event_id}-{digest}"

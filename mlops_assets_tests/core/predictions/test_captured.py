@@ -126,6 +126,25 @@ def test_a_prediction_that_is_sent_again_counts_once_in_and_across_blocks(
     assert sorted(stored(tables)["prediction_id"].str.head(4)) == ["v1-1", "v1-2", "v1-3", "v2-1"]
 
 
+@pytest.mark.parametrize("is_collected_between", [True, False])
+def test_a_request_that_was_answered_before_ids_had_128_bits_counts_once_when_it_is_sent_again(
+    store: OnlineStore, tables: DeltaTables, is_collected_between: bool
+) -> None:
+    earlier = captured_record(7)
+    again = msgspec.structs.replace(earlier, prediction_id=earlier.prediction_id + "4e5f" * 6)
+    other_request = {**earlier.request, "amount_usd": 9.5}
+    other = msgspec.structs.replace(
+        again, prediction_id=earlier.prediction_id + "0000" * 6, request=other_request
+    )
+    capture(store, earlier)
+    if is_collected_between:
+        assert collect(store, tables) == (1, 0)
+    capture(store, again, other)
+    assert collect(store, tables) == ((1, 1) if is_collected_between else (2, 1))
+    ids = {earlier.prediction_id, other.prediction_id}
+    assert set(stored(tables)["prediction_id"]) == ids
+
+
 def test_a_score_after_an_error_of_the_same_prediction_is_kept(
     store: OnlineStore, tables: DeltaTables
 ) -> None:

@@ -12,22 +12,14 @@ from collections.abc import Sequence
 
 from mlops_assets.core.errors import OnlineStoreError, ServingError
 from mlops_assets.core.features.online.event import Event
-from mlops_assets.core.serving.scoring import (
-    OnlineScoring,
-    ScoredEvent,
-    ScoringRequest,
-    UnansweredError,
-    captured_of,
-)
+from mlops_assets.core.serving.outcome import ScoredEvent, ScoringRequest, UnansweredError, captured_of
+from mlops_assets.core.serving.scoring import OnlineScoring
 from serving.http_errors import RefusedRequestError
+from serving.limits import BATCH_EVENTS, MAXIMUM_WAITING
 from serving.metrics import ServingMetrics
 from serving.shadow import ShadowLane
 from serving.store_breaker import StorePausedError
 
-MAXIMUM_WAITING = 2000
-"""Requests that wait for their turn; the next one is refused with 503, so that none waits for long."""
-BATCH_EVENTS = 256
-"""Events of one commit, unless a single request has more."""
 _log = logging.getLogger(__name__)
 _Waiting = tuple[ScoringRequest, "asyncio.Future[list[ScoredEvent]]"]
 
@@ -41,12 +33,17 @@ class ScoringLane:
         self._shadow = shadow
         self._waiting: list[_Waiting] = []
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request would be refused."""
+        return len(self._waiting) >= MAXIMUM_WAITING
+
     async def score(self, events: Sequence[Event], *, received_at: int, started: float) -> list[ScoredEvent]:
         """Score the events of one request; the answer comes after the predictions are safe.
 
         Raises: ServingError as `OnlineScoring.score` does; RefusedRequestError with 503 when too many wait.
         """
-        if len(self._waiting) >= MAXIMUM_WAITING:
+        if self.is_full:
             raise RefusedRequestError(503, "too many requests wait for their turn: send it again later")
         loop = asyncio.get_running_loop()
         future = loop.create_future()

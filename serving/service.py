@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bentoml
-import msgspec
 
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.manifest import EXAMPLE_FILE, MANIFEST_FILE, BentoManifest
-from serving.http.app import Endpoint, Handler, HttpAnswer, HttpApp, HttpRequest
+from serving.http.app import HttpApp
 from serving.http.fast_lane import FastLane
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def make_service(folder: Path) -> Any:
     """
     manifest = BentoManifest.read(folder / MANIFEST_FILE)
     example = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))
-    lane = HttpApp()
+    lane = HttpApp(leaves=("/metrics",))
 
     @bentoml.service(
         name=manifest.product, description=manifest.declaration.title, workers=1, traffic={"timeout": 30}
@@ -54,7 +54,7 @@ def make_service(folder: Path) -> Any:
             self.worker.close()
 
         async def __is_ready__(self) -> bool:
-            return self.worker.is_ready()
+            return self.worker.health.is_ready()
 
     middleware: Any = FastLane  # BentoML's protocol describes a function, and takes a class as Starlette does
     Scoring.add_asgi_middleware(middleware, lane=lane)
@@ -81,6 +81,7 @@ def open_application(
     # What only a worker needs: BentoML's supervisor imports this module too.
     from serving.http.open_inference import OpenInference
     from serving.http.openapi import openapi_document
+    from serving.http.page import Page
     from serving.worker import Worker
 
     worker = Worker(manifest, own, example=example, is_first=is_first)
@@ -90,30 +91,29 @@ def open_application(
         version=manifest.model_tag,
         types=worker.types,
         lane=worker.lane,
-        is_ready=worker.is_ready,
+        is_ready=worker.health.is_ready,
     )
-    document = openapi_document(
+    document = partial(
+        openapi_document,
         title=declaration.title,
         description=declaration.description,
         version=manifest.model_tag,
         product=product.name,
         types=worker.types,
-        example=example,
     )
-    page = Endpoint("/docs.json", {"GET": _constant(msgspec.json.encode(document))})
+    page = Page(
+        worker.types,
+        worker.scoring,
+        example=example,
+        document=lambda shown: document(example=shown),
+    )
     app.serve(
-        {**worker.endpoints.routes(), **protocol.routes(), "/docs.json": page},
+        {**worker.endpoints.routes(), **protocol.routes(), **worker.health.routes(), **page.routes()},
         find=protocol.find,
         observe=worker.metrics.answered,
+        columns=len(worker.types.names),
     )
     return worker
-
-
-def _constant(content: bytes) -> Handler:
-    async def answer(_: HttpRequest) -> HttpAnswer:
-        return HttpAnswer(content)
-
-    return answer
 
 
 def _is_first_worker() -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.online_store.protocol import OnlineStore
+from mlops_assets.core.serving.arm_scores import score_silently
 from mlops_assets.core.serving.arms import ScoringArm
-from mlops_assets.core.serving.scoring import ScoredEvent, score_silently
+from mlops_assets.core.serving.outcome import ScoredEvent
 from serving.metrics import ServingMetrics
 
 QUEUE_LENGTH = 1000

@@ -19,8 +19,9 @@ from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
-from serving.event_types import EventTypes
+from serving.events.types import EventTypes
 from serving.http.endpoints import ProductEndpoints, StoreFacts
+from serving.http.health import Health
 from serving.live_release import (
     FIRST_LOOK_SECONDS,
     POLL_SECONDS,
@@ -75,6 +76,7 @@ class Worker:
         self.types = EventTypes(self.product, example=example)
         self._shadow = ShadowLane(self.open_store, self.metrics)
         self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
+        self.health = Health(self.lane, self.scoring.store, clock=time.monotonic)
         self.endpoints = ProductEndpoints(
             self.product,
             manifest,
@@ -101,15 +103,6 @@ class Worker:
         gc.freeze()
         loop = asyncio.get_running_loop()
         self._watches = [loop.create_task(self._keep_up()), loop.create_task(self._look_at_store())]
-
-    def is_ready(self) -> bool:
-        """Say whether models are loaded and the store answers."""
-        try:
-            self.scoring.store.read(["readiness"])
-        except ServingError as error:
-            _log.warning("not ready: %s", error)
-            return False
-        return True
 
     def follower_status(self) -> FollowerStatus | None:
         """Return how the release record was last read; None where none is followed, or the file is damaged."""

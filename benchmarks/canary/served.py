@@ -32,8 +32,9 @@ from mlops_assets.core.predictions.captured import LandingTable, collect_capture
 from mlops_assets.core.product_spec import ProductSpec, Training
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms, ScoringArm
+from mlops_assets.core.serving.outcome import ScoringRequest, UnansweredError
 from mlops_assets.core.serving.prediction_record import ServedRole
-from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring, ScoringRequest, UnansweredError
+from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.times import UTC_TIME
 from mlops_assets.core.training.fit import fit
 

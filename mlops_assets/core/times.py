@@ -24,3 +24,12 @@ def as_microseconds(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise FeatureError(f"{moment} has no time zone: give UTC")
     return (moment - _EPOCH) // MICROSECOND
+
+
+def shown_time(microseconds: int) -> str:
+    """Return a stored time as people and JSON write it (RFC 3339, UTC); one outside of the calendar in words."""
+    try:
+        moment = _EPOCH + microseconds * MICROSECOND
+    except OverflowError:
+        return "a time outside of the calendar"
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -21,7 +21,7 @@ from mlops_assets.core.parity.replay import captured_events
 from mlops_assets.core.predictions.captured import LandingTable
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record, encode_record
 from mlops_assets_tests.support.homes.served_contract import as_served
-from serving.event_types import EventTypes
+from serving.events.types import EventTypes
 from serving.http_errors import RefusedRequestError
 from serving.served_product import ServedProduct
 

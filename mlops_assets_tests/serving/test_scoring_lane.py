@@ -90,13 +90,11 @@ def test_requests_of_one_turn_share_one_step_and_get_their_own_answers(lane, sco
     assert metrics.store_conflicts.value == 1
 
 
-@pytest.mark.parametrize(
-    ("sizes", "turns"), [([200, 56, 1], [2, 1]), ([300, 1], [1, 1]), ([1, 300], [1, 1]), ([256], [1])]
-)
+@pytest.mark.parametrize(("sizes", "turns"), [([40, 24, 1], [2, 1]), ([60, 5], [1, 1]), ([64], [1])])
 def test_a_step_has_so_many_events_unless_one_request_has_more(
     lane, scoring, sizes: list[int], turns: list[int]
 ) -> None:
-    assert module.BATCH_EVENTS == 256
+    assert module.BATCH_EVENTS == 64
     answers = ask(lane, *([f"{number}-{n}" for n in range(size)] for number, size in enumerate(sizes)))
     assert [len(answer) for answer in answers] == sizes
     assert [len(turn) for turn in scoring.turns] == turns

@@ -14,8 +14,8 @@ from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.arms import LoadedVersion, ScoringArm
+from mlops_assets.core.serving.outcome import ScoredEvent
 from mlops_assets.core.serving.prediction_record import decode_record
-from mlops_assets.core.serving.scoring import ScoredEvent
 from mlops_assets_tests.support.captured import FIRST, captured_record
 from mlops_assets_tests.support.small_model import FEATURES, small_model
 from serving import shadow as module

@@ -10,10 +10,7 @@ from mlops_assets.core.online_store.protocol import CapturedRecord, OnlineStore,
 from mlops_assets.core.release.plan import Arm, Mode, ReleasePlan, Role
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
-from mlops_assets.core.serving.scoring import (
-    EventFacts,
-    OnlineScoring,
-)
+from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets_tests.support.homes.product_bento import SampledProduct
 
 NOW = 1_767_225_600_000_000  # 2026-01-01

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -23,18 +24,20 @@ from mlops_assets.core.contracts.row_failures import check_text, judge_check
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.features.online.event import Event, Value
 from mlops_assets.core.times import KNOWN_AT, as_microseconds
-from serving.event_fields import EventField, event_field
-from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
+from serving.events.fields import EventField, event_field
+from serving.events.repeated_names import require_distinct_names
+from serving.http_errors import Problem, RefusedRequestError
+from serving.limits import MAXIMUM_EVENTS, MAXIMUM_PROBLEMS
 from serving.served_product import ServedProduct
 
-MAXIMUM_EVENTS = 1000
-"""Events of one request."""
 FUTURE_TOLERANCE = timedelta(minutes=5)
 """How far a client's clock may be ahead of the server's."""
 _TENSORS = {"whole": "INT64", "number": "FP64", "truth": "BOOL", "text": "BYTES", "time": "BYTES"}
 _MAY_BE_FINE = re.compile(rb":\d\d\.\d{7}|\\u00[23]").search
 """Finds bodies with a time finer than a microsecond, which msgspec would round: some others, too."""
 _FINE_TIME = re.compile(r"(.*:\d\d\.\d{6})\d+(.*)").fullmatch
+_LONGEST_TIME = 64
+"""Characters of a text that may be a time; what follows its seconds is looked for by a search that backtracks."""
 _FLOAT32 = struct.Struct("f")
 _log = logging.getLogger(__name__)
 
@@ -72,10 +75,10 @@ class EventTypes:
         Raises: PackagingError for a column whose type no JSON value can carry.
         """
         self._product = product
-        self._id_column = product.view.id_column
+        self.id_column = product.view.id_column
         self._time = product.view.event_timestamp
         schema = product.event_schema.to_schema()
-        needed = {*product.view.input_columns, self._id_column, *product.declaration.entities} - {KNOWN_AT}
+        needed = {*product.view.input_columns, self.id_column, *product.declaration.entities} - {KNOWN_AT}
         self._columns = schema.columns
         self._carried: dict[str, EventField] = {}
         self._fields: dict[str, Any] = {}
@@ -96,7 +99,7 @@ class EventTypes:
         self.needed = tuple(name for name in self._fields if name in needed)
         self.names = tuple(self._fields)
         self._optional = tuple(name for name in self._fields if name not in needed)
-        self._times = tuple(name for name, field in self._carried.items() if field.carried == "time")
+        self.times = tuple(name for name, field in self._carried.items() if field.carried == "time")
         self._narrow = tuple(name for name, field in self._carried.items() if field.is_narrow)
         self.event_type = msgspec.defstruct(
             "Event", definitions, forbid_unknown_fields=True, kw_only=True, frozen=True, gc=False
@@ -109,7 +112,7 @@ class EventTypes:
 
         Raises: RefusedRequestError with 400 for no JSON, 422 naming the wrong fields.
         """
-        if self._times and _MAY_BE_FINE(body):
+        if self.times and _MAY_BE_FINE(body):
             return self._read_fine_times(body, received_at=received_at)
         try:
             decoded = self._decoder.decode(body)
@@ -117,8 +120,9 @@ class EventTypes:
             raise self._refusal(body, error) from error
         is_many = isinstance(decoded, list)
         rows = decoded if is_many else [decoded]
-        _check_count(len(rows))
+        check_count(len(rows))
         events = [self._event(row) for row in rows]
+        require_distinct_names(body, names=sum(map(len, events)))
         self.check(events, received_at=received_at)
         return events, is_many
 
@@ -127,7 +131,7 @@ class EventTypes:
 
         Raises: RefusedRequestError as `read` does.
         """
-        _check_count(len(rows))
+        check_count(len(rows))
         rows = [self._with_cut_times(row) for row in rows]
         try:
             typed = msgspec.convert(rows, list[self.event_type], strict=True)
@@ -148,6 +152,7 @@ class EventTypes:
         """
         problems = []
         if len(events) > 1:
+            self._check_contents(events)
             problems += self._repeated(events)
         if self._time is not None:
             problems += self._wrong_times(events, received_at=received_at)
@@ -161,7 +166,7 @@ class EventTypes:
         for name in self._optional:
             if event[name] is msgspec.UNSET:
                 del event[name]
-        for name in self._times:
+        for name in self.times:
             if isinstance(moment := event.get(name), datetime):
                 event[name] = as_microseconds(moment)
         for name in self._narrow:
@@ -176,28 +181,45 @@ class EventTypes:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._refusal(body, error) from error
         is_many = isinstance(document, list)
-        return self.convert(document if is_many else [document], received_at=received_at), is_many
+        events = self.convert(document if is_many else [document], received_at=received_at)
+        require_distinct_names(body)
+        return events, is_many
 
     def _with_cut_times(self, row: Any) -> Any:
         if not isinstance(row, dict):
             return row
         cut = {
             name: found[1] + found[2]
-            for name in self._times
-            if isinstance(text := row.get(name), str) and (found := _FINE_TIME(text))
+            for name in self.times
+            if isinstance(text := row.get(name), str)
+            and len(text) <= _LONGEST_TIME
+            and (found := _FINE_TIME(text))
         }
         return row | cut if cut else row
+
+    def _check_contents(self, events: Sequence[Event]) -> None:
+        """Refuse an id that comes with two contents, as it is refused in two requests."""
+        read = [name for name in self.names if name in self._product.view.input_columns and name != KNOWN_AT]
+        first: dict[Value, list[Value]] = {}
+        problems = []
+        for index, event in enumerate(events):
+            content = [event.get(name) for name in read]
+            if first.setdefault(event[self.id_column], content) != content:
+                told = "the id comes twice in this request, with another content"
+                problems.append(Problem(told, field=self.id_column, event=index))
+        if problems:
+            raise RefusedRequestError(409, "an event cannot be scored as it was sent", problems)
 
     def _repeated(self, events: Sequence[Event]) -> Iterator[Problem]:
         seen = set()
         for index, event in enumerate(events):
-            if (identity := event[self._id_column]) in seen:
-                yield Problem("the id comes twice in this request", field=self._id_column, event=index)
+            if (identity := event[self.id_column]) in seen:
+                yield Problem("the id comes twice in this request", field=self.id_column, event=index)
             seen.add(identity)
 
     def _wrong_times(self, events: Sequence[Event], *, received_at: int) -> Iterator[Problem]:
         latest = received_at + FUTURE_TOLERANCE // timedelta(microseconds=1)
-        own = [name for name in (self._time, KNOWN_AT) if name in self._times]
+        own = [name for name in (self._time, KNOWN_AT) if name in self.times]
         for index, event in enumerate(events):
             for name in own:
                 if (moment := event.get(name)) is not None and cast("int", moment) > latest:
@@ -255,30 +277,23 @@ class EventTypes:
     def _named(self, rows: list[Any], error: Exception) -> RefusedRequestError:
         if len(rows) > MAXIMUM_EVENTS:
             return _too_many(len(rows))
-        problems = []
-        for index, row in enumerate(rows):
-            problems += self._problems_of(row, index)
-            if len(problems) >= MAXIMUM_PROBLEMS:
-                break
-        return _wrong(problems[:MAXIMUM_PROBLEMS] or [Problem(str(error))])
+        found = (problem for index, row in enumerate(rows) for problem in self._problems_of(row, index))
+        return _wrong(list(islice(found, MAXIMUM_PROBLEMS)) or [Problem(str(error))])
 
-    def _problems_of(self, row: object, index: int) -> list[Problem]:
+    def _problems_of(self, row: object, index: int) -> Iterator[Problem]:
         if not isinstance(row, dict):
-            return [Problem("an event is a JSON object", event=index)]
-        problems = [
-            Problem(
-                f"unknown field; an event has {', '.join(self.names)}", field=str(name)[:100], event=index
-            )
-            for name in row
-            if name not in self._fields
-        ]
-        problems += [
-            Problem("is missing", field=name, event=index) for name in self.needed if name not in row
-        ]
+            yield Problem("an event is a JSON object", event=index)
+            return
+        for name in row:
+            if name not in self._fields:
+                told = f"unknown field; an event has {', '.join(self.names)}"
+                yield Problem(told, field=str(name)[:100], event=index)
+        for name in self.needed:
+            if name not in row:
+                yield Problem("is missing", field=name, event=index)
         for name, kind in self._fields.items():
             if name in row and (problem := _problem_with(row[name], kind)):
-                problems.append(Problem(problem, field=name, event=index))
-        return problems
+                yield Problem(problem, field=name, event=index)
 
 
 def _documentation(doc: ColumnDoc, example: object) -> msgspec.Meta:
@@ -315,7 +330,11 @@ def _problem_with(value: object, kind: Any) -> str | None:
     return None
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Refuse a request of no event, or of too many, before its events are made.
+
+    Raises: RefusedRequestError with 422.
+    """
     if count > MAXIMUM_EVENTS:
         raise _too_many(count)
     if not count:

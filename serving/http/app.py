@@ -1,7 +1,7 @@
-"""A small ASGI application: exact routes, bounded bodies, JSON errors, and metrics of its own."""
+"""A small ASGI application: exact routes, bounded requests, JSON errors, and metrics of its own."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, time_ns
 from typing import Any, Protocol
@@ -9,16 +9,23 @@ from typing import Any, Protocol
 import msgspec
 
 from mlops_assets.core.errors import ServingError
-from serving.http_errors import RefusedRequestError
+from serving.http.bodies import Bodies, UnfinishedBodyError
+from serving.http_errors import RefusedRequestError, refused
+from serving.limits import (
+    MAXIMUM_EVENTS,
+    MAXIMUM_HEADERS,
+    MAXIMUM_VALUES,
+    SMALL_BODY,
+    VALUES_PER_COLUMN,
+)
+from serving.turns import Turns
 
-MAXIMUM_BODY = 1_048_576
-"""Bytes of a request's body: 1,000 events of 1 KB."""
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _FAILED = "the service failed; its log says why"
-_JSON = (b"content-type", b"application/json")
+_CLOSE = (b"connection", b"close")
 _ENCODE = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
@@ -47,6 +54,7 @@ class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
     """Anything that msgspec writes as JSON, or bytes that are sent as they are."""
     status: int = 200
     headers: Sequence[tuple[bytes, bytes]] = ()
+    media_type: bytes = b"application/json"
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpAnswer]]
@@ -67,16 +75,25 @@ class Endpoint:
     name: str
     """For metrics: a path without its variable parts."""
     handlers: Mapping[str, Handler]
+    refusal: Callable[[RefusedRequestError], object] = lambda error: error.refusal
+    """Makes the body of a refusal."""
+
+
+UNKNOWN = "other"
+"""What metrics name every path that nobody knows."""
 
 
 class HttpApp:
-    """Answers its own paths; `covers` says which those are. Never raises: what is no known fault is a 500, logged."""
+    """Answers every path but those that it `leaves`. Never raises: what is no known fault is a 500, logged."""
 
-    def __init__(self) -> None:
-        """Make an application that covers no path yet."""
+    def __init__(self, *, leaves: Collection[str] = ()) -> None:
+        """Make an application that answers 404 everywhere, until it is told what to `serve`."""
+        self._leaves = frozenset(leaves)
         self._endpoints: Mapping[str, Endpoint] = {}
         self._find: Callable[[str], Endpoint | None] = lambda _: None
         self._observe: Observer = _ignore
+        self._bodies = Bodies()
+        self._turns = Turns()
 
     def serve(
         self,
@@ -84,13 +101,29 @@ class HttpApp:
         *,
         find: Callable[[str], Endpoint | None],
         observe: Observer,
+        columns: int = 0,
     ) -> None:
-        """Answer `endpoints` by exact path from now on; `find` looks up paths with variable parts."""
+        """Answer `endpoints` by exact path from now on; `find` looks up paths with variable parts.
+
+        endpoints: by path. find: gives None for a path that it does not know. observe: is told of every answer.
+        columns: of the product's events, which limit how many values a body may have.
+        """
         self._endpoints, self._find, self._observe = endpoints, find, observe
+        if columns:
+            self._bodies.maximum_values = min(
+                MAXIMUM_VALUES, VALUES_PER_COLUMN * MAXIMUM_EVENTS * (columns + 1)
+            )
 
     def endpoint(self, path: str) -> Endpoint | None:
-        """Return the endpoint of a path, or None when it is not ours."""
-        return self._endpoints.get(path) or self._find(path)
+        """Return the endpoint of a path, the same one for all that nobody knows; None when it is another's."""
+        if path in self._leaves:
+            return None
+        return self._endpoints.get(path) or self._find(path) or _UNKNOWN
+
+    def refuse_unread(self, status: int, message: str) -> bytes:
+        """Count a request that could not be read, and return the body of its answer."""
+        self._observe(_UNKNOWN.name, status, 0.0)
+        return _ENCODE(RefusedRequestError(status, message).refusal)
 
     async def answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request to `endpoint`."""
@@ -101,7 +134,7 @@ class HttpApp:
             body = _written(answer)
         except Exception:
             _log.exception("an answer of %s cannot be written", endpoint.name)
-            status, body = 500, _written(_refusal(RefusedRequestError(500, _FAILED)))
+            status, body = 500, _written(_refusal(RefusedRequestError(500, _FAILED), endpoint))
         try:
             await _send(
                 send, answer, status=status, body=b"" if scope["method"] == "HEAD" else body, length=len(body)
@@ -114,40 +147,43 @@ class HttpApp:
         handler = endpoint.handlers.get("GET" if method == "HEAD" else method)
         try:
             if handler is None:
-                raise RefusedRequestError(405, f"{endpoint.name} takes {' or '.join(endpoint.handlers)}")
+                raise _no_handler(endpoint)
             headers = scope["headers"]
-            body = await _body(headers, receive) if method == "POST" else b""
+            if len(headers) > MAXIMUM_HEADERS:
+                raise RefusedRequestError(431, f"a request may have {MAXIMUM_HEADERS} headers")
+            body = await self._bodies.read(headers, receive) if method == "POST" else b""
+            if len(body) > SMALL_BODY:
+                await self._turns.mine()
             return await handler(
                 HttpRequest(scope["path"], scope["query_string"], headers, body, time_ns() // 1000, started)
             )
         except RefusedRequestError as error:
-            allowed = [(b"allow", ", ".join(endpoint.handlers).encode())] if error.status == 405 else []
-            return _refusal(error, allowed)
+            return _refusal(error, endpoint)
         except ServingError as error:
-            return _refusal(RefusedRequestError(503, str(error)))
+            _log.warning("%s %s: %s", method, endpoint.name, error)
+            return _refusal(refused(error), endpoint)
         except Exception:
             _log.exception("%s %s failed", method, endpoint.name)
-            return _refusal(RefusedRequestError(500, _FAILED))
+            return _refusal(RefusedRequestError(500, _FAILED), endpoint)
+
+
+_UNKNOWN = Endpoint(UNKNOWN, {})
+
+
+def _no_handler(endpoint: Endpoint) -> RefusedRequestError:
+    if not endpoint.handlers:
+        return RefusedRequestError(404, "there is no such path: the page at / lists those that there are")
+    return RefusedRequestError(405, f"{endpoint.name} takes {' or '.join(endpoint.handlers)}")
+
+
+def _headers_of(error: RefusedRequestError, endpoint: Endpoint) -> list[tuple[bytes, bytes]]:
+    if isinstance(error, UnfinishedBodyError):
+        return [_CLOSE]
+    return [(b"allow", ", ".join(endpoint.handlers).encode())] if error.status == 405 else []
 
 
 def _ignore(endpoint: str, status: int, seconds: float) -> None:
     """Observe nothing."""
-
-
-async def _body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
-    for name, value in headers:
-        if name == b"content-length" and int(value) > MAXIMUM_BODY:
-            raise _too_large()
-        if name == b"content-encoding" and value.lower() != b"identity":
-            raise RefusedRequestError(415, "a compressed body is not read: send it as it is")
-    message = await receive()
-    body = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAXIMUM_BODY:
-            raise _too_large()
-    return body
 
 
 def require_json(request: HttpRequest) -> None:
@@ -161,12 +197,8 @@ def require_json(request: HttpRequest) -> None:
         raise RefusedRequestError(415, f"content type must be application/json, not {shown}")
 
 
-def _too_large() -> RefusedRequestError:
-    return RefusedRequestError(413, f"a body may have {MAXIMUM_BODY} bytes: send fewer events at once")
-
-
-def _refusal(error: RefusedRequestError, headers: list[tuple[bytes, bytes]] | None = None) -> HttpAnswer:
-    return HttpAnswer(error.refusal, error.status, headers or [])
+def _refusal(error: RefusedRequestError, endpoint: Endpoint) -> HttpAnswer:
+    return HttpAnswer(endpoint.refusal(error), error.status, _headers_of(error, endpoint))
 
 
 def _written(answer: HttpAnswer) -> bytes:
@@ -175,6 +207,10 @@ def _written(answer: HttpAnswer) -> bytes:
 
 
 async def _send(send: Send, answer: HttpAnswer, *, status: int, body: bytes, length: int) -> None:
-    headers = [*answer.headers, _JSON, (b"content-length", str(length).encode())]
+    headers = [
+        *answer.headers,
+        (b"content-type", answer.media_type),
+        (b"content-length", str(length).encode()),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,10 +1,12 @@
 """The product's own endpoints: predict, explain, and what is released."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 import polars as pl
@@ -16,7 +18,7 @@ from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
-from serving.event_types import EventTypes
+from serving.events.types import EventTypes
 from serving.http.app import Endpoint, HttpAnswer, HttpRequest, require_json
 from serving.http.responses import (
     Contribution,
@@ -26,13 +28,15 @@ from serving.http.responses import (
     ServedArm,
     ServedFeatureAnswer,
 )
-from serving.http_errors import Problem, RefusedRequestError, refused
+from serving.http_errors import Problem, RefusedRequestError, refused, without_places
+from serving.limits import MAXIMUM_EXPLANATIONS, MAXIMUM_SEARCH_SECONDS
 from serving.live_release import LiveRelease
 from serving.scoring_lane import ScoringLane
 from serving.served_product import ServedProduct
 
 PAGE = 1000
 """Captured records that are searched at once."""
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class ProductEndpoints:
         self._follower = follower
         self._open_store = open_store
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="explain")
+        self._beside_waiting = 0
 
     def routes(self) -> Mapping[str, Endpoint]:
         """Return the endpoints by path."""
@@ -96,8 +101,8 @@ class ProductEndpoints:
         require_json(request)
         asked = _prediction_id(request.body)
         if asked is not None:
-            record = await asyncio.get_running_loop().run_in_executor(self._slow, self._captured, asked)
-            return HttpAnswer(self._explain_record(record))
+            record = await self._beside(self._captured, asked)
+            return HttpAnswer(await self._beside(self._explain_record, record))
         events, is_many = self._types.read(request.body, received_at=request.received_at)
         if is_many:
             raise RefusedRequestError(422, 'explain takes one event, or {"prediction_id": ...}')
@@ -106,16 +111,16 @@ class ProductEndpoints:
             arm, vector = scoring.features_of(events[0], received_at=request.received_at)
         except ServingError as error:
             raise refused(error) from error
-        return HttpAnswer(
-            _explanation(
-                arm.model,
-                vector,
-                version=arm.version,
-                role=arm.role,
-                score=arm.score(vector),
-                threshold=arm.threshold,
-            )
+        explain = partial(
+            _explanation,
+            arm.model,
+            vector,
+            version=arm.version,
+            role=arm.role,
+            score=arm.score(vector),
+            threshold=arm.threshold,
         )
+        return HttpAnswer(await self._beside(explain))
 
     async def model(self, _: HttpRequest) -> HttpAnswer:
         """Tell what is released, since when, by whom and why."""
@@ -154,10 +159,20 @@ class ProductEndpoints:
                 libraries=dict(self._manifest.libraries),
                 online_store=self._facts.kind,
                 capture_policy=self._facts.capture_policy,
-                follower={} if follower is None else msgspec.to_builtins(follower),
-                problem=self._live.problem,
+                follower={} if follower is None else _shown(follower),
+                problem=self._live.problem and without_places(self._live.problem),
             )
         )
+
+    async def _beside(self, work: Callable[..., _Result], *given: object) -> _Result:
+        """Do what takes longer than a moment in the thread for it, if few enough wait for that."""
+        if self._beside_waiting >= MAXIMUM_EXPLANATIONS:
+            raise RefusedRequestError(503, "too many explanations wait for their turn: send it again later")
+        self._beside_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._slow, work, *given)
+        finally:
+            self._beside_waiting -= 1
 
     def close(self) -> None:
         """End the thread."""
@@ -168,7 +183,8 @@ class ProductEndpoints:
         thread, on a store of its own.
         """
         store = self._open_store()
-        wanted = prediction_id.encode()
+        wanted = msgspec.json.encode(prediction_id)[1:-1]
+        given_up = time.monotonic() + MAXIMUM_SEARCH_SECONDS
         after, failed = "", None
         try:
             while page := store.captured(after=after, limit=PAGE):
@@ -180,6 +196,12 @@ class ProductEndpoints:
                                 return record
                             failed = record
                 after = page[-1].position
+                if time.monotonic() >= given_up:
+                    raise RefusedRequestError(
+                        503,
+                        f"too much waits in the online store to look through within {MAXIMUM_SEARCH_SECONDS:.0f} s: "
+                        f"collect it into {self._product.name}/served_predictions",
+                    )
         finally:
             store.close()
         if failed is not None:
@@ -211,6 +233,11 @@ class ProductEndpoints:
             threshold=record.threshold,
             prediction_id=record.prediction_id,
         )
+
+
+def _shown(follower: FollowerStatus) -> dict[str, Any]:
+    error = follower.last_error
+    return msgspec.to_builtins(replace(follower, last_error=error and without_places(error)))
 
 
 def _prediction_id(body: bytes) -> str | None:

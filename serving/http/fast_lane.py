@@ -1,4 +1,4 @@
-"""Where a bento's own paths are answered: in front of BentoML's middlewares.
+"""Where requests are answered: in front of BentoML's middlewares, which see no path that the lane does not leave them.
 
 BentoML adds a service's own middlewares behind its own. They all see the lifespan event, though, and in it the
 Starlette application, whose `middleware_stack` is what an HTTP request enters first. That attribute is no documented
@@ -33,7 +33,8 @@ def _put_in_front(application: Any, lane: HttpApp) -> None:
     if not callable(getattr(application, "middleware_stack", None)):
         _log.warning(
             "BentoML's application is not as this version of mlops-assets knows it: requests pass through BentoML's "
-            "middlewares first. Answers are the same, and take several times as long."
+            "middlewares first. Answers are the same, and take several times as long; and BentoML's metrics have a "
+            "label for each path that anybody asks for."
         )
         return
     behind: AsgiApp = application.middleware_stack
@@ -45,7 +46,13 @@ def _put_in_front(application: Any, lane: HttpApp) -> None:
 
 
 async def _answer(lane: HttpApp, behind: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http" and (endpoint := lane.endpoint(scope["path"])) is not None:
+    kind = scope["type"]
+    if kind == "http" and (endpoint := lane.endpoint(scope["path"])) is not None:
         await lane.answer(endpoint, scope, receive, send)
+    elif (
+        kind == "websocket"
+    ):  # nothing here speaks it, and BentoML would count it under the path that was asked for
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
     else:
         await behind(scope, receive, send)

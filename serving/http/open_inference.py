@@ -7,6 +7,7 @@ specification (kserve/open-inference-protocol) and Triton's binary tensor data e
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.serving.scoring import OnlineScoring
-from serving.event_types import EventTypes
-from serving.http.app import Endpoint, Handler, HttpAnswer, HttpRequest
+from serving.events.repeated_names import require_distinct_names
+from serving.events.types import EventTypes, check_count
+from serving.http.app import UNKNOWN, Endpoint, Handler, HttpAnswer, HttpRequest
 from serving.http.responses import Prediction
 from serving.http_errors import Problem, RefusedRequestError, refused
+from serving.limits import MAXIMUM_ID
 from serving.scoring_lane import ScoringLane
 
 PLATFORM = "lightgbm"
@@ -86,15 +89,17 @@ class OpenInference:
     def routes(self) -> Mapping[str, Endpoint]:
         """Return the endpoints without variable parts."""
         return {
-            "/v2": Endpoint("/v2", {"GET": self._server}),
-            "/v2/health/live": Endpoint("/v2/health/live", {"GET": _live}),
-            "/v2/health/ready": Endpoint("/v2/health/ready", {"GET": self._ready}),
+            "/v2": Endpoint("/v2", {"GET": self._server}, _error_body),
+            "/v2/health/live": Endpoint("/v2/health/live", {"GET": _live}, _error_body),
+            "/v2/health/ready": Endpoint("/v2/health/ready", {"GET": self._ready}, _error_body),
         }
 
     def find(self, path: str) -> Endpoint | None:
-        """Return the endpoint of /v2/models/NAME[/versions/VERSION][/ready|/infer]."""
+        """Return the endpoint of /v2/models/NAME[/versions/VERSION][/ready|/infer], and one for all other paths of the
+        protocol.
+        """
         if not path.startswith("/v2/models/"):
-            return None
+            return _UNKNOWN if path.startswith("/v2/") else None
         name, *rest = path.removeprefix("/v2/models/").split("/")
         version = None
         if len(rest) >= 2 and rest[0] == "versions":
@@ -106,28 +111,23 @@ class OpenInference:
         }
         action = "/".join(rest)
         if action not in actions:
-            return None
+            return _UNKNOWN
         method, answer = actions[action]
         label = "/v2/models/{name}" + (f"/{action}" if action else "")
-        return Endpoint(label, {method: self._for_model(name, version, answer)})
+        return Endpoint(label, {method: self._for_model(name, version, answer)}, _error_body)
 
     def _for_model(
         self, name: str, version: str | None, answer: Callable[[HttpRequest, str | None], Any]
     ) -> Handler:
         async def handle(request: HttpRequest) -> HttpAnswer:
-            try:
-                if name != self._product:
-                    raise RefusedRequestError(
-                        404, f"no model {name[:100]!r}: this server has {self._product}"
-                    )
-                if version is not None and version not in self._versions():
-                    raise RefusedRequestError(
-                        404,
-                        f"no version {version[:20]!r} is released: there are {', '.join(self._versions())}",
-                    )
-                return await answer(request, version)
-            except RefusedRequestError as error:
-                return _protocol_error(error)
+            if name != self._product:
+                raise RefusedRequestError(404, f"no model {name[:100]!r}: this server has {self._product}")
+            if version is not None and version not in self._versions():
+                raise RefusedRequestError(
+                    404,
+                    f"no version {version[:20]!r} is released: there are {', '.join(self._versions())}",
+                )
+            return await answer(request, version)
 
         return handle
 
@@ -205,10 +205,15 @@ class OpenInference:
                     400, "Inference-Header-Content-Length is not the length of a part of the body"
                 )
             length = int(header)
+        content = request.body[:length]
         try:
-            return self._decoder.decode(request.body[:length]), request.body[length:]
+            asked = self._decoder.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RefusedRequestError(400, f"the body is no inference request: {error}") from error
+        require_distinct_names(content)
+        if asked.id is not None and len(asked.id) > MAXIMUM_ID:
+            raise RefusedRequestError(400, f"the id of a request may have {MAXIMUM_ID:,} characters")
+        return asked, request.body[length:]
 
     def _wanted(self, asked: InferRequest) -> list[str]:
         if not asked.outputs:
@@ -220,15 +225,19 @@ class OpenInference:
                 f"no output {unknown[0][:100]!r}: there are {', '.join(OUTPUTS)}",
                 [Problem("is no output", field=unknown[0][:100])],
             )
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise RefusedRequestError(
+                400, f"output {twice!r} is asked for twice", [Problem("comes twice", field=twice)]
+            )
         return names
 
     def _rows(self, tensors: Sequence[InputTensor], tail: bytes) -> list[dict[str, object]]:
         columns: dict[str, list[object]] = {}
         for tensor in tensors:
-            column, tail = self._column(tensor, tail)
             if tensor.name in columns:
                 raise _wrong_input(tensor.name, "comes twice")
-            columns[tensor.name] = column
+            columns[tensor.name], tail = self._column(tensor, tail)
         lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1:
             raise RefusedRequestError(
@@ -247,9 +256,10 @@ class OpenInference:
             raise _wrong_input(
                 tensor.name, f"must have the shape [events] or [events, 1], not {tensor.shape[:5]}"
             )
+        check_count(count)
         size = tensor.parameters.get("binary_data_size")
         if size is not None:
-            if not isinstance(size, int) or not 0 <= size <= len(tail):
+            if type(size) is not int or not 0 <= size <= len(tail):
                 raise _wrong_input(
                     tensor.name, "has a binary_data_size that is not that of its part of the body"
                 )
@@ -261,7 +271,7 @@ class OpenInference:
                 for value in tensor.data or []
             ]
         if len(values) != count:
-            raise _wrong_input(tensor.name, f"has the shape {tensor.shape}, but {len(values)} values")
+            raise _wrong_input(tensor.name, f"has the shape {tensor.shape[:5]}, but {len(values)} values")
         return values, tail
 
 
@@ -269,11 +279,14 @@ async def _live(_: HttpRequest) -> HttpAnswer:
     return HttpAnswer({"live": True})
 
 
-def _protocol_error(error: RefusedRequestError) -> HttpAnswer:
+def _error_body(error: RefusedRequestError) -> dict[str, object]:
     """The protocol's own shape of an error."""
     told = "; ".join(f"{one.field or 'request'}: {one.message}" for one in error.refusal.problems)
     message = f"{error.refusal.message}: {told}" if told else error.refusal.message
-    return HttpAnswer({"error": message, "problems": error.refusal.problems}, error.status)
+    return {"error": message, "problems": error.refusal.problems}
+
+
+_UNKNOWN = Endpoint(UNKNOWN, {}, _error_body)
 
 
 def _wrong_input(name: str, problem: str) -> RefusedRequestError:
@@ -286,10 +299,12 @@ def _from_binary(content: bytes, tensor: InputTensor) -> list[Any]:
         dtype = _NUMBERS[tensor.datatype]
         if len(content) % dtype.itemsize:
             raise _wrong_input(tensor.name, f"is cut short: {len(content)} bytes of {tensor.datatype}")
+        check_count(len(content) // dtype.itemsize)
         values = np.frombuffer(content, dtype).tolist()
         return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
     texts, at = [], 0
     while at < len(content):
+        check_count(len(texts) + 1)
         end = at + 4
         if end <= len(content):
             end += struct.unpack_from("<I", content, at)[0]

@@ -5,20 +5,23 @@ from typing import Any
 
 import msgspec
 
-from serving.event_types import MAXIMUM_EVENTS, EventTypes
+from serving.events.types import EventTypes
 from serving.http.open_inference import InferRequest
 from serving.http.responses import Explanation, Prediction, Release
 from serving.http_errors import Refusal
+from serving.limits import MAXIMUM_EVENTS
 
 _REFERENCE = "#/components/schemas/{name}"
 _REFUSALS = {
     400: "The body is no JSON.",
-    404: "There is no such prediction, model or version.",
+    404: "There is no such path, prediction, model or version.",
     405: "The path does not take this method.",
+    408: "The body did not come in time.",
     409: "The event's id is known, with another content.",
     413: "The body is too large.",
     415: "The content type is not application/json.",
     422: "Fields are wrong; `problems` names them.",
+    431: "The request has too many headers.",
     503: "The online store or the model cannot serve now; nothing was recorded.",
 }
 
@@ -54,14 +57,14 @@ def openapi_document(
             {"oneOf": [event, many]},
             {"oneOf": [prediction, {"type": "array", "items": prediction}]},
             examples={"one": example, "many": [example]},
-            refusals=(400, 409, 413, 415, 422, 503),
+            refusals=(400, 408, 409, 413, 415, 422, 431, 503),
         ),
         "/explain": _post(
             "Tell what each feature adds to an event's score, or to a captured prediction's.",
             {"oneOf": [event, {"$ref": _REFERENCE.format(name="CapturedPrediction")}]},
             {"$ref": _REFERENCE.format(name="Explanation")},
-            examples={"event": example, "captured": {"prediction_id": "v1-17-0a1b2c3d"}},
-            refusals=(400, 404, 409, 413, 415, 422, 503),
+            examples={"event": example},
+            refusals=(400, 404, 408, 409, 413, 415, 422, 431, 503),
         ),
         "/model": _get(
             "Tell what is released, since when, by whom and why.", {"$ref": _REFERENCE.format(name="Release")}
@@ -81,7 +84,7 @@ def _protocol(product: str, types: EventTypes, example: Mapping[str, object]) ->
     tensors = [
         {"name": name, "datatype": kind, "shape": [1], "data": [example[name]]}
         for name, kind in types.tensor_types().items()
-        if example.get(name) is not None
+        if name in example
     ]
     anything: dict[str, Any] = {"type": "object"}
     model = f"/v2/models/{product}"
@@ -98,7 +101,7 @@ def _protocol(product: str, types: EventTypes, example: Mapping[str, object]) ->
             {"$ref": _REFERENCE.format(name="InferRequest")},
             anything,
             examples={"one": {"inputs": tensors}},
-            refusals=(400, 409, 413, 415, 422, 503),
+            refusals=(400, 408, 409, 413, 415, 422, 431, 503),
             refusal=anything,
         ),
     }

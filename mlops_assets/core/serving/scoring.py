@@ -3,24 +3,24 @@
 The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-import msgspec
-
-from mlops_assets.core.errors import (
-    InvalidEventError,
-    OnlineStoreError,
-    PackagingError,
-    PlatformError,
-    ServingError,
-)
+from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, ServingError
 from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.features.online.executor import OnlineAnswer
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, ScoringStore, StateChange
+from mlops_assets.core.online_store.protocol import ABSENT, ScoringStore, StateChange
+from mlops_assets.core.serving.arm_scores import failure_text, score_by
 from mlops_assets.core.serving.arms import ReleasedArms, ScoringArm
+from mlops_assets.core.serving.outcome import (
+    Outcome,
+    ScoredEvent,
+    ScoringRequest,
+    UnansweredError,
+    captured_of,
+)
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record, prediction_id
 from mlops_assets.core.settings import CapturePolicy
 from mlops_assets.core.times import KNOWN_AT
@@ -43,50 +43,6 @@ class EventFacts:
     def of(cls, view: FeatureView, entities: Sequence[str]) -> Self:
         """The columns of a view's events: the first entity decides the arm, or the id where none is declared."""
         return cls(view.id_column, view.event_timestamp, (*entities, view.id_column)[0])
-
-
-class ScoringRequest(msgspec.Struct, frozen=True):
-    """The events of one request, which are answered together or not at all."""
-
-    events: Sequence[Event]
-    received_at: int
-    """Microseconds since the epoch, UTC."""
-    started: float = 0.0
-    """On the scoring's own clock, when the request arrived; for latencies."""
-
-
-class ScoredEvent(msgspec.Struct, frozen=True):
-    """An event's answer, and what a shadow needs to score it too."""
-
-    record: PredictionRecord
-    """Of the arm that answered."""
-    features: tuple[float | None, ...]
-    """In the order of `ReleasedArms.names`."""
-    failed: PredictionRecord | None = None
-    """Of the challenger that should have answered but raised."""
-
-
-class UnansweredError(ServingError):
-    """No arm could score an event, so that the request is answered with a 5xx; `failures` says which arms failed."""
-
-    def __init__(self, message: str, *, failures: Sequence[PredictionRecord]) -> None:
-        super().__init__(message)
-        self.failures = tuple(failures)
-
-
-Outcome = list[ScoredEvent] | ServingError
-"""What a request gets: an answer per event, or an error for all of them."""
-
-
-def captured_of(outcome: Outcome) -> Iterator[PredictionRecord]:
-    """Yield what is captured of a request: each answer and each failure of an arm."""
-    if isinstance(outcome, UnansweredError):
-        yield from outcome.failures
-    elif not isinstance(outcome, ServingError):
-        for scored in outcome:
-            yield scored.record
-            if scored.failed is not None:
-                yield scored.failed
 
 
 @dataclass(slots=True)
@@ -126,6 +82,8 @@ class OnlineScoring:
         self.policy: CapturePolicy = policy
         self.capture_failures = 0
         """Events that were answered without a record, or refused because none could be written."""
+        self.refuses_captures = False
+        """Whether the last predictions were refused because none could be captured."""
         self.conflicts = 0
         """Attempts that were repeated because another worker had changed a state."""
         self._clock = clock
@@ -330,68 +288,12 @@ class OnlineScoring:
         if not records:
             return True
         try:
-            return self.store.commit(states.changes(), [encode_record(record) for record in records])
+            is_done = self.store.commit(states.changes(), [encode_record(record) for record in records])
         except OnlineStoreError:
             self.capture_failures += sum(len(outcome) for outcome in outcomes if isinstance(outcome, list))
             if self.policy == "refuse":
+                self.refuses_captures = True
                 raise
             return True
-
-
-def score_by(arm: ScoringArm, features: Sequence[float | None]) -> tuple[tuple[float | None, ...], float]:
-    """Return the arm's own feature vector and its score.
-
-    Raises: PackagingError for a score that is no probability; whatever the arm's model raises.
-    """
-    vector = arm.vector(features)
-    score = arm.score(vector)
-    if not 0.0 <= score <= 1.0:
-        raise PackagingError(f"the score {score} is no probability")
-    return vector, score
-
-
-def failure_text(error: Exception) -> str:
-    """Return why an arm failed, with the kind of the error unless the platform raised it."""
-    return str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
-
-
-def score_silently(
-    store: OnlineStore, shadow: ScoringArm, scored: Sequence[ScoredEvent], *, clock: Callable[[], float]
-) -> list[PredictionRecord]:
-    """Let a shadow score what others answered, and capture it beside; nobody waits for this.
-
-    Raises: OnlineStoreError when the predictions cannot be captured.
-    """
-    records = []
-    for one in scored:
-        started = clock()
-        vector, score, error = (), None, None
-        try:
-            vector, score = score_by(shadow, one.features)
-        except (
-            Exception
-        ) as problem:  # whatever its model raises: it is captured, and the next event is scored
-            error = failure_text(problem)
-        record = one.record
-        records.append(
-            PredictionRecord(
-                prediction_id=prediction_id(record.event_id, record.request, version=shadow.version),
-                event_id=record.event_id,
-                request=record.request,
-                event_timestamp=record.event_timestamp,
-                known_at=record.known_at,
-                received_at=record.received_at,
-                version=shadow.version,
-                feature_view=shadow.view_digest,
-                role="shadow",
-                plan_sequence=record.plan_sequence,
-                features=vector,
-                score=score,
-                threshold=shadow.threshold,
-                decision=None if score is None else int(score >= shadow.threshold),
-                latency_seconds=clock() - started,
-                error=error,
-            )
-        )
-    store.commit([], [encode_record(record) for record in records])
-    return records
+        self.refuses_captures = False
+        return is_done

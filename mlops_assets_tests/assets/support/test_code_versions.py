@@ -49,7 +49,7 @@ FOUND = {  # what an edit of a module must touch, and what it must leave alone
         {"raw_events", "labels"},
         {"events", "features", "model", "evaluation", "bento", "release"},
     ),
-    Edit("serving.event_types", "MAXIMUM_EVENTS = 1000", "MAXIMUM_EVENTS = 1001"): (
+    Edit("serving.limits", "MAXIMUM_EVENTS = 1000", "MAXIMUM_EVENTS = 1001"): (
         {"bento"},
         {"model", "evaluation", "model_version", "release", "predictions"},
     ),

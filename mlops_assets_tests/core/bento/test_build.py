@@ -76,7 +76,7 @@ def test_another_model_or_version_is_another_bento(
 
 
 SAME = (
-    Edit("serving.event_types", "MAXIMUM_EVENTS = 1000", "# so many at once\nMAXIMUM_EVENTS = 1000"),
+    Edit("serving.limits", "MAXIMUM_EVENTS = 1000", "# so many at once\nMAXIMUM_EVENTS = 1000"),
     Edit("mlops_assets.core.model.calibration", "Raises:", "It raises:"),
     Edit("mlops_assets.core.evaluation.plots", "def roc_curves(", "MORE = 1\n\n\ndef roc_curves("),
     Edit("mlops_assets.core.training.fit", "def fit(", "MORE = 1\n\n\ndef fit("),
@@ -84,7 +84,7 @@ SAME = (
     Edit("mlops_assets.products.mortality_risk.features", "VIEW", "MORE = 1\nVIEW"),
 )
 OTHER = (
-    Edit("serving.event_types", "MAXIMUM_EVENTS = 1000", "MAXIMUM_EVENTS = 999"),
+    Edit("serving.limits", "MAXIMUM_EVENTS = 1000", "MAXIMUM_EVENTS = 999"),
     Edit("mlops_assets.core.model.explanation", "BIAS = ", "MORE = 1\nBIAS = "),
     Edit("mlops_assets.products.fraud_detection.features", "VIEW", "MORE = 1\nVIEW"),
 )

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.serving.scoring import (
-    OnlineScoring,
-)
+from mlops_assets.core.serving.scoring import OnlineScoring
 from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
 from mlops_assets_tests.support.scored_requests import (
     FACTS,

@@ -7,12 +7,11 @@ import pytest
 from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError
 from mlops_assets.core.features.online.entity_state import empty_state
 from mlops_assets.core.online_store.protocol import StateChange
+from mlops_assets.core.serving.arm_scores import score_silently
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
-from mlops_assets.core.serving.scoring import (
-    OnlineScoring,
-    ScoringRequest,
-    score_silently,
-)
+from mlops_assets.core.serving.outcome import ScoringRequest
+from mlops_assets.core.serving.scoring import OnlineScoring
+from mlops_assets.core.times import shown_time
 from mlops_assets_tests.support.homes.product_bento import SampledProduct
 from mlops_assets_tests.support.scored_requests import (
     FACTS,
@@ -44,7 +43,7 @@ def test_a_late_event_that_the_newest_load_cannot_answer_is_refused_though_its_e
         scoring.score,
         lambda events, received_at: scoring.features_of(*events, received_at=received_at),
     ):
-        with pytest.raises(InvalidEventError, match=f"lies before {NOW - week}"):
+        with pytest.raises(InvalidEventError, match=f"lies before {shown_time(NOW - week)}"):
             ask([late], received_at=NOW)
     (record,) = scoring.score([event(3, at=NOW - week)], received_at=NOW)
     assert count_1d(scoring, record) == 2.0

@@ -5,13 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from mlops_assets.core.errors import OnlineStoreError, PackagingError
+from mlops_assets.core.serving.arm_scores import score_silently
 from mlops_assets.core.serving.arms import ScoringArm
-from mlops_assets.core.serving.scoring import (
-    OnlineScoring,
-    ScoringRequest,
-    UnansweredError,
-    score_silently,
-)
+from mlops_assets.core.serving.outcome import ScoringRequest, UnansweredError
+from mlops_assets.core.serving.scoring import OnlineScoring
 from mlops_assets_tests.support.homes.product_bento import SampledProduct
 from mlops_assets_tests.support.scored_requests import (
     FACTS,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_assets.core.contracts.row_failures import judge_check
-from serving.event_fields import EventField, event_field
+from serving.events.fields import EventField, event_field
 
 BOUNDS = (
     pa.Check.ge, pa.Check.gt, pa.Check.le, pa.Check.lt,

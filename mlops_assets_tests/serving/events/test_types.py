@@ -15,8 +15,9 @@ from mlops_assets.core.bento.golden_requests import example_event
 from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.times import as_microseconds
 from mlops_assets_tests.support.homes.served_contract import as_served
-from serving.event_types import FUTURE_TOLERANCE, MAXIMUM_EVENTS, EventTypes
-from serving.http_errors import MAXIMUM_PROBLEMS, Problem, RefusedRequestError
+from serving.events.types import FUTURE_TOLERANCE, EventTypes
+from serving.http_errors import Problem, RefusedRequestError
+from serving.limits import MAXIMUM_EVENTS, MAXIMUM_PROBLEMS
 
 FRAUD, COHORT = load_product("fraud_detection"), load_product("mortality_risk")
 TYPES, COHORT_TYPES = EventTypes(as_served(FRAUD)), EventTypes(as_served(COHORT))

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from serving.http.app import AsgiApp, Endpoint, HttpAnswer, HttpApp, HttpRequest, Receive, Scope, Send
 from serving.http.fast_lane import FastLane
@@ -44,7 +45,7 @@ async def theirs(_: object) -> PlainTextResponse:
 
 
 def application(seen: list[str], change: Callable[[Scope], Scope] = lambda scope: scope) -> Starlette:
-    lane = HttpApp()
+    lane = HttpApp(leaves=("/metrics",))
     lane.serve(
         {"/predict": Endpoint("/predict", {"POST": predicted})},
         find=lambda _: None,
@@ -55,15 +56,24 @@ def application(seen: list[str], change: Callable[[Scope], Scope] = lambda scope
         Middleware(Breaker, change=change),
         Middleware(FastLane, lane=lane),
     ]
-    return Starlette(routes=[Route("/livez", theirs)], middleware=middlewares)
+    return Starlette(routes=[Route("/metrics", theirs)], middleware=middlewares)
 
 
 def test_its_paths_are_answered_before_other_middlewares_and_all_others_are_left_to_them() -> None:
     seen: list[str] = []
     with TestClient(application(seen)) as client:
         assert client.post("/predict").json() == {"score": 0.5}
-        assert client.get("/livez").text == "theirs"
-    assert seen == ["/livez"]
+        assert client.get("/metrics").text == "theirs"
+    assert seen == ["/metrics"]
+
+
+def test_a_path_that_nobody_knows_and_a_websocket_end_in_the_lane() -> None:
+    seen: list[str] = []
+    with TestClient(application(seen)) as client:
+        assert client.get("/one/of/5000").json()["message"].startswith("there is no such path")
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws"):
+            pass
+    assert seen == []
 
 
 def without_application(scope: Scope) -> Scope:
@@ -81,9 +91,9 @@ def test_where_the_application_is_not_as_known_the_same_answers_come_from_behind
     seen: list[str] = []
     with TestClient(application(seen, change)) as client:
         answers = [client.post("/predict").json() for _ in range(2)]
-        assert client.get("/livez").text == "theirs"
+        assert client.get("/metrics").text == "theirs"
     assert answers == [{"score": 0.5}] * 2
-    assert seen == ["/predict", "/predict", "/livez"]
+    assert seen == ["/predict", "/predict", "/metrics"]
     said = [record.message for record in caplog.records if record.name == "serving.http.fast_lane"]
     assert len(said) == 1
     assert "Answers are the same" in said[0]

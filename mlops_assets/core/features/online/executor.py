@@ -45,7 +45,7 @@ from mlops_assets.core.features.online.row_features import EventReader, compile_
 from mlops_assets.core.features.online.window_plan import group_plans
 from mlops_assets.core.features.online.windows import EntityWindows, OwnValues
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets.core.times import KNOWN_AT, MICROSECOND
+from mlops_assets.core.times import KNOWN_AT, MICROSECOND, shown_time
 
 _LARGEST_SCALED = 2**62
 _ENCODER = msgspec.msgpack.Encoder()
@@ -182,8 +182,8 @@ class OnlineFeatures:
             if time < max(state.horizon, loaded_from):
                 field = self._view.event_timestamp
                 raise InvalidEventError(
-                    f"{field} {time} lies before {max(state.horizon, loaded_from)}, from when on the state of "
-                    f"{state.layout.entity} is complete: score it offline",
+                    f"{field} {shown_time(time)} lies before {shown_time(max(state.horizon, loaded_from))}, from when "
+                    f"on the state of {state.layout.entity} is complete: score it offline",
                     field=field,
                 )
             if is_text != state.has_text_ids and state.event_count:

@@ -1,0 +1,1 @@
+"""A request's events: the typed form in which a product's contract lets them in."""

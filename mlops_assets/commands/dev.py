@@ -2,15 +2,16 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from rich.console import Console
@@ -19,15 +20,31 @@ from mlops_assets.automation.dead_runs import end_dead_runs
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.masking import masked
 from mlops_assets.core.runtime.guard import guarded
+from mlops_assets.core.runtime.ports import LOOPBACK, require_free
 from mlops_assets.core.settings import Settings
+from mlops_assets.embedded.browser_guard import loopback_hosts
+from mlops_assets.embedded.code_server import code_server_command, listens, write_workspace
 from mlops_assets.embedded.dagster_home import dagster_instance
+from mlops_assets.embedded.one_at_a_time import only_one
 
-LOOPBACK = "127.0.0.1"
+LOCAL = f"http://{LOOPBACK}"
+LOCK_FILE = "dev.lock"
 STOP_SECONDS = 15.0
 MARK = "STARTED_BY_DEV"
 """Marks every process that one `mlops dev` started; without the prefix MLOPS_, which served bentos do not inherit."""
 # MLflow's server would start seven processes that run jobs, of which the platform has none.
 _SWITCHES = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process that the command starts."""
+
+    name: str
+    command: list[str]
+    after: Path | None = None
+    """A Unix socket on which another part listens before this one starts."""
 
 
 def run_dev(
@@ -42,37 +59,47 @@ def run_dev(
     settings: where everything is stored. dagster_port, mlflow_port, reports_port: of the three servers. console: where
     the addresses are shown.
 
-    Raises: PlatformError when a port is taken, or a UI ends by itself.
+    Raises: PlatformError when a port is taken, another `mlops dev` runs on this home, or a UI ends by itself.
     """
-    require_free(dagster_port, option="--dagster-port")
-    require_free(reports_port, option="--reports-port")
-    _end_dead_runs(settings, console=console)
-    commands = {
-        "Dagster": _dagster_command(dagster_port),
-        "Reports": _reports_command(settings.reports, reports_port),
-    }
-    os.environ.setdefault("MLOPS_REPORTS_URL", f"http://{LOOPBACK}:{reports_port}")
-    os.environ.setdefault("MLOPS_DAGSTER_UI_URL", f"http://{LOOPBACK}:{dagster_port}")
-    mlflow_address = masked(settings.tracking_uri)
-    if not settings.tracking_uri.startswith(("http://", "https://")):
-        require_free(mlflow_port, option="--mlflow-port")
-        commands["MLflow"] = _mlflow_command(settings, mlflow_port)
-        mlflow_address = f"http://{LOOPBACK}:{mlflow_port}"
-        os.environ.setdefault("MLOPS_MLFLOW_UI_URL", mlflow_address)
-    console.print(f"Dagster http://{LOOPBACK}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them")
-    for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
-        signal.signal(asked, _interrupt)
-    mark = uuid.uuid4().hex
-    with guarded(MARK, mark):
-        _run(commands, {**_SWITCHES, **os.environ, MARK: mark}, console=console)
+    with only_one(settings.home / LOCK_FILE, what="mlops dev"):
+        require_free(dagster_port, option="--dagster-port")
+        require_free(reports_port, option="--reports-port")
+        if is_local_mlflow := not settings.tracking_uri.startswith(("http://", "https://")):
+            require_free(mlflow_port, option="--mlflow-port")
+        _end_dead_runs(settings, console=console)
+        mlflow_address = f"{LOCAL}:{mlflow_port}" if is_local_mlflow else masked(settings.tracking_uri)
+        links = {
+            "MLOPS_REPORTS_URL": f"{LOCAL}:{reports_port}",
+            "MLOPS_DAGSTER_UI_URL": f"{LOCAL}:{dagster_port}",
+            **({"MLOPS_MLFLOW_UI_URL": mlflow_address} if is_local_mlflow else {}),
+        }
+        console.print(
+            f"Dagster {LOCAL}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them", markup=False
+        )
+        for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+            signal.signal(asked, _interrupt)
+        mark = uuid.uuid4().hex
+        with guarded(MARK, mark), TemporaryDirectory(prefix="mlops-dev-") as folder:
+            parts = _dagster_parts(settings, Path(folder), port=dagster_port)
+            parts.append(Part("Reports", _reports_command(settings, reports_port)))
+            if is_local_mlflow:
+                parts.append(Part("MLflow", _mlflow_command(settings, mlflow_port)))
+            hosts = ",".join(sorted(loopback_hosts(mlflow_port, settings.dev_hosts)))
+            switches = {**_SWITCHES, "MLFLOW_SERVER_ALLOWED_HOSTS": hosts, **links}
+            _run(parts, {**switches, **os.environ, MARK: mark}, console=console)
 
 
-def _run(commands: dict[str, list[str]], environment: dict[str, str], *, console: Console) -> None:
+def _run(parts: Sequence[Part], environment: dict[str, str], *, console: Console) -> None:
+    """Start each part as soon as what it waits for listens, and wait until one ends or a person interrupts."""
     processes: dict[str, subprocess.Popen[bytes]] = {}
+    waiting = list(parts)
     try:
-        for name, command in commands.items():
-            processes[name] = subprocess.Popen(command, start_new_session=True, env=environment)
-        _wait(processes)
+        while True:
+            for part in [part for part in waiting if part.after is None or listens(part.after)]:
+                waiting.remove(part)
+                processes[part.name] = subprocess.Popen(part.command, start_new_session=True, env=environment)
+            _require_alive(processes)
+            time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         console.print("stopping")
     finally:
@@ -86,16 +113,27 @@ def _end_dead_runs(settings: Settings, *, console: Console) -> None:
             console.print(f"run {dead.run.run_id} ({dead.run.job_name}) is marked as failed: {dead.why}")
 
 
-def _dagster_command(port: int) -> list[str]:
-    workspace = Path(__file__).parents[2] / "workspace.yaml"
-    location = ["-w", str(workspace)] if workspace.is_file() else ["-m", "mlops_assets.definitions"]
-    return [sys.executable, "-m", "dagster", "dev", *location, "--host", LOOPBACK, "--port", str(port)]
+def _dagster_parts(settings: Settings, folder: Path, *, port: int) -> list[Part]:
+    """Dagster's code server, web UI and daemon, as `dagster dev` composes them, with the guard in front of the UI."""
+    address, workspace = folder / "code.sock", folder / "workspace.yaml"
+    declared = Path(__file__).parents[2] / "workspace.yaml"
+    write_workspace(workspace, address=address, declared=declared if declared.is_file() else None)
+    ui = ["-m", "mlops_assets.embedded.web_ui", str(workspace), str(address), str(port), *settings.dev_hosts]
+    return [
+        Part("Dagster's code server", code_server_command(address)),
+        Part("Dagster", [sys.executable, *ui]),
+        Part(
+            "Dagster's daemon",
+            [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)],
+            after=address,
+        ),
+    ]
 
 
-def _reports_command(folder: Path, port: int) -> list[str]:
-    # A browser does not follow a link from a page of http:// to a file.
-    folder.mkdir(parents=True, exist_ok=True)
-    return [sys.executable, "-m", "http.server", str(port), "--bind", LOOPBACK, "--directory", str(folder)]
+def _reports_command(settings: Settings, port: int) -> list[str]:
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    server = "mlops_assets.embedded.reports_server"
+    return [sys.executable, "-m", server, str(settings.reports), str(port), *settings.dev_hosts]
 
 
 def _mlflow_command(settings: Settings, port: int) -> list[str]:
@@ -121,14 +159,10 @@ def _mlflow_command(settings: Settings, port: int) -> list[str]:
     ]
 
 
-def _wait(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    while True:
-        for name, process in processes.items():
-            if process.poll() is not None:
-                raise PlatformError(
-                    f"{name} ended with exit code {process.returncode}; its log above says why"
-                )
-        time.sleep(0.5)
+def _require_alive(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    for name, process in processes.items():
+        if process.poll() is not None:
+            raise PlatformError(f"{name} ended with exit code {process.returncode}; its log above says why")
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -149,18 +183,6 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 def _signal_group(process: subprocess.Popen[bytes], signal_number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal_number)
-
-
-def require_free(port: int, *, option: str) -> None:
-    """Raise PlatformError when the port on loopback is taken; `option` chooses another."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise PlatformError(
-                f"port {port} is taken, perhaps by an earlier run: stop that, or choose another with {option}"
-            ) from error
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -7,12 +7,12 @@ from types import FrameType
 
 from rich.console import Console
 
-from mlops_assets.commands.dev import require_free
 from mlops_assets.core.bento.build import BuiltBento, built_bento
 from mlops_assets.core.bento.server import LOOPBACK, running_server, served_environment
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.tag_names import BENTO_TAG
 from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.runtime.ports import require_free
 from mlops_assets.core.settings import Settings
 
 

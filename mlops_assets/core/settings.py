@@ -3,6 +3,7 @@
 Secrets of object stores are not read at all: deltalake takes AWS_*, GOOGLE_* and AZURE_* from the environment.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.folders import require_database_folder, require_tables_folder
 
 CapturePolicy = Literal["refuse", "score"]
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 VARIABLES: dict[str, str] = {
     "MLOPS_HOME": "folder for everything that is stored; default: .mlops beside workspace.yaml, else ~/.mlops",
     "MLOPS_TABLES_URI": "root of the Delta tables, a folder or s3://, gs://, az:// URI; default: $MLOPS_HOME/tables",
@@ -20,6 +22,8 @@ VARIABLES: dict[str, str] = {
     "MLOPS_MLFLOW_UI_URL": "base URL of MLflow's UI, for links; default: http://127.0.0.1:5000",
     "MLOPS_REPORTS_URL": "base URL of the HTML reports, for links; default: http://127.0.0.1:3002",
     "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
+    "MLOPS_DEV_HOSTS": "further names with their ports under which a browser may open what `mlops dev` starts, divided "
+    "by commas; default: none beside 127.0.0.1, localhost and [::1]",
     "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",
     "MLOPS_ONLINE_STORE": "state of entities and captured predictions: a folder of SQLite files, or a redis:// or "
     "rediss:// URL; default: $MLOPS_HOME/online",
@@ -49,6 +53,8 @@ class Settings:
     """May hold a password, so it is never shown."""
     alert_webhook: str | None = field(default=None, repr=False)
     """May hold a token, so it is never shown."""
+    dev_hosts: tuple[str, ...] = ()
+    """Names with their ports, in lower case."""
 
     @property
     def reports(self) -> Path:
@@ -91,6 +97,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         capture_policy=_capture_policy(environ.get("MLOPS_CAPTURE_POLICY") or "refuse"),
         online_store=environ.get("MLOPS_ONLINE_STORE") or str(home / "online"),
         alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
+        dev_hosts=_hosts(environ.get("MLOPS_DEV_HOSTS")),
     )
 
 
@@ -116,3 +123,13 @@ def _webhook(address: str | None) -> str | None:
             "MLOPS_ALERT_WEBHOOK must start with http:// or https://; unset it for no webhook"
         )
     return address or None
+
+
+def _hosts(value: str | None) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in (value or "").split(",") if host.strip())
+    if wrong := [host for host in hosts if not _HOST.fullmatch(host)]:
+        raise ConfigurationError(
+            f"MLOPS_DEV_HOSTS has {wrong[0]!r}: each entry is a name or an address as a browser shows it, with its "
+            "port unless that is 80 or 443, and without http://"
+        )
+    return hosts

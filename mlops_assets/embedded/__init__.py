@@ -1,1 +1,1 @@
-"""What makes Dagster quick on SQLite, and where its instance lies."""
+"""What the embedded setup runs on one machine: Dagster quick on SQLite, its web UI and the reports behind a guard."""

@@ -34,7 +34,14 @@ def ports() -> tuple[int, int]:
 def dev(tmp_path: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
     """The command in a process of its own, on a fresh home."""
     environment = {**os.environ, "MLOPS_HOME": str(tmp_path / "home"), "DAGSTER_HOME": ""}
-    options = ["--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
+    options = [
+        "--dagster-port",
+        str(ports[0]),
+        "--mlflow-port",
+        str(ports[1]),
+        "--reports-port",
+        str(free_ports(1)[0]),
+    ]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlops_assets.cli", "dev", *options],
@@ -74,6 +81,18 @@ def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
     assert "dagster_version" in wait_for(f"http://127.0.0.1:{ports[0]}/server_info", dev, log).json()
     assert wait_for(f"http://127.0.0.1:{ports[1]}/health", dev, log).text == "OK"
     assert (tmp_path / "home" / "dagster" / "dagster.yaml").is_file()
+    require_that_only_the_own_page_reaches_dagster(ports[0])
+    assert (
+        httpx.get(
+            f"http://127.0.0.1:{ports[1]}/", headers={"Host": f"10.evil.example:{ports[1]}"}
+        ).status_code
+        == 403
+    )
+    second = started_again(tmp_path)
+    assert second.returncode == 1
+    assert f"mlops dev runs on {tmp_path / 'home'} already, in process {dev.pid} " in " ".join(
+        second.stderr.split()
+    )
     started = descendants(dev.pid)
     assert len(started) >= 4
     try:
@@ -85,6 +104,28 @@ def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
     finally:
         for process in filter(is_alive, started):
             process.kill()
+
+
+def require_that_only_the_own_page_reaches_dagster(port: int) -> None:
+    """The guard stands in front of the UI that was started; what it lets pass is tested with it."""
+    url, query = f"http://127.0.0.1:{port}/graphql", "{workspaceOrError{__typename}}"
+    same = httpx.post(url, json={"query": query}, headers={"Origin": f"http://127.0.0.1:{port}"})
+    assert same.json() == {"data": {"workspaceOrError": {"__typename": "Workspace"}}}
+    assert (
+        httpx.post(url, json={"query": query}, headers={"Origin": "http://evil.example"}).status_code == 403
+    )
+    assert httpx.post(url, json={"query": query}, headers={"Host": f"evil.example:{port}"}).status_code == 403
+    assert (
+        httpx.post(url, content=f'{{"query": "{query}"}}', headers={"Content-Type": "text/plain"}).status_code
+        == 415
+    )
+    assert httpx.get(url, params={"query": query}).status_code == 405
+
+
+def started_again(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MLOPS_HOME": str(folder / "home"), "DAGSTER_HOME": ""}
+    command = [sys.executable, "-m", "mlops_assets.cli", "dev"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_what_it_started_ends_with_it_when_it_is_killed(
@@ -137,6 +178,6 @@ def test_a_taken_port_is_said_before_anything_starts(
             timeout=60,
         )
     assert ended.returncode == 1
-    assert f"port {ports[which]} is taken" in ended.stderr
+    assert f"port {ports[which]} is taken by process {os.getpid()} " in " ".join(ended.stderr.split())
     assert option in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -16,6 +16,7 @@ EFFECTS = {
     "MLOPS_MLFLOW_UI_URL": ("https://mlflow.example/", "mlflow_ui_url", "https://mlflow.example"),
     "MLOPS_REPORTS_URL": ("https://reports.example/", "reports_url", "https://reports.example"),
     "MLOPS_DAGSTER_UI_URL": ("https://dagster.example/", "dagster_ui_url", "https://dagster.example"),
+    "MLOPS_DEV_HOSTS": ("Build-box:3000, [fd00::1]:3000", "dev_hosts", ("build-box:3000", "[fd00::1]:3000")),
     "MLOPS_CACHE": ("/var/cache/mlops", "cache", Path("/var/cache/mlops")),
     "MLOPS_ONLINE_STORE": ("redis://store:6379/0", "online_store", "redis://store:6379/0"),
     "MLOPS_SERVING_HOME": ("/srv/serving", "serving_home", Path("/srv/serving")),
@@ -86,3 +87,9 @@ def test_what_may_hold_a_secret_is_never_shown() -> None:
     settings = loaded(MLOPS_ONLINE_STORE="redis://:hunter2@store", MLOPS_ALERT_WEBHOOK="https://hook/hunter2")
     assert "hunter2" not in repr(settings)
     assert "hunter2" in str(asdict(settings))
+
+
+@pytest.mark.parametrize("value", ["http://build-box:3000", "*", "build-box:3000/", "a b", "build-box:port"])
+def test_a_host_that_no_browser_names_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="MLOPS_DEV_HOSTS"):
+        loaded(MLOPS_DEV_HOSTS=value)

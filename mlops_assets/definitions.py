@@ -14,6 +14,7 @@ from mlops_assets.components.broken_product import broken_product, cause_of, why
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.embedded.dagster_home import accept_beta_parts
+from mlops_assets.embedded.run_configuration import limit_environment
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.online_stores import OnlineStores
 from mlops_assets.resources.platform import PlatformResource
@@ -52,6 +53,7 @@ def defs() -> dg.Definitions:
     let_waiting_threads_sleep()
     accept_beta_parts()
     settings = load_settings(os.environ, working_directory=Path.cwd())
+    limit_environment(settings.run_config_variables)
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.
     alerts = [
         make(webhook=settings.alert_webhook, dagster_ui_url=settings.dagster_ui_url)

@@ -13,6 +13,7 @@ ROOMS = {
     "mlops_assets/core/training/parameter_names.py": "lightgbm-parameter-names.md",
     "mlops_assets/embedded/batched_event_log.py": "dagster-event-batches.md",
     "mlops_assets/embedded/run_origin.py": "dagster-run-origin.md",
+    "mlops_assets/embedded/run_configuration.py": "dagster-environment-in-run-configuration.md",
     "mlops_assets/embedded/web_ui.py": "dagster-web-ui-middleware.md",
     "serving/http/fast_lane.py": "bentoml-front-middleware.md",
 }

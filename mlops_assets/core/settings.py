@@ -24,6 +24,8 @@ VARIABLES: dict[str, str] = {
     "MLOPS_DAGSTER_UI_URL": "base URL of Dagster's UI, for links; default: http://127.0.0.1:3000",
     "MLOPS_DEV_HOSTS": "further names with their ports under which a browser may open what `mlops dev` starts, divided "
     "by commas; default: none beside 127.0.0.1, localhost and [::1]",
+    "MLOPS_RUN_CONFIG_VARIABLES": "environment variables that run configuration may read with {env: NAME}, divided by "
+    "commas; default: none",
     "MLOPS_CACHE": "folder for fetched source data; default: $MLOPS_HOME/cache",
     "MLOPS_ONLINE_STORE": "state of entities and captured predictions: a folder of SQLite files, or a redis:// or "
     "rediss:// URL; default: $MLOPS_HOME/online",
@@ -55,6 +57,7 @@ class Settings:
     """May hold a token, so it is never shown."""
     dev_hosts: tuple[str, ...] = ()
     """Names with their ports, in lower case."""
+    run_config_variables: tuple[str, ...] = ()
 
     @property
     def reports(self) -> Path:
@@ -98,6 +101,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         online_store=environ.get("MLOPS_ONLINE_STORE") or str(home / "online"),
         alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
         dev_hosts=_hosts(environ.get("MLOPS_DEV_HOSTS")),
+        run_config_variables=_entries(environ.get("MLOPS_RUN_CONFIG_VARIABLES")),
     )
 
 
@@ -125,8 +129,12 @@ def _webhook(address: str | None) -> str | None:
     return address or None
 
 
+def _entries(value: str | None) -> tuple[str, ...]:
+    return tuple(entry.strip() for entry in (value or "").split(",") if entry.strip())
+
+
 def _hosts(value: str | None) -> tuple[str, ...]:
-    hosts = tuple(host.strip().lower() for host in (value or "").split(",") if host.strip())
+    hosts = tuple(host.lower() for host in _entries(value))
     if wrong := [host for host in hosts if not _HOST.fullmatch(host)]:
         raise ConfigurationError(
             f"MLOPS_DEV_HOSTS has {wrong[0]!r}: each entry is a name or an address as a browser shows it, with its "

@@ -17,6 +17,7 @@ EFFECTS = {
     "MLOPS_REPORTS_URL": ("https://reports.example/", "reports_url", "https://reports.example"),
     "MLOPS_DAGSTER_UI_URL": ("https://dagster.example/", "dagster_ui_url", "https://dagster.example"),
     "MLOPS_DEV_HOSTS": ("Build-box:3000, [fd00::1]:3000", "dev_hosts", ("build-box:3000", "[fd00::1]:3000")),
+    "MLOPS_RUN_CONFIG_VARIABLES": ("REGION, TEAM", "run_config_variables", ("REGION", "TEAM")),
     "MLOPS_CACHE": ("/var/cache/mlops", "cache", Path("/var/cache/mlops")),
     "MLOPS_ONLINE_STORE": ("redis://store:6379/0", "online_store", "redis://store:6379/0"),
     "MLOPS_SERVING_HOME": ("/srv/serving", "serving_home", Path("/srv/serving")),

@@ -25,7 +25,10 @@ _COLOURS = {
 def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None:
     """Print one row per fact and one column per product, side by side only where no line has to be broken."""
     together = _table(statuses)
-    if console.measure(together, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
+    if (
+        console.measure(together, options=console.options.update(max_width=_ANY_WIDTH)).maximum
+        <= console.width
+    ):
         console.print(together)
     else:
         for status in statuses:

@@ -27,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Models in production as one lineage graph. Everything is stored below MLOPS_HOME; `mlops doctor` says where.",
 )
+store_app = typer.Typer(no_args_is_help=True, help="The embedded online store.")
+app.add_typer(store_app, name="store")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Products = Annotated[list[str] | None, typer.Argument(help="Products; none means all.", show_default=False)]
 Product = Annotated[str, typer.Argument(help="The product.", show_default=False)]
@@ -225,6 +227,31 @@ def drill(
         print_drills(outcomes, console=_console())
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(1)
+
+
+@store_app.command("restore")
+def store_restore(
+    product: Product,
+    load: Annotated[
+        bool, typer.Option(help="Rebuild the states; without, materialize `online_features` afterwards.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Put a sound store in the place of a damaged one; a store that is sound is left alone.
+
+    Every captured record that can be read is taken over, once, and the states are rebuilt from the lakehouse and the
+    requests that were served. The damaged file stays beside it under another name. Services may run: they refuse
+    meanwhile, and go on by themselves. Safe to run again, also after it was killed.
+    """
+    from mlops_assets.catalogue import chosen_products
+    from mlops_assets.commands.store import print_restoration, restore
+
+    (name,) = chosen_products([product])
+    done = restore(_settings(), name, loads=load, console=_console(stderr=True))
+    if as_json:
+        print(json.dumps(done.to_json()))
+    else:
+        print_restoration(done, console=_console())
 
 
 @app.command()

@@ -3,15 +3,23 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops_assets.catalogue import product_names
 from mlops_assets.commands.doctor.check import Check
 from mlops_assets.commands.doctor.connections import AREA, PROBE_PRODUCT
 from mlops_assets.core.masking import masked
+from mlops_assets.core.online_store.embedded.check import examine
+from mlops_assets.core.online_store.embedded.checkpoint import owner_of
+from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.embedded.library import sqlite_version
-from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.opening import open_online_store, store_file
 from mlops_assets.core.online_store.protocol import StateChange
 from mlops_assets.core.settings import Settings
 
 NAME = "online store"
+CHECK_SECONDS = 30.0
+"""For each product's store: some ten gigabytes."""
+LONGEST_LOG_BYTES = 1 << 30
+"""Four times the length at which commits bring the log in themselves."""
 
 
 def online_store_checks(settings: Settings) -> Iterator[Check]:
@@ -40,6 +48,40 @@ def online_store_checks(settings: Settings) -> Iterator[Check]:
     else:
         detail = f"the store runs on SQLite {sqlite_version()}, without the WAL-reset fault"
         yield Check(AREA, "online store's SQLite", "ok", detail)
+        yield from _file_checks(location)
+
+
+def _file_checks(location: str) -> Iterator[Check]:
+    """Look for damage in every product's store that is there."""
+    for product in product_names():
+        file = store_file(location, product)
+        if file is not None and file.exists():
+            yield _file_check(product, file)
+
+
+def _file_check(product: str, file: Path) -> Check:
+    name, files = f"{product}'s online store", StoreFiles(file)
+    restore = f"run `mlops store restore {product}`; services go on by themselves then"
+    if (noted := files.damage()) is not None:
+        return Check(
+            AREA, name, "failed", f"{file} is damaged, and everybody refuses it: {noted.found}", restore
+        )
+    found = examine(file, seconds=CHECK_SECONDS)
+    if found.damage is not None:
+        return Check(AREA, name, "failed", f"{file} is damaged: {found.damage}", restore)
+    if not found.is_complete:
+        detail = f"{file} was not read whole within {CHECK_SECONDS:.0f} s; nothing was found in what was read"
+        return Check(
+            AREA, name, "warning", detail, f"run `mlops store restore {product}`, which takes its time"
+        )
+    log, owner = files.log.stat().st_size if files.log.exists() else 0, owner_of(files.owner)
+    if log > LONGEST_LOG_BYTES:
+        owned = f"process {owner} owns its checkpoints" if owner else "no process writes its checkpoints"
+        detail = f"{file} is sound, and its log has {log / 2**20:,.0f} MiB: {owned}"
+        return Check(
+            AREA, name, "warning", detail, "look for a process that hangs, or reads for long; end it"
+        )
+    return Check(AREA, name, "ok", f"every page of {file} was read, and is sound")
 
 
 def _redis_checks(url: str) -> Iterator[Check]:

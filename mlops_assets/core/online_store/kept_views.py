@@ -14,7 +14,7 @@ from mlops_assets.core.features.stored_view import view_from_json, view_to_json
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.online_store.protocol import OnlineStore, StateChange
 
-_NOTE = "kept views"
+KEPT_VIEWS = "kept views"
 """Key of the note; keys of states have an @."""
 MAXIMUM_ATTEMPTS = 100
 
@@ -26,7 +26,7 @@ def kept_views(store: OnlineStore) -> tuple[FeatureView, ...]:
 
     Raises: OnlineStoreError when the note is none of ours.
     """
-    content = store.read([_NOTE])[0].content
+    content = store.read([KEPT_VIEWS])[0].content
     if not content:
         return ()
     try:
@@ -43,10 +43,10 @@ def keep_views(store: OnlineStore, views: Sequence[FeatureView]) -> None:
     """
     content = msgspec.json.encode([view_to_json(view) for view in _once(views)])
     for _ in range(MAXIMUM_ATTEMPTS):
-        (noted,) = store.read([_NOTE])
-        if noted.content == content or store.commit([StateChange(_NOTE, noted.version, content)], []):
+        (noted,) = store.read([KEPT_VIEWS])
+        if noted.content == content or store.commit([StateChange(KEPT_VIEWS, noted.version, content)], []):
             return
-    raise OnlineStoreError(f"{_NOTE} was changed by other loads {MAXIMUM_ATTEMPTS} times in a row")
+    raise OnlineStoreError(f"{KEPT_VIEWS} was changed by other loads {MAXIMUM_ATTEMPTS} times in a row")
 
 
 def state_tags(views: Sequence[FeatureView]) -> frozenset[str]:

@@ -38,5 +38,10 @@ def is_store_there(location: str, product: str) -> bool:
     return "://" in location or _file(location, product).exists()
 
 
+def store_file(location: str, product: str) -> Path | None:
+    """Return the file of the product's embedded store, whether it exists or not; None for a server's."""
+    return None if "://" in location else _file(location, product)
+
+
 def _file(location: str, product: str) -> Path:
     return Path(location).expanduser().absolute() / f"{product}.sqlite"

@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 import apsw
 
 from mlops_assets.core.errors import OnlineStoreError
+from mlops_assets.core.online_store.embedded.check import Examination, examine
 from mlops_assets.core.online_store.embedded.checkpoint import (
     LARGEST_LOG_PAGES,
     Ownership,
@@ -33,6 +34,7 @@ from mlops_assets.core.online_store.embedded.library import (
     rows,
     value,
 )
+from mlops_assets.core.online_store.embedded.seen import Watermark, missing
 from mlops_assets.core.online_store.protocol import ABSENT, CapturedRecord, StateChange, StoredState
 
 BUSY_SECONDS = 2.0
@@ -88,6 +90,7 @@ class SqliteOnlineStore:
         self._files = StoreFiles(file)
         self._damage_note = str(self._files.damaged)
         self._ownership = Ownership(self._files.owner)
+        self._watermark = Watermark(self._files)
         self.has_checkpointer = False
         """Whether another thread calls `checkpoint`: commits then leave that to it, and do not wait for the disk."""
         self._connection: apsw.Connection | None = None
@@ -170,12 +173,34 @@ class SqliteOnlineStore:
         """
 
         def bring_in(connection: apsw.Connection) -> bool:
-            if not self._ownership.take():
+            if not self._ownership.is_held and (not self._ownership.take() or self._has_lost(connection)):
                 return False
             bring_in_a_long_log(connection, self._descriptor(), busy_seconds=BUSY_SECONDS)
+            with contextlib.suppress(OSError):  # a full disk: the next note is one that is needed as much
+                self._watermark.note(connection)
             return True
 
         return self._ask(bring_in)
+
+    def check(self, *, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> Examination:
+        """Look for damage, see `examine`; what is found is noted, so that every process refuses the store.
+
+        seconds: after which it gives up. is_cancelled: asked now and then; gives up, too.
+
+        Raises: OnlineStoreError, also when the store was found damaged before.
+        """
+        inode = self._ask(lambda _: self._inode)
+        found = examine(self._file, seconds=seconds, is_cancelled=is_cancelled)
+        if found.damage is not None:
+            self._mark_damaged(found.damage, inode)
+        return found
+
+    def _has_lost(self, connection: apsw.Connection) -> bool:
+        """Whether the store has not all that it had when its last owner looked; noted then."""
+        lost = missing(self._files, connection)
+        if lost is not None:
+            self._mark_damaged(lost, self._inode)
+        return lost is not None
 
     def _descriptor(self) -> int:
         """A descriptor of the file for `fdatasync`; it stays open until the process ends.
@@ -244,6 +269,9 @@ class SqliteOnlineStore:
         if found == FORMAT:
             return connection
         connection.close()
+        if found == 0:  # a new file has its format from the start
+            self._mark_damaged("it holds no store: it was emptied", self._inode)
+            self._files.refuse_damaged()
         raise OnlineStoreError(
             f"{self._file} is an online store of format {found}, and this version reads format {FORMAT}: collect "
             "its records with the version that wrote it, move it away, and materialize online_features"
@@ -272,7 +300,7 @@ class SqliteOnlineStore:
         self._let_go()
         name = error_name(error)
         if name.startswith(UNSOUND):
-            self._mark_damaged(f"{error} ({name})")
+            self._mark_damaged(f"{error} ({name})", self._inode)
         advice = next(
             (text for code, text in _ADVICE.items() if name.startswith(code)), "see SQLite's message"
         )
@@ -281,9 +309,9 @@ class SqliteOnlineStore:
             f"{advice.format(product=self._file.stem)}"
         ) from error
 
-    def _mark_damaged(self, found: str) -> None:
+    def _mark_damaged(self, found: str, inode: int) -> None:
         try:
-            self._files.mark_damaged(found)
+            self._files.mark_damaged(found, inode=inode)
         except OSError as error:
             _log.error("online store %s: that it is damaged could not be noted: %s", self._file, error)
 

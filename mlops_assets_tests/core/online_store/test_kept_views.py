@@ -29,24 +29,24 @@ def digests(store: OnlineStore) -> list[str]:
 
 
 def write(store: OnlineStore, content: bytes) -> None:
-    (noted,) = store.read([module._NOTE])
-    assert store.commit([StateChange(module._NOTE, noted.version, content)], [])
+    (noted,) = store.read([module.KEPT_VIEWS])
+    assert store.commit([StateChange(module.KEPT_VIEWS, noted.version, content)], [])
 
 
 def test_a_store_keeps_the_views_that_were_noted_last_each_once(store: OnlineStore) -> None:
     assert digests(store) == []
     keep_views(store, [VIEW, ROWS, VIEW])
     assert digests(store) == [VIEW.digest, ROWS.digest]
-    (before,) = store.read([module._NOTE])
+    (before,) = store.read([module.KEPT_VIEWS])
     keep_views(store, [VIEW, ROWS])
-    assert store.read([module._NOTE]) == [before], "what is noted already is not written again"
+    assert store.read([module.KEPT_VIEWS]) == [before], "what is noted already is not written again"
     keep_views(store, [ROWS])
     assert digests(store) == [ROWS.digest]
 
 
 def test_a_view_of_a_later_code_is_left_out_and_a_note_that_is_none_is_refused(store: OnlineStore) -> None:
     keep_views(store, [VIEW])
-    (noted,) = store.read([module._NOTE])
+    (noted,) = store.read([module.KEPT_VIEWS])
     texts = msgspec.json.decode(noted.content, type=list[str])
     write(store, msgspec.json.encode([*texts, '{"format_version": 99}']))
     assert digests(store) == [VIEW.digest]

@@ -88,14 +88,16 @@ class StoreFiles:
             return Damage(self.inode() or 0, f"{self.damaged.name} cannot be read", "")
         return noted if noted.inode == self.inode() else None
 
-    def mark_damaged(self, found: str) -> Damage:
+    def mark_damaged(self, found: str, *, inode: int | None = None) -> Damage:
         """Let every process refuse the store from now on; a first finding stays.
+
+        found: what is wrong. inode: of the file that is; by default that of the one that is there now.
 
         Raises: OSError when the note cannot be written, as on a full disk.
         """
         if (noted := self.damage()) is not None:
             return noted
-        damage = Damage(self.inode() or 0, found, datetime.now(UTC).isoformat(timespec="seconds"))
+        damage = Damage(inode or self.inode() or 0, found, datetime.now(UTC).isoformat(timespec="seconds"))
         replace_file(
             self.damaged, lambda partial: partial.write_bytes(msgspec.json.encode(damage)), is_durable=True
         )

@@ -43,8 +43,12 @@ def connect(file: Path, *, busy_seconds: float) -> apsw.Connection:
 
     SQLite reads through no memory map: it would be slower here, and a file that becomes shorter would kill the process.
     By itself the last one that closes a store brings the log in and deletes it by its name, also where another file has
-    that name by then.
+    that name by then. An empty file is refused, since SQLite would delete its log.
+
+    Raises: apsw.Error.
     """
+    if file.exists() and file.stat().st_size == 0:
+        raise apsw.exception_for(apsw.SQLITE_NOTADB)
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(busy_seconds * 1000))
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

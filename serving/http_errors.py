@@ -4,7 +4,13 @@ import re
 
 import msgspec
 
-from mlops_assets.core.errors import InvalidEventError, KnownEventError, OnlineStoreError, ServingError
+from mlops_assets.core.errors import (
+    InvalidEventError,
+    KnownEventError,
+    OnlineStoreError,
+    OversizedRequestError,
+    ServingError,
+)
 from mlops_assets.core.masking import masked
 from mlops_assets.core.serving.outcome import UnansweredError
 from serving.limits import MAXIMUM_PROBLEMS, MAXIMUM_TEXT
@@ -73,6 +79,8 @@ def refused(error: ServingError) -> RefusedRequestError:
         status = 409 if isinstance(error, KnownEventError) else 422
         problem = Problem(str(error), field=error.field, event=error.event)
         return RefusedRequestError(status, "an event cannot be scored as it was sent", [problem])
+    if isinstance(error, OversizedRequestError):
+        return RefusedRequestError(413, str(error))
     where = "the online store" if isinstance(error, OnlineStoreError) else "the model"
     left = "nothing was recorded: send it again later"
     if isinstance(error, OnlineStoreError) and error.may_be_done:

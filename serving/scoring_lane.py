@@ -1,93 +1,161 @@
 """Joins the requests that arrive at the same moment into one read and one commit of the store.
 
-A worker is one event loop. Requests that are ready in the same turn of the loop share one atomic step, so that a busy
-worker commits less often than it answers, and an idle one never waits. The store is called on the loop's own thread:
-handing a call of 0.1 ms to another thread and back would take longer than the call. `store_breaker` bounds how long
-a store that does not answer may hold the loop.
+A worker is one event loop. Small requests that are ready in the same turn of the loop share one atomic step, so that a
+busy worker commits less often than it answers, and an idle one never waits. The store is called on the loop's own
+thread: handing a call of 0.1 ms to another thread and back would take longer than the call. `store_breaker` bounds how
+long a store that does not answer may hold the loop.
+
+Scoring holds the loop for a slice at a time, and goes on in the next turn. A large request is scored by itself, and
+small ones go on meanwhile: where they change one of its entities first, it computes anew what that changes.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 
 from mlops_assets.core.errors import OnlineStoreError, ServingError
 from mlops_assets.core.features.online.event import Event
-from mlops_assets.core.serving.outcome import ScoredEvent, ScoringRequest, UnansweredError, captured_of
+from mlops_assets.core.serving.outcome import (
+    Outcome,
+    ScoredEvent,
+    ScoringRequest,
+    UnansweredError,
+    captured_of,
+)
 from mlops_assets.core.serving.scoring import OnlineScoring
 from serving.http_errors import RefusedRequestError
-from serving.limits import BATCH_EVENTS, MAXIMUM_WAITING
+from serving.limits import BATCH_EVENTS, LARGE_AT_ONCE, MAXIMUM_LARGE, MAXIMUM_WAITING, REQUEST_SECONDS
 from serving.metrics import ServingMetrics
 from serving.shadow import ShadowLane
 from serving.store_breaker import StorePausedError
+from serving.turns import Turns
 
 _log = logging.getLogger(__name__)
 _Waiting = tuple[ScoringRequest, "asyncio.Future[list[ScoredEvent]]"]
+_Steps = Generator[None, None, list[Outcome]]
 
 
 class ScoringLane:
-    """Scores requests in the order of their arrival; belongs to one event loop."""
+    """Scores small requests in the order of their arrival, large ones beside them; belongs to one event loop."""
 
     def __init__(self, scoring: OnlineScoring, metrics: ServingMetrics, shadow: ShadowLane) -> None:
         self.scoring = scoring
+        self.turns = Turns()
+        """Of everything on the loop that takes longer than a moment, the small requests aside."""
         self._metrics = metrics
         self._shadow = shadow
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._alone = 0
+        """How many of those that wait are answered by themselves, since one of them failed for all."""
+        self._is_busy = False
+        self._large = 0
+        self._large_places = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._counted = (0, 0)
 
     @property
     def is_full(self) -> bool:
-        """Whether the next request would be refused."""
+        """Whether the next small request would be refused."""
         return len(self._waiting) >= MAXIMUM_WAITING
 
     async def score(self, events: Sequence[Event], *, received_at: int, started: float) -> list[ScoredEvent]:
         """Score the events of one request; the answer comes after the predictions are safe.
 
-        Raises: ServingError as `OnlineScoring.score` does; RefusedRequestError with 503 when too many wait.
+        Raises: ServingError as `OnlineScoring.score` does; RefusedRequestError with 503 when too many wait, or for a
+        large request that takes longer than REQUEST_SECONDS.
         """
+        request = ScoringRequest(events, received_at, started)
+        if len(events) > BATCH_EVENTS:
+            return await self._score_large(request)
         if self.is_full:
-            raise RefusedRequestError(503, "too many requests wait for their turn: send it again later")
+            raise _too_many()
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        if not self._waiting:
+        self._waiting.append((request, future))
+        if not self._is_busy:
+            self._is_busy = True
             loop.call_soon(self._next_batch)
-        self._waiting.append((ScoringRequest(events, received_at, started), future))
         return await future
 
     def _next_batch(self) -> None:
-        batch, count = 0, 0
-        for request, _ in self._waiting:
-            count += len(request.events)
-            if batch and count > BATCH_EVENTS:
-                break
-            batch += 1
-        turn, self._waiting = self._waiting[:batch], self._waiting[batch:]
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._next_batch)
-        self._answer(turn)
+        turn = [self._waiting.popleft()]
+        count = len(turn[0][0].events)
+        if self._alone:
+            self._alone -= 1
+        else:
+            while self._waiting and (count := count + len(self._waiting[0][0].events)) <= BATCH_EVENTS:
+                turn.append(self._waiting.popleft())
+        self._step(turn, self.scoring.steps([request for request, _ in turn]))
 
-    def _answer(self, turn: list[_Waiting]) -> None:
-        scoring, before = self.scoring, (self.scoring.capture_failures, self.scoring.conflicts)
+    def _step(self, turn: list[_Waiting], steps: _Steps) -> None:
+        """Take one step of a turn's; the next one comes after a look at the connections."""
+        loop = asyncio.get_running_loop()
         try:
-            outcomes = scoring.answer([request for request, _ in turn])
+            next(steps)
+        except StopIteration as done:
+            self._deliver(turn, done.value)
         except OnlineStoreError as error:
-            self._metrics.store_errors.inc(len(turn))
-            if not isinstance(error, StorePausedError):  # the failure before the pause was logged
-                _log.warning("%d requests refused: %s", len(turn), error)
-            outcomes = [error] * len(turn)
+            self._deliver(turn, self._refused(turn, error))
         except Exception as error:
-            if len(turn) > 1:  # a fault of one request must not be its neighbours'
-                for one in turn:
-                    self._answer([one])
-                return
-            outcomes = [error]
-        if (now := (scoring.capture_failures, scoring.conflicts)) != before:
+            if len(turn) == 1:
+                self._deliver(turn, [error])
+            else:  # a fault of one request must not be its neighbours'
+                self._waiting.extendleft(reversed(turn))
+                self._alone = len(turn)
+        else:
+            loop.call_soon(self._step, turn, steps)
+            return
+        self._is_busy = bool(self._waiting)
+        if self._is_busy:
+            loop.call_soon(self._next_batch)
+
+    async def _score_large(self, request: ScoringRequest) -> list[ScoredEvent]:
+        if self._large >= MAXIMUM_LARGE:
+            raise _too_many()
+        turn = [(request, asyncio.get_running_loop().create_future())]
+        self._large += 1
+        try:
+            async with self._large_places:
+                self._deliver(turn, await self._outcomes_in_turns(turn))
+        finally:
+            self._large -= 1
+        return await turn[0][1]
+
+    async def _outcomes_in_turns(self, turn: list[_Waiting]) -> list[Outcome] | list[Exception]:
+        loop = asyncio.get_running_loop()
+        given_up, steps = loop.time() + REQUEST_SECONDS, self.scoring.steps([request for request, _ in turn])
+        try:
+            while loop.time() < given_up:
+                await self.turns.mine()
+                next(steps)
+        except StopIteration as done:
+            return done.value
+        except OnlineStoreError as error:
+            return self._refused(turn, error)
+        except Exception as error:
+            return [error]
+        told = f"the events of a request must be scored within {REQUEST_SECONDS:.0f} s: send fewer at once"
+        return [RefusedRequestError(503, f"{told}; nothing was recorded")]
+
+    def _refused(self, turn: list[_Waiting], error: OnlineStoreError) -> list[Exception]:
+        self._metrics.store_errors.inc(len(turn))
+        if not isinstance(error, StorePausedError):  # the failure before the pause was logged
+            _log.warning("%d requests refused: %s", len(turn), error)
+        return [error] * len(turn)
+
+    def _deliver(self, turn: list[_Waiting], outcomes: list[Outcome] | list[Exception]) -> None:
+        """Give each request what it gets, and count it."""
+        now, before = (self.scoring.capture_failures, self.scoring.conflicts), self._counted
+        if now != before:
+            self._counted = now
             self._metrics.capture_failures.inc(now[0] - before[0])
             self._metrics.store_conflicts.inc(now[1] - before[1])
         for (_, future), outcome in zip(turn, outcomes, strict=True):
-            self._deliver(future, outcome)
+            self._give(future, outcome)
         counted = (one for one in outcomes if isinstance(one, list | ServingError))
         self._metrics.predicted(record for outcome in counted for record in captured_of(outcome))
 
-    def _deliver(
+    def _give(
         self, future: "asyncio.Future[list[ScoredEvent]]", outcome: list[ScoredEvent] | Exception
     ) -> None:
         if isinstance(outcome, Exception):
@@ -100,3 +168,7 @@ class ScoringLane:
             self._shadow.add(shadow, outcome)
         if not future.done():
             future.set_result(outcome)
+
+
+def _too_many() -> RefusedRequestError:
+    return RefusedRequestError(503, "too many requests wait for their turn: send it again later")

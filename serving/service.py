@@ -112,6 +112,7 @@ def open_application(
         find=protocol.find,
         observe=worker.metrics.answered,
         columns=len(worker.types.names),
+        turns=worker.lane.turns,
     )
     return worker
 

@@ -22,6 +22,7 @@ from serving.checkpoints import Checkpoints
 from serving.events.types import EventTypes
 from serving.http.endpoints import ProductEndpoints, StoreFacts
 from serving.http.health import Health
+from serving.limits import SLICE_SECONDS
 from serving.live_release import (
     FIRST_LOOK_SECONDS,
     POLL_SECONDS,
@@ -71,6 +72,7 @@ class Worker:
             self.live.first(),
             policy=self.settings.capture_policy,
             clock=time.perf_counter,
+            slice_seconds=SLICE_SECONDS,
         )
         self.metrics.plan_sequence.set(self.scoring.arms.sequence)
         self.types = EventTypes(self.product, example=example)

@@ -17,6 +17,7 @@ PlatformError
 ├── ServingError                a request that cannot be served as asked
 │   ├── InvalidEventError       the request's fault: names the field; answered with 4xx
 │   │   └── KnownEventError     another event has this id; answered with 409
+│   ├── OversizedRequestError   the request needs more than is set aside for one; answered with 413
 │   └── OnlineStoreError        the online store does not answer, is full, or is not of this format
 ├── MonitoringError             a report that these rows cannot carry
 └── IdentityError               what made a result cannot be said
@@ -96,6 +97,10 @@ class InvalidEventError(ServingError):
 
 class KnownEventError(InvalidEventError):
     """An event with this id and other content was served before."""
+
+
+class OversizedRequestError(ServingError):
+    """A request needs more memory than is set aside for one: it is to be sent in parts."""
 
 
 class OnlineStoreError(ServingError):

@@ -1,7 +1,7 @@
 """The scoring lane: what arrives together is answered together, and a fault stays with its request."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,13 +32,16 @@ class Scoring:
         self.capture_failures = self.conflicts = 0
         self.arms = SimpleNamespace(shadow=None)
 
-    def answer(self, requests: Sequence) -> list:
+    def steps(self, requests: Sequence) -> Generator[None, None, list]:
         self.turns.append([request.events for request in requests])
         if any({"id": "away"} in request.events for request in requests):
             raise OnlineStoreError("the store is away")
         if any({"id": "broken"} in request.events for request in requests):
             raise ZeroDivisionError("a fault of ours")
         self.conflicts += 1
+        if any({"id": "long"} in request.events for request in requests):
+            self.turns.append(["a slice of a long one"])
+            yield
         wrong = [{"id": "wrong"} in request.events for request in requests]
         return [
             InvalidEventError("no")
@@ -98,6 +101,57 @@ def test_a_step_has_so_many_events_unless_one_request_has_more(
     answers = ask(lane, *([f"{number}-{n}" for n in range(size)] for number, size in enumerate(sizes)))
     assert [len(answer) for answer in answers] == sizes
     assert [len(turn) for turn in scoring.turns] == turns
+
+
+def test_a_long_turn_of_small_requests_goes_on_before_the_next_one_begins(lane, scoring) -> None:
+    async def play() -> list[Any]:
+        first = asyncio.ensure_future(lane.score([{"id": "long"}], received_at=0, started=0.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        later = asyncio.ensure_future(lane.score([{"id": "a"}], received_at=0, started=0.0))
+        return await asyncio.gather(first, later)
+
+    assert [ids(answer) for answer in asyncio.run(play())] == [["long"], ["a"]]
+    assert scoring.turns == [[[{"id": "long"}]], ["a slice of a long one"], [[{"id": "a"}]]]
+
+
+def test_small_requests_are_answered_while_a_large_one_is_scored(lane, scoring) -> None:
+    done = []
+
+    async def note(name: str, *ids: str) -> None:
+        await lane.score([{"id": one} for one in ids], received_at=0, started=0.0)
+        done.append(name)
+
+    async def play() -> None:
+        large = [note("large", "long", *map(str, range(module.BATCH_EVENTS))) for _ in range(3)]
+        await asyncio.gather(*large, note("small", "a"))
+
+    asyncio.run(play())
+    assert done == ["small", "large", "large", "large"]
+
+
+def test_a_large_request_that_takes_too_long_is_given_up(lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.0)
+    (refused,) = ask(lane, ["long", *map(str, range(module.BATCH_EVENTS))])
+    assert isinstance(refused, RefusedRequestError)
+    assert (refused.status, "fewer" in str(refused)) == (503, True)
+    assert ids(ask(lane, ["a"])[0]) == ["a"]
+
+
+def test_too_many_large_requests_are_refused_at_once_and_small_ones_are_not(
+    lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAXIMUM_LARGE", 1)
+    large = [str(number) for number in range(module.BATCH_EVENTS + 1)]
+    first, second, small = ask(lane, large, large, ["a"])
+    assert (len(first), second.status, ids(small)) == (len(large), 503, ["a"])
+
+
+@pytest.mark.parametrize("fault", ["away", "broken"])
+def test_a_fault_in_a_large_request_is_its_own(lane, fault: str) -> None:
+    failed, small = ask(lane, [fault, *map(str, range(module.BATCH_EVENTS))], ["a"])
+    assert isinstance(failed, OnlineStoreError if fault == "away" else ZeroDivisionError)
+    assert ids(small) == ["a"]
 
 
 def test_an_invalid_request_does_not_hurt_its_neighbours(lane, metrics) -> None:

@@ -1,13 +1,11 @@
 """Finds names that come twice in one JSON object: of such an object every reader takes another value."""
 
 import json
-import re
 
 from serving.http_errors import Problem, RefusedRequestError
 
 _END_OF_NAME = b'":'
-_MAY_HIDE_NAMES = re.compile(rb'\\|"[ \t\r\n]').search
-"""Finds an escape, or a quote that is followed by space: by more than names, too."""
+_SPACE = b" \t\r\n"
 
 
 class _RepeatedNameError(ValueError):
@@ -23,7 +21,11 @@ def require_distinct_names(content: bytes, *, names: int | None = None) -> None:
     Raises: RefusedRequestError with 400.
     """
     # Without an escape no text holds a quote, so that a quote before a colon ends a name: all are counted then.
-    if names is not None and content.count(_END_OF_NAME) == names and not _MAY_HIDE_NAMES(content):
+    if (
+        names is not None
+        and b"\\" not in content
+        and content.translate(None, _SPACE).count(_END_OF_NAME) == names
+    ):
         return
     try:
         json.loads(content, object_pairs_hook=_distinct)

@@ -152,8 +152,7 @@ class EventTypes:
         """
         problems = []
         if len(events) > 1:
-            self._check_contents(events)
-            problems += self._repeated(events)
+            self._check_repeated(events)
         if self._time is not None:
             problems += self._wrong_times(events, received_at=received_at)
         if not problems and self._slow_checks:
@@ -197,25 +196,27 @@ class EventTypes:
         }
         return row | cut if cut else row
 
-    def _check_contents(self, events: Sequence[Event]) -> None:
-        """Refuse an id that comes with two contents, as it is refused in two requests."""
+    def _check_repeated(self, events: Sequence[Event]) -> None:
+        """Refuse an id that comes twice: with another content, as it is refused in two requests, and with the same."""
+        ids = [event[self.id_column] for event in events]
+        if len(set(ids)) == len(ids):
+            return
         read = [name for name in self.names if name in self._product.view.input_columns and name != KNOWN_AT]
         first: dict[Value, list[Value]] = {}
-        problems = []
+        others, same = [], []
         for index, event in enumerate(events):
             content = [event.get(name) for name in read]
-            if first.setdefault(event[self.id_column], content) != content:
-                told = "the id comes twice in this request, with another content"
-                problems.append(Problem(told, field=self.id_column, event=index))
-        if problems:
-            raise RefusedRequestError(409, "an event cannot be scored as it was sent", problems)
-
-    def _repeated(self, events: Sequence[Event]) -> Iterator[Problem]:
-        seen = set()
-        for index, event in enumerate(events):
-            if (identity := event[self.id_column]) in seen:
-                yield Problem("the id comes twice in this request", field=self.id_column, event=index)
-            seen.add(identity)
+            known = first.setdefault(ids[index], content)
+            if known is not content:
+                told = "the id comes twice in this request" + (
+                    "" if known == content else ", with another content"
+                )
+                (same if known == content else others).append(
+                    Problem(told, field=self.id_column, event=index)
+                )
+        if others:
+            raise RefusedRequestError(409, "an event cannot be scored as it was sent", others)
+        raise _wrong(same)
 
     def _wrong_times(self, events: Sequence[Event], *, received_at: int) -> Iterator[Problem]:
         latest = received_at + FUTURE_TOLERANCE // timedelta(microseconds=1)

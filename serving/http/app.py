@@ -102,13 +102,16 @@ class HttpApp:
         find: Callable[[str], Endpoint | None],
         observe: Observer,
         columns: int = 0,
+        turns: Turns | None = None,
     ) -> None:
         """Answer `endpoints` by exact path from now on; `find` looks up paths with variable parts.
 
         endpoints: by path. find: gives None for a path that it does not know. observe: is told of every answer.
-        columns: of the product's events, which limit how many values a body may have.
+        columns: of the product's events, which limit how many values a body may have. turns: in which large bodies are
+        read.
         """
         self._endpoints, self._find, self._observe = endpoints, find, observe
+        self._turns = turns or self._turns
         if columns:
             self._bodies.maximum_values = min(
                 MAXIMUM_VALUES, VALUES_PER_COLUMN * MAXIMUM_EVENTS * (columns + 1)

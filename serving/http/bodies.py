@@ -1,12 +1,15 @@
 """Reads the bodies of requests: whole, in time, and no more of them at once than memory was set aside for."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from serving.http_errors import RefusedRequestError
 from serving.limits import BODY_SECONDS, MAXIMUM_BODIES, MAXIMUM_BODY, MAXIMUM_VALUES
 
+WATCH_SECONDS = 0.5
+"""Between two looks for bodies that are late."""
 _LENGTH_DIGITS = 10
 _Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -22,6 +25,11 @@ class Bodies:
         """Make a reader that holds nothing yet."""
         self.maximum_values = MAXIMUM_VALUES
         self._held = 0
+        self._clock = time.monotonic
+        self._reading: dict[asyncio.Task[Any] | None, float] = {}
+        """Since when each body is read, the oldest first."""
+        self._late: set[asyncio.Task[Any] | None] = set()
+        self._is_watched = False
 
     async def read(self, headers: list[tuple[bytes, bytes]], receive: _Receive) -> bytes:
         """Return a request's body, which came whole.
@@ -31,13 +39,22 @@ class Bodies:
         many large ones are on their way.
         """
         declared = _declared_length(headers)
+        task = asyncio.current_task()
+        self._reading[task] = self._clock()
+        if not self._is_watched:
+            self._watch()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                message = await receive()
-                is_whole = message["type"] == "http.request" and not message.get("more_body")
-                body = message.get("body", b"") if is_whole else await self._rest(message, receive)
-        except TimeoutError as error:
-            raise UnfinishedBodyError(408, f"the body was not there within {BODY_SECONDS:.0f} s") from error
+            message = await receive()
+            is_whole = message["type"] == "http.request" and not message.get("more_body")
+            body = message.get("body", b"") if is_whole else await self._rest(message, receive)
+        except asyncio.CancelledError:
+            if task is None or task not in self._late:
+                raise
+            task.uncancel()
+            raise UnfinishedBodyError(408, f"the body was not there within {BODY_SECONDS:.0f} s") from None
+        finally:
+            del self._reading[task]
+            self._late.discard(task)
         if len(body) > MAXIMUM_BODY:
             raise _too_large()
         if declared is not None and len(body) != declared:
@@ -49,6 +66,19 @@ class Bodies:
                 413, f"a body may have {self.maximum_values:,} values: send fewer events at once"
             )
         return body
+
+    def _watch(self) -> None:
+        """End the reading of bodies that are late, now and until none is read: one timer for all costs nothing."""
+        latest = self._clock() - BODY_SECONDS
+        for task, since in list(self._reading.items()):
+            if since > latest:
+                break
+            if task is not None and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+        self._is_watched = bool(self._reading)
+        if self._is_watched:
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
     async def _rest(self, message: Mapping[str, Any], receive: _Receive) -> bytes:
         """Join what comes; all that unfinished bodies hold is counted together."""

@@ -3,15 +3,18 @@
 The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Self
 
-from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, ServingError
+import msgspec
+
+from mlops_assets.core.errors import InvalidEventError, OnlineStoreError, OversizedRequestError, ServingError
 from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.features.online.executor import OnlineAnswer
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets.core.online_store.protocol import ABSENT, ScoringStore, StateChange
+from mlops_assets.core.online_store.protocol import ABSENT, ScoringStore
 from mlops_assets.core.serving.arm_scores import failure_text, score_by
 from mlops_assets.core.serving.arms import ReleasedArms, ScoringArm
 from mlops_assets.core.serving.outcome import (
@@ -22,11 +25,20 @@ from mlops_assets.core.serving.outcome import (
     captured_of,
 )
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record, prediction_id
+from mlops_assets.core.serving.turn import Computed, States, Turn, finished
 from mlops_assets.core.settings import CapturePolicy
 from mlops_assets.core.times import KNOWN_AT
 
 ATTEMPTS = 50
 """How often a request is answered anew because another worker changed one of its entities meanwhile."""
+LONG_EVENTS = 65
+"""Events from which on it is remembered what was computed, for the case that another one changes a state meanwhile."""
+READ_AT_ONCE = 200
+"""States that are asked for at once."""
+ENCODED_AT_ONCE = 50
+"""Records that are encoded between two looks at the clock."""
+MAXIMUM_STATES = 256 << 20
+"""Bytes of all states that one request, or those that are answered together, may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +57,12 @@ class EventFacts:
         return cls(view.id_column, view.event_timestamp, (*entities, view.id_column)[0])
 
 
-@dataclass(slots=True)
-class _States:
-    """States as read, and as this attempt leaves them; an absent state is empty."""
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """One event, the request that it came in, and the arms that answer it."""
 
-    versions: dict[str, int]
-    contents: dict[str, bytes]
-    empty: bytes
-    """What stands for an absent state."""
-    changed: dict[str, bytes] = field(default_factory=dict)
-
-    def changes(self) -> list[StateChange]:
-        return [StateChange(key, self.versions[key], content) for key, content in self.changed.items()]
+    arms: ReleasedArms
+    request: ScoringRequest
+    event: Event
 
 
 class OnlineScoring:
@@ -70,10 +76,12 @@ class OnlineScoring:
         *,
         policy: CapturePolicy = "refuse",
         clock: Callable[[], float] = lambda: 0.0,
+        slice_seconds: float = inf,
     ) -> None:
         """`policy` says what happens when a score cannot be captured: `refuse` raises, `score` answers and counts.
 
-        `clock` gives seconds, for latencies; the default measures none.
+        `clock` gives seconds, for latencies; the default measures none. `slice_seconds` is how long a step of `steps`
+        takes, about.
         """
         self.facts = facts
         self.store = store
@@ -87,6 +95,7 @@ class OnlineScoring:
         self.conflicts = 0
         """Attempts that were repeated because another worker had changed a state."""
         self._clock = clock
+        self._slice_seconds = slice_seconds
 
     def score(self, events: Sequence[Event], *, received_at: int) -> list[PredictionRecord]:
         """Score the events of one request, in their order; one record per event, of the arm that answered.
@@ -110,22 +119,34 @@ class OnlineScoring:
         A request with an invalid event gets its error and leaves no trace, one that no arm can answer leaves the arms'
         failures; the others do not notice.
 
-        Raises: OnlineStoreError as `score` does.
+        Raises: OnlineStoreError as `score` does; OversizedRequestError for states that are too large together.
         """
-        outcomes: list[Outcome] = []
-        asked = [self._keys(request) for request in requests]
+        return finished(self.steps(requests))
+
+    def steps(self, requests: Sequence[ScoringRequest]) -> Generator[None, None, list[Outcome]]:
+        """Answer as `answer` does, in steps of a slice's length; the outcomes are what the generator returns.
+
+        Between two steps others may be answered, also about the same entities. Nothing is written before the last step:
+        what was computed from a state that another one changed meanwhile is then computed anew, and no more than that.
+
+        Raises: as `answer` does.
+        """
+        is_long = sum(len(request.events) for request in requests) >= LONG_EVENTS
+        turn = Turn(self.arms, self._clock, self._slice_seconds, is_long=is_long)
+        asked = [_keys(turn.arms, request) for request in requests]
         keys = list(dict.fromkeys([key for events in asked for found in events for key in found or ()]))
         is_any_late = any(
-            self.arms.features.is_late(event, now=request.received_at)
+            turn.arms.features.is_late(event, now=request.received_at)
             for request in requests
             for event in request.events
         )
+        states = None
         for _ in range(ATTEMPTS):
-            states = self._read(keys, is_any_late=is_any_late)
-            outcomes = [
-                self._try(request, events, states) for request, events in zip(requests, asked, strict=True)
-            ]
-            if self._commit(states, outcomes):
+            states = yield from self._read(turn, keys, is_any_late=is_any_late, before=states)
+            outcomes: list[Outcome] = []
+            for request, events in zip(requests, asked, strict=True):
+                outcomes.append((yield from self._try(turn, request, events, states)))
+            if (yield from self._commit(turn, states, outcomes)):
                 return outcomes
             self.conflicts += 1
         raise OnlineStoreError(
@@ -139,7 +160,13 @@ class OnlineScoring:
         """
         features = self.arms.features
         keys = features.keys(event)
-        states = self._read(list(keys), is_any_late=features.is_late(event, now=received_at))
+        reading = self._read(
+            Turn(self.arms, self._clock, inf),
+            list(keys),
+            is_any_late=features.is_late(event, now=received_at),
+            before=None,
+        )
+        states = finished(reading)
         answer = features.answer(
             event,
             [states.contents[key] for key in keys],
@@ -149,33 +176,42 @@ class OnlineScoring:
         arm = self.arms.route(self._entity(event))
         return arm, arm.vector(answer.features)
 
-    def _keys(self, request: ScoringRequest) -> list[tuple[str, ...] | None]:
-        """State keys of each event; one whose keys cannot be told has None, and is refused when it is scored."""
-        found: list[tuple[str, ...] | None] = []
-        for event in request.events:
-            try:
-                found.append(self.arms.features.keys(event))
-            except InvalidEventError:
-                found.append(None)
-        return found
-
-    def _read(self, keys: list[str], *, is_any_late: bool) -> _States:
+    def _read(
+        self, turn: Turn, keys: list[str], *, is_any_late: bool, before: States | None
+    ) -> Generator[None, None, States]:
+        """Read the states; one that has the version of `before` is the same object as there."""
         if self.facts.event_timestamp is None:
-            return _States({}, {}, b"")
-        read = self.store.read(keys)
-        needs_empty = is_any_late or any(state.version == ABSENT for state in read)
-        return _States(
-            {key: state.version for key, state in zip(keys, read, strict=True)},
-            {key: state.content for key, state in zip(keys, read, strict=True)},
-            self.store.read([self.arms.features.empty_key])[0].content if needs_empty else b"",
-        )
+            return States({}, {}, b"")
+        states, size = States({}, {}, b""), 0
+        for first in range(0, len(keys), READ_AT_ONCE):
+            some = keys[first : first + READ_AT_ONCE]
+            for key, state in zip(some, self.store.read(some), strict=True):
+                is_known = before is not None and before.versions[key] == state.version
+                states.versions[key] = state.version
+                states.read[key] = before.read[key] if before is not None and is_known else state.content
+                size += len(state.content)
+            if size > MAXIMUM_STATES:
+                raise OversizedRequestError(
+                    f"the states of the entities in a request may have {MAXIMUM_STATES >> 20} MiB together: send fewer "
+                    "events at once"
+                )
+            if turn.is_over():
+                yield
+                turn.renew()
+        if is_any_late or ABSENT in states.versions.values():
+            empty = self.store.read([turn.arms.features.empty_key])[0].content
+            states.empty = before.empty if before is not None and before.empty == empty else empty
+        states.contents = dict(states.read)
+        return states
 
-    def _try(self, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: _States) -> Outcome:
+    def _try(
+        self, turn: Turn, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: States
+    ) -> Generator[None, None, Outcome]:
         before = dict(states.contents), dict(states.changed)
         scored: list[ScoredEvent] = []
         for index, (event, found) in enumerate(zip(request.events, keys, strict=True)):
             try:
-                scored.append(self._score_event(event, request, found, states))
+                scored.append(self._score_event(turn, _Asked(turn.arms, request, event), found, states))
             except ServingError as error:
                 if isinstance(error, InvalidEventError):
                     error.event = index
@@ -184,67 +220,67 @@ class OnlineScoring:
                     error.failures = (*earlier, *error.failures)
                 states.contents, states.changed = before
                 return error
+            if turn.is_over():
+                yield
+                turn.renew()
         return scored
 
     def _score_event(
-        self, event: Event, request: ScoringRequest, keys: tuple[str, ...] | None, states: _States
+        self, turn: Turn, asked: _Asked, keys: tuple[str, ...] | None, states: States
     ) -> ScoredEvent:
         if keys is None:
-            keys = self.arms.features.keys(event)  # raises what they cannot be told for
-        routed = self.arms.route(self._entity(event))
-        answer = self._answer_features(event, request, keys, states, routed)
+            keys = turn.arms.features.keys(asked.event)  # raises what they cannot be told for
+        given = [states.contents[key] for key in keys]
+        computed = turn.remembered(asked.event, given, states.empty) if turn.is_long else None
+        if computed is None:
+            computed = self._computed(asked, given, states.empty)
+            if turn.is_long:
+                turn.remember(asked.event, given, states.empty, computed)
+        scored, answered = computed
+        for key, content in zip(keys, answered or (), strict=answered is not None):
+            if content is not None:
+                states.contents[key] = states.changed[key] = content
+        return scored
+
+    def _computed(self, asked: _Asked, given: list[bytes], empty: bytes) -> Computed:
+        """Score one event from its states by the arm that it is routed to, or the champion where that fails."""
+        routed = asked.arms.route(self._entity(asked.event))
+        answer = self._answer_features(asked, given, empty, routed)
         failures: list[PredictionRecord] = []
         cause: Exception | None = None
-        for arm in dict.fromkeys((routed, self.arms.champion)):
+        for arm in dict.fromkeys((routed, asked.arms.champion)):
             try:
                 vector, score = score_by(arm, answer.features)
             except Exception as error:  # whatever a model raises: it is captured, and the champion stands in
-                failures.append(self._failure(event, request, arm, answer.known_at, error))
+                failures.append(self._failure(asked, arm, answer.known_at, error))
                 cause = error
                 continue
-            if answer.states is not None:
-                for key, content in zip(keys, answer.states, strict=True):
-                    if content is not None:
-                        states.contents[key] = states.changed[key] = content
-            record = self._record(event, request, arm, answer.known_at, features=vector, score=score)
-            return ScoredEvent(record, answer.features, failures[0] if failures else None)
+            record = self._record(asked, arm, answer.known_at, features=vector, score=score)
+            return ScoredEvent(record, answer.features, failures[0] if failures else None), answer.states
         versions = " and ".join(str(one.version) for one in failures)
         raise UnansweredError(f"version {versions} could not score the event", failures=failures) from cause
 
     def _answer_features(
-        self,
-        event: Event,
-        request: ScoringRequest,
-        keys: tuple[str, ...],
-        states: _States,
-        routed: ScoringArm,
+        self, asked: _Asked, given: list[bytes], empty: bytes, routed: ScoringArm
     ) -> OnlineAnswer:
         """Compute the event's features; what goes wrong unforeseen is a failure of the arm that was to answer."""
-        known_at = self._known_at(event, request.received_at)
+        known_at = self._known_at(asked.event, asked.request.received_at)
         try:
-            return self.arms.features.answer(
-                event, [states.contents[key] for key in keys], known_at=known_at, empty=states.empty
-            )
+            return asked.arms.features.answer(asked.event, given, known_at=known_at, empty=empty)
         except ServingError:
             raise
         except Exception as error:
-            failure = self._failure(event, request, routed, known_at, error)
+            failure = self._failure(asked, routed, known_at, error)
             raise UnansweredError("the event's features could not be computed", failures=[failure]) from error
 
     def _failure(
-        self,
-        event: Event,
-        request: ScoringRequest,
-        arm: ScoringArm,
-        known_at: int | None,
-        error: Exception,
+        self, asked: _Asked, arm: ScoringArm, known_at: int | None, error: Exception
     ) -> PredictionRecord:
-        return self._record(event, request, arm, known_at, error=failure_text(error))
+        return self._record(asked, arm, known_at, error=failure_text(error))
 
     def _record(
         self,
-        event: Event,
-        request: ScoringRequest,
+        asked: _Asked,
         arm: ScoringArm,
         known_at: int | None,
         *,
@@ -252,24 +288,24 @@ class OnlineScoring:
         score: float | None = None,
         error: str | None = None,
     ) -> PredictionRecord:
-        event_id, asked = event[self.facts.id_column], dict(event)
+        event_id, content = asked.event[self.facts.id_column], dict(asked.event)
         time = self.facts.event_timestamp
         return PredictionRecord(
-            prediction_id=prediction_id(event_id, asked, version=arm.version),  # pyright: ignore[reportArgumentType]
+            prediction_id=prediction_id(event_id, content, version=arm.version),  # pyright: ignore[reportArgumentType]
             event_id=event_id,  # pyright: ignore[reportArgumentType]
-            request=asked,
-            event_timestamp=event[time] if time else None,  # pyright: ignore[reportArgumentType]
+            request=content,
+            event_timestamp=content[time] if time else None,  # pyright: ignore[reportArgumentType]
             known_at=known_at,
-            received_at=request.received_at,
+            received_at=asked.request.received_at,
             version=arm.version,
             feature_view=arm.view_digest,
             role=arm.role,
-            plan_sequence=self.arms.sequence,
+            plan_sequence=asked.arms.sequence,
             features=features,
             score=score,
             threshold=arm.threshold,
             decision=None if score is None else int(score >= arm.threshold),
-            latency_seconds=self._clock() - request.started,
+            latency_seconds=self._clock() - asked.request.started,
             error=error,
         )
 
@@ -283,12 +319,18 @@ class OnlineScoring:
         entity = event.get(self.facts.entity)
         return event[self.facts.id_column] if entity is None else entity  # pyright: ignore[reportReturnType]
 
-    def _commit(self, states: _States, outcomes: list[Outcome]) -> bool:
-        records = [record for outcome in outcomes for record in captured_of(outcome)]
+    def _commit(self, turn: Turn, states: States, outcomes: list[Outcome]) -> Generator[None, None, bool]:
+        captured = [record for outcome in outcomes for record in captured_of(outcome)]
+        records: list[bytes] = []
+        for first in range(0, len(captured), ENCODED_AT_ONCE):
+            records += [encode_record(record) for record in captured[first : first + ENCODED_AT_ONCE]]
+            if turn.is_over():
+                yield
+                turn.renew()
         if not records:
             return True
         try:
-            is_done = self.store.commit(states.changes(), [encode_record(record) for record in records])
+            is_done = self.store.commit(states.changes(), records)
         except OnlineStoreError:
             self.capture_failures += sum(len(outcome) for outcome in outcomes if isinstance(outcome, list))
             if self.policy == "refuse":
@@ -297,3 +339,14 @@ class OnlineScoring:
             return True
         self.refuses_captures = False
         return is_done
+
+
+def _keys(arms: ReleasedArms, request: ScoringRequest) -> list[tuple[str, ...] | None]:
+    """State keys of each event; one whose keys cannot be told has None, and is refused when it is scored."""
+    found: list[tuple[str, ...] | None] = []
+    for event in request.events:
+        try:
+            found.append(arms.features.keys(event))
+        except InvalidEventError:
+            found.append(None)
+    return found

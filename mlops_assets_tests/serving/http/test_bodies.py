@@ -52,6 +52,7 @@ def test_a_body_that_does_not_come_in_time_ends_its_connection(
     monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]
 ) -> None:
     monkeypatch.setattr(module, "BODY_SECONDS", 0.02)
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
     with pytest.raises(UnfinishedBodyError, match="was not there") as caught:
         read(sent(pieces, then="waits"))
     assert caught.value.status == 408
@@ -62,6 +63,7 @@ def test_all_unfinished_bodies_together_are_bounded_and_what_they_held_is_given_
 ) -> None:
     monkeypatch.setattr(module, "MAXIMUM_BODIES", 250)
     monkeypatch.setattr(module, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
     reader = Bodies()
 
     async def together() -> list[int]:

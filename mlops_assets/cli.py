@@ -254,6 +254,41 @@ def store_restore(
         print_restoration(done, console=_console())
 
 
+keys = typer.Typer(no_args_is_help=True, help="API keys of services, in the file that MLOPS_API_KEYS names.")
+app.add_typer(keys, name="keys")
+KeyName = Annotated[str, typer.Argument(help="Whose key it is: the client that uses it.", show_default=False)]
+
+
+@keys.command("create")
+def create_key(name: KeyName, as_json: Json = False) -> None:
+    """Make a key and print it, once: only what recognizes it is stored. Services take it within a second."""
+    from mlops_assets.commands.keys import create_key
+
+    key = create_key(_settings(), name, now=datetime.now(UTC))
+    print(json.dumps({"name": name, "key": key}) if as_json else key)
+
+
+@keys.command("list")
+def list_keys(as_json: Json = False) -> None:
+    """Show whose keys there are, since when, and which are revoked."""
+    from mlops_assets.commands.keys import list_keys, print_keys
+
+    rows = list_keys(_settings())
+    if as_json:
+        print(json.dumps({"keys": rows}))
+    else:
+        print_keys(rows, console=_console())
+
+
+@keys.command("revoke")
+def revoke_key(name: KeyName) -> None:
+    """Revoke a key; services refuse it within a second. Its name is free again."""
+    from mlops_assets.commands.keys import revoke_key
+
+    revoke_key(_settings(), name, now=datetime.now(UTC))
+    print(f"{name} is revoked")
+
+
 @app.command()
 def approve(product: Product, version: Version, by: By, reason: Reason) -> None:
     """Approve a version on its verdicts as they are; then materialize the product's `release` asset."""

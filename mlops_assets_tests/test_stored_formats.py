@@ -17,11 +17,14 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.online_store.redis import RedisOnlineStore
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
+from mlops_assets.core.serving.api_keys import ApiKeys
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import decode_record
 from mlops_assets.core.serving.snapshot import ServingSnapshot
 from mlops_assets_tests.stored_formats.things import (
+    API_KEY,
+    API_KEYS,
     FOLDER,
     FORMATS,
     MANIFEST,
@@ -81,6 +84,12 @@ def test_a_follower_status_of_before_versions_is_read(tmp_path: Path) -> None:
     del content["format_version"]
     (tmp_path / "follower.json").write_text(json.dumps(content), encoding="utf-8")
     assert FollowerStatus.read(tmp_path / "follower.json") == STATUS
+
+
+@pytest.mark.parametrize("path", stored("api_keys"), ids=lambda path: path.stem)
+def test_api_keys_are_read_and_open(path: Path) -> None:
+    assert ApiKeys.read(path) == API_KEYS
+    assert ApiKeys.read(path).holder(API_KEY) == "billing"
 
 
 @pytest.mark.parametrize("path", stored("manifest"), ids=lambda path: path.stem)

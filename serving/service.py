@@ -31,7 +31,12 @@ def make_service(folder: Path) -> Any:
     lane = HttpApp(leaves=("/metrics",))
 
     @bentoml.service(
-        name=manifest.product, description=manifest.declaration.title, workers=1, traffic={"timeout": 30}
+        name=manifest.product,
+        description=manifest.declaration.title,
+        workers=1,
+        traffic={"timeout": 30},
+        # `bentoml serve --host` or BENTOML_HOST lets other machines in.
+        http={"host": "127.0.0.1"},  # pyright: ignore[reportArgumentType] - BentoML reads text
     )
     class Scoring:
         """Scores events; its endpoints are in front of BentoML's own (serving/http/fast_lane.py says how)."""
@@ -79,6 +84,7 @@ def open_application(
     Raises: PackagingError as `Worker` does.
     """
     # What only a worker needs: BentoML's supervisor imports this module too.
+    from serving.http.api_keys import key_door
     from serving.http.open_inference import OpenInference
     from serving.http.openapi import openapi_document
     from serving.http.page import Page
@@ -107,6 +113,7 @@ def open_application(
         example=example,
         document=lambda shown: document(example=shown),
     )
+    app.door = key_door(worker.settings.api_keys)
     app.serve(
         {**worker.endpoints.routes(), **protocol.routes(), **worker.health.routes(), **page.routes()},
         find=protocol.find,

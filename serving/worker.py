@@ -85,7 +85,11 @@ class Worker:
             types=self.types,
             lane=self.lane,
             live=self.live,
-            facts=StoreFacts(self._store_kind(), self.settings.capture_policy),
+            facts=StoreFacts(
+                self._store_kind(),
+                self.settings.capture_policy,
+                access="open" if self.settings.api_keys is None else "api_key",
+            ),
             follower=self.follower_status,
             open_store=self.open_store,
         )

@@ -82,6 +82,7 @@ def service_variables(settings: Settings) -> dict[str, str]:
         "MLOPS_ONLINE_STORE": settings.online_store,
         "MLOPS_SERVING_HOME": str(settings.serving_home),
         "MLOPS_CAPTURE_POLICY": settings.capture_policy,
+        **({"MLOPS_API_KEYS": str(settings.api_keys)} if settings.api_keys is not None else {}),
         "MLOPS_TABLES_URI": settings.tables_uri,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
     }

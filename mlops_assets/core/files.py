@@ -4,16 +4,25 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+PRIVATE = 0o600
+"""Mode of a file that only its owner reads."""
 
-def replace_file(file: Path, write: Callable[[Path], object], *, is_durable: bool = False) -> Path:
+
+def replace_file(
+    file: Path, write: Callable[[Path], object], *, is_durable: bool = False, is_private: bool = False
+) -> Path:
     """Let `write` fill a file beside `file`, then put it in `file`'s place; return `file`.
 
     A killed process leaves `file` as it was, and perhaps a hidden file of its process id beside it. With `is_durable`
-    the new content also survives a power cut that follows; without, nothing waits for the disk.
+    the new content also survives a power cut that follows; without, nothing waits for the disk. With `is_private` only
+    the file's owner may read it, from its first byte on.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
+        if is_private:
+            partial.touch(mode=PRIVATE)
+            partial.chmod(PRIVATE)  # where one was left there
         write(partial)
         if is_durable:
             sync(partial)
@@ -25,12 +34,13 @@ def replace_file(file: Path, write: Callable[[Path], object], *, is_durable: boo
     return file
 
 
-def replace_text(file: Path, text: str, *, is_durable: bool = False) -> Path:
+def replace_text(file: Path, text: str, *, is_durable: bool = False, is_private: bool = False) -> Path:
     """Put `text` as UTF-8 in the place of `file`'s content; see `replace_file`."""
     return replace_file(
         file,
         lambda partial: partial.write_text(text, encoding="utf-8", newline="\n"),
         is_durable=is_durable,
+        is_private=is_private,
     )
 
 

@@ -33,6 +33,8 @@ VARIABLES: dict[str, str] = {
     "$MLOPS_HOME/serving",
     "MLOPS_CAPTURE_POLICY": "when a prediction cannot be captured: refuse (503) or score (answer without a record, "
     "counted); default: refuse",
+    "MLOPS_API_KEYS": "file of the API keys that a service asks for (`mlops keys`); default: none, and everybody who "
+    "reaches a service may ask it",
     "MLOPS_ALERT_WEBHOOK": "http(s) address that gets a JSON POST per alert; default: none",
 }
 
@@ -58,6 +60,7 @@ class Settings:
     dev_hosts: tuple[str, ...] = ()
     """Names with their ports, in lower case."""
     run_config_variables: tuple[str, ...] = ()
+    api_keys: Path | None = None
 
     @property
     def reports(self) -> Path:
@@ -101,6 +104,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         online_store=environ.get("MLOPS_ONLINE_STORE") or str(home / "online"),
         alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
         dev_hosts=_hosts(environ.get("MLOPS_DEV_HOSTS")),
+        api_keys=Path(keys).expanduser().resolve() if (keys := environ.get("MLOPS_API_KEYS")) else None,
         run_config_variables=_entries(environ.get("MLOPS_RUN_CONFIG_VARIABLES")),
     )
 

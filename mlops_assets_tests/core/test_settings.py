@@ -22,6 +22,7 @@ EFFECTS = {
     "MLOPS_ONLINE_STORE": ("redis://store:6379/0", "online_store", "redis://store:6379/0"),
     "MLOPS_SERVING_HOME": ("/srv/serving", "serving_home", Path("/srv/serving")),
     "MLOPS_CAPTURE_POLICY": ("score", "capture_policy", "score"),
+    "MLOPS_API_KEYS": ("/etc/mlops/keys.json", "api_keys", Path("/etc/mlops/keys.json")),
     "MLOPS_ALERT_WEBHOOK": ("https://hook.example/x", "alert_webhook", "https://hook.example/x"),
 }
 

@@ -28,7 +28,8 @@ from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.online_store.redis import RedisOnlineStore
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving import follower_status, manifest, prediction_record, snapshot
+from mlops_assets.core.serving import api_keys, follower_status, manifest, prediction_record, snapshot
+from mlops_assets.core.serving.api_keys import ApiKeys
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest, ServedDeclaration, ServedFeature
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
@@ -69,6 +70,7 @@ STORED_VIEW = replace(
         ),
     ),
 )
+API_KEYS, API_KEY = ApiKeys().with_new("billing", secret=bytes(range(32)), salt=bytes(range(16)), now=NOON)
 STATUS = FollowerStatus(plan_sequence=4, last_success_at=NOON, last_error="the registry is down")
 MANIFEST = BentoManifest(
     product="fraud_detection",
@@ -205,6 +207,7 @@ FORMATS = (
     StoredFormat(
         "snapshot", ".json", snapshot.FORMAT_VERSION, lambda path: serving_snapshot(path.parent).write(path)
     ),
+    StoredFormat("api_keys", ".json", api_keys.FORMAT_VERSION, API_KEYS.write),
     StoredFormat("follower_status", ".json", follower_status.FORMAT_VERSION, STATUS.write),
     StoredFormat(
         "manifest",

@@ -60,6 +60,10 @@ class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
 Handler = Callable[[HttpRequest], Awaitable[HttpAnswer]]
 
 
+Door = Callable[[str, list[tuple[bytes, bytes]]], None]
+"""Raises RefusedRequestError when a path is not answered to who sent these headers."""
+
+
 class Observer(Protocol):
     """Is told of every answer."""
 
@@ -94,6 +98,7 @@ class HttpApp:
         self._observe: Observer = _ignore
         self._bodies = Bodies()
         self._turns = Turns()
+        self.door: Door | None = None
 
     def serve(
         self,
@@ -128,6 +133,15 @@ class HttpApp:
         self._observe(_UNKNOWN.name, status, 0.0)
         return _ENCODE(RefusedRequestError(status, message).refusal)
 
+    def closed(self, scope: Scope) -> Endpoint | None:
+        """Return the endpoint that refuses a request for a path that is not ours; None when it may go on."""
+        try:
+            if self.door is not None:
+                self.door(scope["path"], scope["headers"])
+        except RefusedRequestError:
+            return _UNKNOWN
+        return None
+
     async def answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request to `endpoint`."""
         started = perf_counter()
@@ -149,6 +163,8 @@ class HttpApp:
         method = scope["method"]
         handler = endpoint.handlers.get("GET" if method == "HEAD" else method)
         try:
+            if self.door is not None:
+                self.door(scope["path"], scope["headers"])
             if handler is None:
                 raise _no_handler(endpoint)
             headers = scope["headers"]
@@ -182,6 +198,8 @@ def _no_handler(endpoint: Endpoint) -> RefusedRequestError:
 def _headers_of(error: RefusedRequestError, endpoint: Endpoint) -> list[tuple[bytes, bytes]]:
     if isinstance(error, UnfinishedBodyError):
         return [_CLOSE]
+    if error.status == 401:
+        return [(b"www-authenticate", b"Bearer")]
     return [(b"allow", ", ".join(endpoint.handlers).encode())] if error.status == 405 else []
 
 

@@ -45,6 +45,7 @@ class StoreFacts:
 
     kind: str
     capture_policy: str
+    access: str
 
 
 class _CapturedPrediction(msgspec.Struct, forbid_unknown_fields=True):
@@ -159,6 +160,7 @@ class ProductEndpoints:
                 libraries=dict(self._manifest.libraries),
                 online_store=self._facts.kind,
                 capture_policy=self._facts.capture_policy,
+                access=self._facts.access,
                 follower={} if follower is None else _shown(follower),
                 problem=self._live.problem and without_places(self._live.problem),
             )

@@ -47,7 +47,7 @@ def _put_in_front(application: Any, lane: HttpApp) -> None:
 
 async def _answer(lane: HttpApp, behind: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
     kind = scope["type"]
-    if kind == "http" and (endpoint := lane.endpoint(scope["path"])) is not None:
+    if kind == "http" and (endpoint := lane.endpoint(scope["path"]) or lane.closed(scope)) is not None:
         await lane.answer(endpoint, scope, receive, send)
     elif (
         kind == "websocket"

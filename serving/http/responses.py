@@ -111,6 +111,8 @@ class Release(msgspec.Struct, frozen=True):
     online_store: str
     """Kind of the store; `none` for a product without state."""
     capture_policy: str
+    access: str
+    """Who may ask: `api_key`, or `open` for everybody who reaches the service."""
     follower: dict[str, Any]
     """How the release record was last read; empty when none is followed."""
     problem: str | None

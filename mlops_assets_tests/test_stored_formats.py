@@ -21,6 +21,7 @@ from mlops_assets.core.serving.api_keys import ApiKeys
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import decode_record
+from mlops_assets.core.serving.seen_plans import SeenPlans
 from mlops_assets.core.serving.snapshot import ServingSnapshot
 from mlops_assets_tests.stored_formats.things import (
     API_KEY,
@@ -36,6 +37,7 @@ from mlops_assets_tests.stored_formats.things import (
     StoredFormat,
     online_states,
     put_into_redis,
+    seen_by_host,
     serving_snapshot,
 )
 from mlops_assets_tests.support.features.online_world import OnlineWorld, bits
@@ -77,6 +79,11 @@ def test_snapshots_are_read(path: Path) -> None:
 @pytest.mark.parametrize("path", stored("follower_status"), ids=lambda path: path.stem)
 def test_follower_statuses_are_read(path: Path) -> None:
     assert FollowerStatus.read(path) == STATUS
+
+
+@pytest.mark.parametrize("path", stored("seen_plans"), ids=lambda path: path.stem)
+def test_what_hosts_have_seen_is_read(path: Path) -> None:
+    assert SeenPlans.read(path) == seen_by_host(FOLDER)
 
 
 def test_a_follower_status_of_before_versions_is_read(tmp_path: Path) -> None:
@@ -152,6 +159,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "captured_record": lambda path: decode_record(path.read_bytes()),
     "snapshot": ServingSnapshot.read,
     "follower_status": FollowerStatus.read,
+    "seen_plans": SeenPlans.read,
     "manifest": BentoManifest.read,
     "view": lambda path: view_from_json(path.read_text(encoding="utf-8")),
 }

@@ -19,6 +19,7 @@ from mlops_assets.core.online_store.load import is_loaded
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
+from mlops_assets.core.serving.seen_plans import SeenPlans, seen_file
 from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
 from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, read_view
 from mlops_assets.core.times import KNOWN_AT
@@ -44,23 +45,26 @@ class LiveRelease:
     def __init__(
         self,
         product: ServedProduct,
-        own: LoadedVersion,
+        own: Callable[[], LoadedVersion],
         *,
         serving_home: Path,
         open_store: Callable[[], OnlineStore],
+        begins: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`own` is the bento's version, which answers until there is a plan.
+        """`own` loads the bento's version, which answers where no plan can be had.
 
-        `open_store` opens the product's store, to see whether another view has online state there.
+        `open_store` opens the product's store, to see whether another view has online state there. `begins` is told the
+        sequence of a plan before its models are loaded.
         """
         self._open_store = open_store
+        self._begins = begins
         self._retry_at: float | None = None
         self._product = product
         self._own = own
         self._file = snapshot_file(serving_home, product.name)
         self._seen: tuple[int, int, int] | None = None
-        self._loaded = {own.model.digest: own.model}
-        self._good: tuple[ReleasePlan | None, Mapping[int, LoadedVersion]] = (None, {own.version: own})
+        self._loaded: dict[str, TrainedModel] = {}
+        self._good: tuple[ReleasePlan | None, Mapping[int, LoadedVersion]] | None = None
         self._kept: dict[str, FeatureView] = {}
         self._kept_served: dict[str, FeatureView] = {}
         self.served: dict[int, VersionOnDisk] = {}
@@ -71,13 +75,19 @@ class LiveRelease:
         """Why the newest plan is not followed; None when it is."""
 
     def first(self) -> ReleasedArms:
-        """Return the arms to start with: those of the last good plan where it can be loaded, else the bento's own.
+        """Return the arms to start with: those of the host's plan where it can be loaded, else of the last one that
+        worked here, else the bento's own.
 
         Raises: PackagingError when not even the bento's own version fits the product's view.
         """
         self.look_at_store()
-        planned = self.load() if self._times() is not None else None
-        return planned or self._arms()
+        planned = self.load() if self.has_plan else None
+        return planned or self._last_that_worked() or self._arms()
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether the host has a plan; it may be one that cannot be loaded."""
+        return self._times() is not None
 
     def is_changed(self) -> bool:
         """Say whether the host's plan, or the views that the store keeps, are other ones than were last loaded or
@@ -88,6 +98,17 @@ class LiveRelease:
         if self._retry_at is not None and time.monotonic() >= self._retry_at:
             return True
         return self._times() not in (None, self._seen) or self._keeps_others
+
+    def waiting_plan(self) -> int | None:
+        """Return the sequence of a plan that `load` would load the models of; None when it would load none, or the plan
+        cannot be read.
+        """
+        if self._is_same_plan:
+            return None
+        try:
+            return ServingSnapshot.read(self._file).plan.sequence
+        except ServingError:
+            return None
 
     def look_at_store(self) -> None:
         """Read which views the store keeps; while it does not answer, they are those of before."""
@@ -108,23 +129,26 @@ class LiveRelease:
         """Return the arms of the host's plan, or of the one before where only the store's views have changed; None
         when the plan cannot be loaded, for the reason in `problem`.
         """
-        is_same_plan = self._times() in (None, self._seen) and self._retry_at is None
+        is_same_plan = self._is_same_plan
         self._seen, self._retry_at = self._times(), None
         if is_same_plan:
             return self._arms()
         try:
-            plan, versions, served = self._planned()
+            plan, versions, served = self._planned(ServingSnapshot.read(self._file))
             arms = self._arms(plan, versions)
-        except PlatformError as error:
-            if isinstance(error, _NotLoadedError):
+        except Exception as error:  # of a library, too: the plan before must go on
+            is_known = isinstance(error, PlatformError)
+            if not is_known or isinstance(error, _NotLoadedError):
                 self._retry_at = time.monotonic() + RETRY_SECONDS
-            if str(error) != self.problem:
-                _log.warning("%s: the new plan is not followed: %s", self._product.name, error)
-            self.problem = str(error)
+            told = str(error) if is_known else repr(error)
+            if told != self.problem:
+                _log.warning(
+                    "%s: the new plan is not followed: %s", self._product.name, told, exc_info=not is_known
+                )
+            self.problem = told
             return self._arms() if self._keeps_others else None
         self.problem, self.served, self._good = None, served, (plan, versions)
-        own = self._own.model
-        self._loaded = {one.model.digest: one.model for one in versions.values()} | {own.digest: own}
+        self._loaded = {one.model.digest: one.model for one in versions.values()}
         return arms
 
     def _times(self) -> tuple[int, int, int] | None:
@@ -139,8 +163,28 @@ class LiveRelease:
         """Whether the store keeps other views than the arms that answer."""
         return self._kept.keys() != self._kept_served.keys()
 
-    def _planned(self) -> tuple[ReleasePlan, dict[int, LoadedVersion], dict[int, VersionOnDisk]]:
-        snapshot = ServingSnapshot.read(self._file)
+    @property
+    def _is_same_plan(self) -> bool:
+        return self._times() in (None, self._seen) and self._retry_at is None
+
+    def _last_that_worked(self) -> ReleasedArms | None:
+        """The arms of the last plan that worked on this host; None where there is none, or it cannot be loaded now."""
+        try:
+            snapshot = SeenPlans.read(seen_file(self._file.parent.parent, self._product.name)).last_good()
+            if snapshot is None:
+                return None
+            plan, versions, served = self._planned(snapshot)
+            arms = self._arms(plan, versions)
+        except PlatformError as error:
+            _log.warning("%s: the last plan that worked cannot be loaded: %s", self._product.name, error)
+            return None
+        self.served, self._good = served, (plan, versions)
+        return arms
+
+    def _planned(
+        self, snapshot: ServingSnapshot
+    ) -> tuple[ReleasePlan, dict[int, LoadedVersion], dict[int, VersionOnDisk]]:
+        self._begins(snapshot.plan.sequence)
         versions = {number: self._version(served) for number, served in snapshot.versions.items()}
         return snapshot.plan, versions, dict(snapshot.versions)
 
@@ -149,13 +193,17 @@ class LiveRelease:
     ) -> ReleasedArms:
         """Make the arms of a plan, by default of the last good one; events go into the states of all kept views."""
         if versions is None:
-            plan, versions = self._good
+            plan, versions = self._good = self._good or self._bentos_own()
         kept = self._kept
         arms = ReleasedArms(
             self._product.name, self._product.view, versions, plan=plan, kept=list(kept.values())
         )
         self._kept_served = kept
         return arms
+
+    def _bentos_own(self) -> tuple[None, dict[int, LoadedVersion]]:
+        own = self._own()
+        return None, {own.version: own}
 
     def _version(self, served: VersionOnDisk) -> LoadedVersion:
         model = self._loaded.get(served.digest)

@@ -50,6 +50,18 @@ class ServingMetrics:
             one,
             multiprocess_mode="livemin",
         ).labels(product)
+        self.follower_age = Gauge(
+            "mlops_follower_seconds_since_success",
+            "Since the host's follower last saw the standing plan to be the one that is served; 0 without a follower.",
+            one,
+            multiprocess_mode="livemax",
+        ).labels(product)
+        self.follower_failing = Gauge(
+            "mlops_follower_failing",
+            "1 while the host's follower is silent, or says why the standing plan is not served; see /model.",
+            one,
+            multiprocess_mode="livemax",
+        ).labels(product)
         self._product = product
         self._children = lru_cache(maxsize=1000)(self._make_children)
         self._prediction = lru_cache(maxsize=1000)(self._make_prediction)

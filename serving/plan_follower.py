@@ -1,48 +1,53 @@
 """Follows the release plan of one product for all services of a host: `python -m serving.plan_follower PRODUCT`.
 
 The only part of serving that reads the release record and fetches models from the registry, in a process of its own
-and out of every request's way. It puts the models of the plan on disk and then, in one step, the snapshot that workers
-read. Whatever goes wrong, the last good snapshot stays.
+and out of every request's way. It puts the models of the plan on disk, has each proved in a process apart, and then, in
+one step, writes the snapshot that workers read. Whatever goes wrong, the last good snapshot stays; where workers die of
+a plan, the last one that worked comes back.
 """
 
 import argparse
+import contextlib
 import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from mlops_assets.core.errors import PlatformError, RegistryError, ServingError
-from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.masking import masked
-from mlops_assets.core.model.libraries import libraries_from_json
-from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import give_up_soon
-from mlops_assets.core.registry.tag_names import LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
-from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
-from mlops_assets.core.serving.models_on_disk import ServedModels
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
-from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, ServedViews
+from mlops_assets.core.serving.snapshot import ServingSnapshot
 from mlops_assets.core.settings import load_settings
+from serving.following.host_plans import HostPlans
+from serving.following.host_versions import HostVersions, Prove, prove_apart
+from serving.following.life import ServerLife, lock_file
+from serving.following.proving import MemoryLimit
 from serving.served_product import product_view
 
 LOOK_SECONDS = 0.5
-"""Between looks at a record in a folder; one that finds nothing new takes some microseconds of a core."""
+"""Between looks at a record in a folder; one that finds nothing new takes less than a millisecond of a core."""
 REMOTE_LOOK_SECONDS = 2.0
 """Between looks at a record in an object store; each lists what is new in the table's log, one request."""
 KEPT_PLANS = 5
 """Models of so many plans stay on disk, so that a rollback fetches nothing."""
-LOCK_FILE = "follower.lock"
-RETRY_AFTER = timedelta(seconds=10)
+RETRY_SECONDS = 10.0
 """A plan that could not be followed is tried again then; another plan at once."""
+LONGEST_RETRY_SECONDS = 300.0
+"""A model that fails its proof is tried again after twice as long each time, up to this."""
+STANDS_SECONDS = 0.5
+"""Between looks at the record while a model is proved: a plan that is taken back is not waited for."""
+LOCK_TRIES = 3
+"""A follower that ends with its server gives up after so many looks at a lock that another one holds."""
 _logger = logging.getLogger(__name__)
 
 
@@ -55,45 +60,65 @@ class PlanFollower:
     serving_home: Path
     view_digest: str
     """Of the feature view that this host's services declare; a version with another brings its own."""
+    model_memory: int | None = None
+    """Bytes that the models of a plan may take in all workers; None is what the host has free."""
+    prove: Prove = prove_apart
+    clock: Callable[[], float] = time.monotonic
     status: FollowerStatus = field(default_factory=FollowerStatus)
-    _models: ServedModels = field(init=False)
-    _views: ServedViews = field(init=False)
+    _versions: HostVersions = field(init=False)
+    _plans: HostPlans = field(init=False)
     _installed: tuple[ServingSnapshot, tuple[int, int]] | None = None
     """The snapshot that this process wrote, and the file's state then."""
-    _failed: tuple[ReleasePlan, datetime] | None = None
+    _failed: tuple[ReleasePlan, float] | None = None
     """The plan that could not be followed, and when it is tried again."""
+    _refusals: int = 0
+    """How often in a row its models failed their proof."""
+    _is_dumb: bool = False
+    """Whether the last status could not be written."""
 
     def __post_init__(self) -> None:
-        self._models = ServedModels(self._folder / MODELS_FOLDER, self._fetch)
-        self._views = ServedViews(self._folder / VIEWS_FOLDER, self._fetch_view)
+        folder = self.serving_home / self.product
+        self._versions = HostVersions(self.product, folder, self.control, self.view_digest, self.prove)
+        self._plans = HostPlans(self.product, self.serving_home, clock=self.clock)
 
     def look(self, now: datetime) -> FollowerStatus:
         """Follow the plan that stands if it is not the snapshot's; say how it went, also in the status file.
 
-        An error of the lakehouse, the registry or a version is no error of the follower: the last good snapshot stays,
-        and the status says why. It is logged once.
+        Nothing ends the follower: whatever goes wrong, the last good snapshot stays, the status says why, and a later
+        look tries again. An error is logged once. Where the status cannot be written, services see that it is old.
         """
         before = self.status
         try:
-            plan = self._follow(now)
+            plan = self._follow()
             self.status = FollowerStatus(plan.sequence, now, None)
             self._failed = None
         except (PlatformError, OSError) as error:
-            self.status = replace(before, plan_sequence=self._sequence(), last_error=str(error))
+            self.status = replace(before, plan_sequence=self._plans.sequence(), last_error=str(error))
+        except (
+            Exception
+        ) as error:  # a library's, or a defect of ours: the next plan must be followed all the same
+            told = f"the follower failed, and tries again: {error!r}"
+            if told != before.last_error:
+                _logger.exception("%s: the follower failed", self.product)
+            self.status = replace(before, plan_sequence=self._plans.sequence(), last_error=told)
         if self.status.last_error and self.status.last_error != before.last_error:
             _logger.warning("%s: the last good plan stays: %s", self.product, self.status.last_error)
-        self.status.write(status_file(self.serving_home, self.product))
+        self.beat()
         return self.status
 
-    @property
-    def _snapshot_file(self) -> Path:
-        return snapshot_file(self.serving_home, self.product)
+    def beat(self) -> None:
+        """Write the status again, so that services know that somebody follows."""
+        try:
+            self.status.write(status_file(self.serving_home, self.product))
+        except OSError as error:
+            if not self._is_dumb:
+                _logger.warning("%s: services cannot be told how following goes: %s", self.product, error)
+            self._is_dumb = True
+        else:
+            self._is_dumb = False
 
-    @property
-    def _folder(self) -> Path:
-        return self.serving_home / self.product
-
-    def _follow(self, now: datetime) -> ReleasePlan:
+    def _follow(self) -> ReleasePlan:
+        self._plans.look()
         record = self.control.record(self.product)
         plan = record.standing
         if plan is None:
@@ -101,11 +126,14 @@ class PlanFollower:
                 f"{self.product} has no release plan below {masked(self.control.tables_uri)}: materialize "
                 f"{self.product}/release, or set MLOPS_TABLES_URI to the lakehouse that holds it"
             )
+        self._plans.require_unrefused(plan)
         if self._is_installed(plan):
             return plan
-        if self._failed is not None and self._failed[0] == plan and now < self._failed[1]:
+        if self._failed is None or self._failed[0] != plan:
+            self._refusals = 0
+        elif self.clock() < self._failed[1]:
             raise ServingError(self.status.last_error or "")
-        self._failed = (plan, now + RETRY_AFTER)
+        self._failed = (plan, self.clock() + RETRY_SECONDS)
         self._install(record, plan)
         return plan
 
@@ -114,120 +142,135 @@ class PlanFollower:
         if self._installed is None:
             return False
         snapshot, state = self._installed
-        is_same = snapshot.plan == plan and _state(self._snapshot_file) == state
-        return is_same and self._models.is_untouched(served.digest for served in snapshot.versions.values())
+        is_same = snapshot.plan == plan and _state(self._plans.file) == state
+        return is_same and self._versions.is_untouched(snapshot)
 
     def _install(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
         versions = {arm.version: record.released_version(arm.version) for arm in plan.arms}
-        served = {number: self._served(version) for number, version in versions.items()}
-        snapshot = ServingSnapshot(plan, served)
-        snapshot.write(self._snapshot_file)
-        self._installed = (snapshot, _state(self._snapshot_file))
+        snapshot = ServingSnapshot(
+            plan, {number: self._versions.ensure(one) for number, one in versions.items()}
+        )
+        try:
+            self._versions.require_proof(
+                versions.values(),
+                MemoryLimit.of_host(workers=self._plans.workers(), allowed=self.model_memory),
+                known_to_work=self._plans.known_to_work(),
+                is_wanted=_Standing(self, plan),
+            )
+        except ServingError:
+            pause = min(RETRY_SECONDS * 2**self._refusals, LONGEST_RETRY_SECONDS)
+            self._failed, self._refusals = (plan, self.clock() + pause), self._refusals + 1
+            self._plans.fall_back(plan)
+            raise
+        snapshot.write(self._plans.file)
+        self._installed = (snapshot, _state(self._plans.file))
         arms = ", ".join(f"{arm.role} version {arm.version} ({arm.percent} %)" for arm in plan.arms)
         _logger.info("%s: plan %d is served: %s", self.product, plan.sequence, arms)
         self._prepare_rollback(record, plan)
 
-    def _served(self, version: ModelVersion) -> VersionOnDisk:
-        missing = [tag for tag in (THRESHOLD_TAG, VIEW_TAG) if tag not in version.tags]
-        if missing:
-            raise RegistryError(
-                f"{version.product} version {version.version} lacks the tags {', '.join(missing)}"
-            )
-        self._ensure_view(version)
-        feature_names = self._models.ensure(version)
-        return VersionOnDisk(
-            version=version.version,
-            digest=version.digest,
-            threshold=float(version.tags[THRESHOLD_TAG]),
-            view_digest=version.tags[VIEW_TAG],
-            libraries=libraries_from_json(version.tags.get(LIBRARIES_TAG)),
-            feature_names=feature_names,
-            folder=self._models.folder / version.digest,
-        )
-
-    def _ensure_view(self, version: ModelVersion) -> None:
-        """Put the version's view on disk unless the services declare it themselves."""
-        if (digest := version.tags[VIEW_TAG]) == self.view_digest:
-            return
-        try:
-            self._views.ensure(version, digest)
-        except PlatformError as error:
-            raise ServingError(
-                f"{version.product} version {version.version} was trained with feature view {digest[:12]}, but this "
-                f"service computes {self.view_digest[:12]}, and the version's own cannot be had ({error}): serve the "
-                "bento of that version"
-            ) from error
-
     def _prepare_rollback(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
-        """Keep the models of the latest plans, fetch that of the version to return to, and remove all others."""
+        """Keep the models of the latest plans and of those that worked here, and that of the version to return to."""
         numbers = {arm.version for one in record.plans[-KEPT_PLANS:] for arm in one.arms}
         known = {number for number in numbers if record.has_released(number)}
-        released = [record.released_version(number) for number in known]
-        digests, views = {one.digest for one in released}, {one.tags.get(VIEW_TAG, "") for one in released}
+        kept = [record.released_version(number) for number in known]
         if plan.previous_champion is not None and record.has_released(plan.previous_champion):
             previous = record.released_version(plan.previous_champion)
-            digests.add(previous.digest)
-            views.add(previous.tags.get(VIEW_TAG, ""))
-            try:
-                self._models.ensure(previous)
-                if VIEW_TAG in previous.tags:
-                    self._ensure_view(previous)
-            except (PlatformError, OSError) as error:
-                _logger.warning("%s: a rollback would have to fetch its model: %s", self.product, error)
-        self._models.keep_only(digests)
-        self._views.keep_only(views)
+            kept.append(previous)
+            self._versions.keep_ready(previous)
+        worked = self._plans.versions_that_worked()
+        self._versions.keep_only(
+            models={one.digest for one in kept} | {one.digest for one in worked},
+            views={one.tags.get(VIEW_TAG, "") for one in kept} | {one.view_digest for one in worked},
+        )
 
-    def _sequence(self) -> int | None:
+
+class _Standing:
+    """Whether a plan still stands, asked while its models are proved; meanwhile services hear that somebody follows."""
+
+    def __init__(self, follower: PlanFollower, plan: ReleasePlan) -> None:
+        self._follower = follower
+        self._plan = plan
+        self._next_look = follower.clock() + STANDS_SECONDS
+        self._stands = True
+
+    def __call__(self) -> bool:
+        follower = self._follower
+        if follower.clock() >= self._next_look:
+            self._next_look = follower.clock() + STANDS_SECONDS
+            follower.beat()
+            with contextlib.suppress(PlatformError, OSError):  # the record is away: what was wanted still is
+                self._stands = follower.control.record(follower.product).standing in (None, self._plan)
+        return self._stands
+
+
+def follow(follower: PlanFollower, server: ServerLife, *, interval_seconds: float = LOOK_SECONDS) -> None:
+    """Look every `interval_seconds` for the life of the server.
+
+    Only one process follows for a host. Another one that has a server to end with ends soon; one without waits for its
+    turn.
+    """
+    lock = _HostLock(lock_file(follower.serving_home, follower.product))
+    tries, problem = 0, ""
+    while True:
         try:
-            return ServingSnapshot.read(self._snapshot_file).plan.sequence
-        except ServingError:
-            return None
+            is_mine = lock.take()
+        except OSError as error:
+            is_mine = False
+            if problem != str(error):
+                problem = str(error)
+                _logger.warning("%s: nobody can follow here: %s", follower.product, problem)
+        else:
+            tries = 0 if is_mine else tries + 1
+        if is_mine:
+            follower.look(datetime.now(UTC))
+        elif tries >= LOCK_TRIES and server.is_known:
+            return
+        if server.is_over(within=interval_seconds):
+            return
 
-    def _fetch(self, version: ModelVersion) -> TrainedModel:
-        from mlops_assets.core.registry.artifacts import load_model
 
-        return load_model(self.control.tracking_uri, version.model_uri, digest=version.digest)
+class _HostLock:
+    """The lock that one process of a host holds."""
 
-    def _fetch_view(self, version: ModelVersion) -> FeatureView:
-        from mlflow.exceptions import MlflowException
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._opened: IO[bytes] | None = None
 
-        from mlops_assets.core.registry.version_view import version_view
+    def take(self) -> bool:
+        """Tell whether this process holds the lock now; also when its file was replaced meanwhile.
 
-        declared = product_view(self.product)
+        Raises: OSError when the file cannot be opened.
+        """
+        if self._opened is not None and not self._is_there(self._opened):
+            self._opened.close()
+            self._opened = None
+        if self._opened is None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = self._file.open("ab")
         try:
-            return version_view(self.control.tracking_uri, version, declared=declared)
-        except MlflowException as error:
-            raise RegistryError(
-                f"the feature view of version {version.version} cannot be fetched: {error}"
-            ) from error
+            fcntl.flock(self._opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
-
-def follow(
-    follower: PlanFollower,
-    *,
-    interval_seconds: float = LOOK_SECONDS,
-    is_over: Callable[[], bool] = lambda: False,
-) -> None:
-    """Look every `interval_seconds` until `is_over`; waits while another process follows for this host."""
-    lock = follower.serving_home / follower.product / LOCK_FILE
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        while not is_over():
-            if _is_mine(file):
-                follower.look(datetime.now(UTC))
-            time.sleep(interval_seconds)
+    def _is_there(self, opened: IO[bytes]) -> bool:
+        try:
+            return os.path.samestat(self._file.stat(), os.fstat(opened.fileno()))
+        except OSError:
+            return False
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the follower until its parent ends, or for ever without one."""
+    """Run the follower until its server ends, or for ever without one."""
     parser = argparse.ArgumentParser(prog="python -m serving.plan_follower", description=__doc__)
     parser.add_argument("product")
     parser.add_argument(
         "--interval", type=float, default=None, help="seconds between looks at the release record"
     )
-    parser.add_argument("--parent", type=int, help="process id of the parent, with which this process ends")
+    parser.add_argument("--server", type=int, help="process id of the server, with which this process ends")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    server = ServerLife(options.server)
     give_up_soon()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     follower = PlanFollower(
@@ -235,14 +278,10 @@ def main(arguments: list[str] | None = None) -> None:
         control=ReleaseControl.of(settings),
         serving_home=settings.serving_home,
         view_digest=product_view(options.product).digest,
+        model_memory=settings.model_memory,
     )
-    parent = options.parent
     usual = REMOTE_LOOK_SECONDS if "://" in settings.tables_uri else LOOK_SECONDS
-    follow(
-        follower,
-        interval_seconds=options.interval or usual,
-        is_over=lambda: parent is not None and os.getppid() != parent,
-    )
+    follow(follower, server, interval_seconds=options.interval or usual)
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -251,14 +290,6 @@ def _state(file: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return status.st_mtime_ns, status.st_size
-
-
-def _is_mine(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

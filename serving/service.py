@@ -1,7 +1,7 @@
 """The BentoML service of one bento: events in, calibrated probabilities out, everything captured."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.manifest import EXAMPLE_FILE, MANIFEST_FILE, BentoManifest
+from serving.following.life import follow_with_this_server
 from serving.http.app import HttpApp
 from serving.http.fast_lane import FastLane
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 def make_service(folder: Path) -> Any:
     """Return the BentoML service of the bento whose manifest and example lie in `folder`.
 
-    A worker starts only with the model and the feature view that the manifest names.
+    The server follows the release plan from before it starts a worker. A worker serves the plan's models, and the
+    bento's own where there is no plan.
 
-    Raises: PackagingError when the manifest cannot be read, and on start when model or view do not match it.
+    Raises: PackagingError when the manifest cannot be read, and on start when the view, or the model that is needed,
+    does not match it.
     """
     manifest = BentoManifest.read(folder / MANIFEST_FILE)
     example = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))
@@ -43,10 +46,18 @@ def make_service(folder: Path) -> Any:
 
         stored_model = bentoml.models.BentoModel(manifest.model_tag)
 
+        @bentoml.on_deployment
+        @staticmethod
+        def follow() -> None:
+            """Follow the release plan for the server's whole life; BentoML calls it there, before any worker starts."""
+            follow_with_this_server(manifest.product)
+
         def __init__(self) -> None:
-            model = _load(Path(self.stored_model.path), manifest)
-            own = LoadedVersion(manifest.version, model, manifest.threshold)
-            self.worker = open_application(lane, manifest, own, example=example, is_first=_is_first_worker())
+            def own() -> LoadedVersion:
+                model = _load(Path(self.stored_model.path), manifest)
+                return LoadedVersion(manifest.version, model, manifest.threshold)
+
+            self.worker = open_application(lane, manifest, own, example=example)
 
         @bentoml.on_startup
         async def start(self) -> None:
@@ -69,17 +80,15 @@ def make_service(folder: Path) -> Any:
 def open_application(
     app: HttpApp,
     manifest: BentoManifest,
-    own: LoadedVersion,
+    own: Callable[[], LoadedVersion],
     *,
     example: Mapping[str, object],
-    is_first: bool,
 ) -> "Worker":
     """Open the worker and let `app` answer with it: its own endpoints, the Open Inference Protocol's, and their page.
 
     `example` is an event that the page shows.
 
-    manifest: of the bento. own: the version that the bento holds. is_first: whether this is the first of a host's
-    workers.
+    manifest: of the bento. own: loads the version that the bento holds.
 
     Raises: PackagingError as `Worker` does.
     """
@@ -90,7 +99,7 @@ def open_application(
     from serving.http.page import Page
     from serving.worker import Worker
 
-    worker = Worker(manifest, own, example=example, is_first=is_first)
+    worker = Worker(manifest, own, example=example)
     product, declaration = worker.product, manifest.declaration
     protocol = OpenInference(
         product.name,
@@ -122,10 +131,6 @@ def open_application(
         turns=worker.lane.turns,
     )
     return worker
-
-
-def _is_first_worker() -> bool:
-    return bentoml.server_context.worker_index in (None, 1)
 
 
 def _load(folder: Path, manifest: BentoManifest) -> TrainedModel:

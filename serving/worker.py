@@ -4,28 +4,30 @@ import asyncio
 import gc
 import logging
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops_assets.core.errors import PackagingError, ServingError
+from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
-from mlops_assets.core.serving.arms import LoadedVersion
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
+from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
 from serving.checkpoints import Checkpoints
 from serving.events.types import EventTypes
+from serving.following.life import FollowerKeeper, end_soon, is_orphan, is_plan_known, server_of_this_worker
+from serving.following.turns import LoadTurn
+from serving.following.watch import FollowerWatch
 from serving.http.endpoints import ProductEndpoints, StoreFacts
 from serving.http.health import Health
 from serving.limits import SLICE_SECONDS
 from serving.live_release import (
     FIRST_LOOK_SECONDS,
     POLL_SECONDS,
+    RETRY_SECONDS,
     STORE_POLL_SECONDS,
     LiveRelease,
 )
@@ -35,9 +37,10 @@ from serving.served_product import ServedProduct
 from serving.shadow import ShadowLane
 from serving.store_breaker import StoreBreaker
 
-FOLLOWER_RESTART_SECONDS = 5.0
-FOLLOWING_VARIABLES = ("MLOPS_TABLES_URI", "MLFLOW_TRACKING_URI")
-"""One of them says where a release plan is; without any a bento serves its own version."""
+KEEP_SECONDS = 1.0
+"""Between looks whether the host is followed, and the server lives."""
+FIRST_PLAN_SECONDS = 20.0
+"""How long a host that never had a plan waits for its follower's first word, before the bento's own version answers."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,11 +48,12 @@ class Worker:
     """Everything that a worker process holds; `start` begins the background work on the running loop."""
 
     def __init__(
-        self, manifest: BentoManifest, own: LoadedVersion, *, example: Mapping[str, object], is_first: bool
+        self, manifest: BentoManifest, own: Callable[[], LoadedVersion], *, example: Mapping[str, object]
     ) -> None:
-        """Open the store and load what is released; `is_first` is the one worker that keeps the follower running.
+        """Keep the host followed, open the store, and load what is released.
 
-        `example` is an event as a request sends it, for the documentation.
+        `own` loads the bento's own version; it is asked only where no plan can be had, so that a bento whose model does
+        not load serves what is released. `example` is an event as a request sends it, for the documentation.
 
         Raises: PackagingError when the bento's version or manifest does not fit its feature view.
         """
@@ -61,15 +65,27 @@ class Worker:
             )
         self.settings: Settings = load_settings(os.environ, working_directory=Path.cwd())
         self.metrics = ServingMetrics(manifest.product)
+        self._server = server_of_this_worker()
+        self._keeper = (
+            FollowerKeeper(self.product.name, self.settings.serving_home, server=self._server)
+            if is_plan_known()
+            else None
+        )
+        self._watch = FollowerWatch(self.settings.serving_home, self.product.name)
+        self._turn = LoadTurn(self.settings.serving_home, self.product.name)
         self.live = LiveRelease(
-            self.product, own, serving_home=self.settings.serving_home, open_store=self.open_store
+            self.product,
+            own,
+            serving_home=self.settings.serving_home,
+            open_store=self.open_store,
+            begins=self._turn.loads,
         )
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
         self.scoring = OnlineScoring(
             EventFacts.of(self.product.view, self.product.declaration.entities),
             StoreBreaker(self._store, clock=time.monotonic),
-            self.live.first(),
+            self._first_arms(),
             policy=self.settings.capture_policy,
             clock=time.perf_counter,
             slice_seconds=SLICE_SECONDS,
@@ -93,8 +109,6 @@ class Worker:
             follower=self.follower_status,
             open_store=self.open_store,
         )
-        self._follows = is_first and _is_plan_known()
-        self._follower: subprocess.Popen[bytes] | None = None
         self._watches: list[asyncio.Task[None]] = []
 
     def open_store(self) -> OnlineStore:
@@ -108,40 +122,76 @@ class Worker:
         gc.collect()
         gc.freeze()
         loop = asyncio.get_running_loop()
-        self._watches = [loop.create_task(self._keep_up()), loop.create_task(self._look_at_store())]
+        turns = [self._keep_up, self._look_at_store, self._keep_followed]
+        self._watches = [loop.create_task(turn()) for turn in turns]
 
     def follower_status(self) -> FollowerStatus | None:
-        """Return how the release record was last read; None where none is followed, or the file is damaged."""
-        if not _is_plan_known():
+        """Return how the release record was last read, or that the follower is silent; None where none is followed."""
+        if self._keeper is None:
             return None
-        try:
-            return FollowerStatus.read(status_file(self.settings.serving_home, self.product.name))
-        except ServingError:
-            return None
+        self._watch.look()
+        return self._watch.status
 
     def close(self) -> None:
         """Stop what runs beside the requests, and let go of the store."""
         for watch in self._watches:
             watch.cancel()
-        if self._follower is not None:
-            self._follower.terminate()
-            self._follower.wait()
+        self._turn.close()
         self.endpoints.close()
         self._shadow.close()
         self._checkpoints.close()
         self._store.close()
 
+    def _first_arms(self) -> ReleasedArms:
+        """Load the host's plan; where it never had one, the follower is given some time to say what it is."""
+        self._turn.keeps(0)
+        if self._keeper is not None:
+            deadline = time.monotonic() + FIRST_PLAN_SECONDS
+            while not (self.live.has_plan or self._is_told() or time.monotonic() > deadline):
+                self._keep_host()
+                time.sleep(POLL_SECONDS)
+        arms = self.live.first()
+        if arms.sequence:
+            self._turn.loaded(arms.sequence)
+        else:
+            self._turn.keeps(0)
+        return arms
+
+    def _is_told(self) -> bool:
+        """Whether the follower has said that there is no plan to be had."""
+        self._watch.look()
+        return self._watch.has_spoken and self._watch.status.last_error is not None
+
     async def _keep_up(self) -> None:
         """Switch to a new plan between two requests; loading its models happens in a thread."""
-        loop = asyncio.get_running_loop()
-        next_start = 0.0
         while True:
-            if self._follows and loop.time() >= next_start and not self._is_followed():
-                self._start_follower()
-                next_start = loop.time() + FOLLOWER_RESTART_SECONDS
-            if self.live.is_changed():
-                await self._follow_plan()
+            try:
+                self._turn.settle()
+                if self.live.is_changed():
+                    await self._follow_plan()
+            except Exception:  # whatever it is, the next plan must be followed
+                _log.exception("%s: the plan cannot be followed", self.product.name)
+                await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _keep_followed(self) -> None:
+        """Keep the host followed, measure how that goes, and end with the server."""
+        while True:
+            try:
+                self._keep_host()
+            except Exception:
+                _log.exception("%s: the follower cannot be kept", self.product.name)
+            await asyncio.sleep(KEEP_SECONDS)
+
+    def _keep_host(self) -> None:
+        if is_orphan(self._server):
+            _log.error("%s: the server of this worker is gone: it ends, too", self.product.name)
+            end_soon()
+        elif self._keeper is not None:
+            self._keeper.keep()
+            self._watch.look()
+            self.metrics.follower_age.set(self._watch.seconds_since_success)
+            self.metrics.follower_failing.set(self._watch.status.last_error is not None)
 
     async def _look_at_store(self) -> None:
         """Notice which views the store keeps; a store that hangs keeps no plan from being followed."""
@@ -150,26 +200,23 @@ class Worker:
             await asyncio.to_thread(self.live.look_at_store)
 
     async def _follow_plan(self) -> None:
-        arms = await asyncio.to_thread(self.live.load)
+        waiting = self.live.waiting_plan()
+        if waiting is not None and not self._turn.take(waiting):
+            return
+        arms = None
+        try:
+            arms = await asyncio.to_thread(self.live.load)
+        finally:
+            if waiting is not None and arms is None:
+                self._turn.keeps(waiting)
         if arms is None:
             self.metrics.plan_refused.inc()
             return
         self.scoring.arms = arms
+        if waiting is not None:
+            self._turn.loaded(waiting)
         self.metrics.plan_sequence.set(arms.sequence)
         _log.info("release plan %d is served", arms.sequence)
 
-    def _is_followed(self) -> bool:
-        return self._follower is not None and self._follower.poll() is None
-
-    def _start_follower(self) -> None:
-        self._follower = subprocess.Popen(
-            [sys.executable, "-m", "serving.plan_follower", self.product.name, "--parent", str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-        )
-
     def _store_kind(self) -> str:
         return "redis" if "://" in self.settings.online_store else "sqlite"
-
-
-def _is_plan_known() -> bool:
-    return any(os.environ.get(name) for name in FOLLOWING_VARIABLES)

@@ -23,6 +23,7 @@ from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import (
     AS_OF_TAG,
     EVALUATION_TAG,
+    GOLDEN_TAG,
     INPUTS_TAG,
     LIBRARIES_TAG,
     MADE_FROM_TAG,
@@ -150,7 +151,8 @@ def _facts_of(
     as_of = {AS_OF_TAG: candidate.as_of.isoformat()} if candidate.as_of else {}
     view = run.get(VIEW_TAG, product.view.digest)
     made_from = {MADE_FROM_TAG: run[INPUTS_TAG]} if INPUTS_TAG in run else {}
-    return {THRESHOLD_TAG: repr(threshold), VIEW_TAG: view, **libraries, **as_of, **made_from}
+    golden = {GOLDEN_TAG: run[GOLDEN_TAG]} if GOLDEN_TAG in run else {}
+    return {THRESHOLD_TAG: repr(threshold), VIEW_TAG: view, **libraries, **as_of, **made_from, **golden}
 
 
 def _gate_text(gate: Gate) -> str:

@@ -13,7 +13,7 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.tag_names import BENTO_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.runtime.ports import require_free
-from mlops_assets.core.settings import Settings
+from mlops_assets.core.settings import MEBIBYTE, Settings
 
 
 def run_serve(settings: Settings, product: str, *, port: int, workers: int, console: Console) -> None:
@@ -83,6 +83,7 @@ def service_variables(settings: Settings) -> dict[str, str]:
         "MLOPS_SERVING_HOME": str(settings.serving_home),
         "MLOPS_CAPTURE_POLICY": settings.capture_policy,
         **({"MLOPS_API_KEYS": str(settings.api_keys)} if settings.api_keys is not None else {}),
+        "MLOPS_MODEL_MEMORY_MIB": str(settings.model_memory // MEBIBYTE) if settings.model_memory else "",
         "MLOPS_TABLES_URI": settings.tables_uri,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
     }

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.folders import require_database_folder, require_tables_folder
 
+MEBIBYTE = 1024 * 1024
 CapturePolicy = Literal["refuse", "score"]
 _HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 VARIABLES: dict[str, str] = {
@@ -35,6 +36,8 @@ VARIABLES: dict[str, str] = {
     "counted); default: refuse",
     "MLOPS_API_KEYS": "file of the API keys that a service asks for (`mlops keys`); default: none, and everybody who "
     "reaches a service may ask it",
+    "MLOPS_MODEL_MEMORY_MIB": "memory in MiB that the models of a new release plan may take in all workers of a host "
+    "together; default: what the host, or the control group around the services, has free",
     "MLOPS_ALERT_WEBHOOK": "http(s) address that gets a JSON POST per alert; default: none",
 }
 
@@ -55,6 +58,8 @@ class Settings:
     capture_policy: CapturePolicy
     online_store: str = field(repr=False)
     """May hold a password, so it is never shown."""
+    model_memory: int | None = None
+    """Bytes; None is what the host has free."""
     alert_webhook: str | None = field(default=None, repr=False)
     """May hold a token, so it is never shown."""
     dev_hosts: tuple[str, ...] = ()
@@ -102,6 +107,7 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         serving_home=Path(environ.get("MLOPS_SERVING_HOME") or home / "serving").expanduser().resolve(),
         capture_policy=_capture_policy(environ.get("MLOPS_CAPTURE_POLICY") or "refuse"),
         online_store=environ.get("MLOPS_ONLINE_STORE") or str(home / "online"),
+        model_memory=_model_memory(environ.get("MLOPS_MODEL_MEMORY_MIB")),
         alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
         dev_hosts=_hosts(environ.get("MLOPS_DEV_HOSTS")),
         api_keys=Path(keys).expanduser().resolve() if (keys := environ.get("MLOPS_API_KEYS")) else None,
@@ -116,6 +122,16 @@ def _capture_policy(value: str) -> CapturePolicy:
     raise ConfigurationError(
         f"MLOPS_CAPTURE_POLICY is {value!r}; it takes {' or '.join(get_args(CapturePolicy))}"
     )
+
+
+def _model_memory(mebibytes: str | None) -> int | None:
+    if not mebibytes:
+        return None
+    if not mebibytes.isdecimal() or int(mebibytes) < 1:
+        raise ConfigurationError(
+            f"MLOPS_MODEL_MEMORY_MIB is {mebibytes!r}; it takes a whole number of MiB, at least 1"
+        )
+    return int(mebibytes) * MEBIBYTE
 
 
 def _default_home(working_directory: Path) -> Path:

@@ -23,6 +23,7 @@ EFFECTS = {
     "MLOPS_SERVING_HOME": ("/srv/serving", "serving_home", Path("/srv/serving")),
     "MLOPS_CAPTURE_POLICY": ("score", "capture_policy", "score"),
     "MLOPS_API_KEYS": ("/etc/mlops/keys.json", "api_keys", Path("/etc/mlops/keys.json")),
+    "MLOPS_MODEL_MEMORY_MIB": ("512", "model_memory", 512 * 1024 * 1024),
     "MLOPS_ALERT_WEBHOOK": ("https://hook.example/x", "alert_webhook", "https://hook.example/x"),
 }
 
@@ -77,6 +78,8 @@ def test_everything_that_is_not_set_lies_in_the_home(tmp_path: Path) -> None:
     [
         ("MLOPS_HOMES", "/x", "unknown environment variable MLOPS_HOMES"),
         ("MLOPS_CAPTURE_POLICY", "drop", "takes refuse or score"),
+        ("MLOPS_MODEL_MEMORY_MIB", "1.5", "takes a whole number of MiB"),
+        ("MLOPS_MODEL_MEMORY_MIB", "0", "takes a whole number of MiB"),
         ("MLOPS_ALERT_WEBHOOK", "ftp://x", "must start with http"),
     ],
 )

@@ -1,11 +1,14 @@
-"""One service per product for all tests of serving: starting one takes seconds."""
+"""One service per product for all tests of serving, since starting one takes seconds; and a host that is followed."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mlops_assets_tests.support.homes.followed import Clock, Proofs, new_follower
 from mlops_assets_tests.support.homes.served_product import Served, serve
+from mlops_assets_tests.support.homes.small_registry import SmallRegistry
+from serving.plan_follower import PlanFollower
 
 PRODUCTS = ("fraud_detection", "mortality_risk")
 
@@ -28,3 +31,30 @@ def mortality(bentoml_home: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(params=PRODUCTS)
 def either(request: pytest.FixtureRequest) -> Served:
     return request.getfixturevalue({"fraud_detection": "fraud", "mortality_risk": "mortality"}[request.param])
+
+
+@pytest.fixture
+def small(original_registry: SmallRegistry, tmp_path: Path) -> SmallRegistry:
+    small = original_registry.copy(tmp_path / "mlflow")
+    small.release(1)
+    return small
+
+
+@pytest.fixture
+def serving_home(tmp_path: Path) -> Path:
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def proofs() -> Proofs:
+    return Proofs()
+
+
+@pytest.fixture
+def follower(small: SmallRegistry, serving_home: Path, clock: Clock, proofs: Proofs) -> PlanFollower:
+    return new_follower(small, serving_home, clock, proofs)

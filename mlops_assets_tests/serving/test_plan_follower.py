@@ -13,58 +13,27 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.model.trained_model import TrainedModel
-from mlops_assets.core.release.plan import Order, ReleasePlan, rollback, start_canary
 from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
-from mlops_assets_tests.support.homes.plans import write_plan
+from mlops_assets_tests.support.homes.followed import (
+    LATER,
+    Clock,
+    Proofs,
+    new_follower,
+    roll_back,
+    snapshot,
+    trial,
+)
 from mlops_assets_tests.support.homes.small_registry import (
     NOON,
-    ORDER,
     OTHER_VIEW_VERSION,
     PRODUCT,
     VIEW,
     SmallRegistry,
 )
-from serving.plan_follower import RETRY_AFTER, PlanFollower
+from serving.plan_follower import RETRY_SECONDS, PlanFollower
 from serving.served_product import product_view
-
-LATER = NOON + RETRY_AFTER
-
-
-@pytest.fixture
-def small(original_registry: SmallRegistry, tmp_path: Path) -> SmallRegistry:
-    small = original_registry.copy(tmp_path / "mlflow")
-    small.release(1)
-    return small
-
-
-@pytest.fixture
-def serving_home(tmp_path: Path) -> Path:
-    return tmp_path / "serving"
-
-
-@pytest.fixture
-def follower(small: SmallRegistry, serving_home: Path) -> PlanFollower:
-    return PlanFollower(PRODUCT, small.control, serving_home, VIEW)
-
-
-def snapshot(serving_home: Path) -> ServingSnapshot:
-    return ServingSnapshot.read(snapshot_file(serving_home, PRODUCT))
-
-
-def trial(small: SmallRegistry, version: int) -> ReleasePlan:
-    before = small.standing()
-    plan = start_canary(before, ORDER, version=version)
-    write_plan(small.control, PRODUCT, plan)
-    return plan
-
-
-def roll_back(small: SmallRegistry) -> ReleasePlan:
-    before = small.standing()
-    plan = rollback(before, Order(NOON, "ann", "errors"))
-    write_plan(small.control, PRODUCT, plan)
-    return plan
 
 
 def test_a_plan_is_installed_with_all_that_serving_needs_to_know(
@@ -127,7 +96,12 @@ def test_a_version_of_another_feature_view_is_refused_and_the_last_good_plan_sta
 
 @pytest.mark.parametrize("harm", ["missing", "file", "garbage"])
 def test_a_record_that_is_away_leaves_the_last_good_plan_also_for_a_new_follower(
-    small: SmallRegistry, follower: PlanFollower, serving_home: Path, harm: str
+    small: SmallRegistry,
+    follower: PlanFollower,
+    serving_home: Path,
+    clock: Clock,
+    proofs: Proofs,
+    harm: str,
 ) -> None:
     good = small.standing()
     follower.look(NOON)
@@ -138,7 +112,7 @@ def test_a_record_that_is_away_leaves_the_last_good_plan_also_for_a_new_follower
     if harm == "garbage":
         (table / "_delta_log").mkdir(parents=True)
         (table / "_delta_log" / f"{0:020d}.json").write_text("no commit")
-    for one in (follower, PlanFollower(PRODUCT, small.control, serving_home, VIEW)):
+    for one in (follower, new_follower(small, serving_home, clock, proofs)):
         status = one.look(NOON + timedelta(seconds=1))
         assert status.last_error
         assert status.plan_sequence == good.sequence
@@ -193,7 +167,11 @@ def test_a_damaged_snapshot_is_written_again(
 
 
 def test_artifacts_that_were_changed_are_not_served(
-    original_registry: SmallRegistry, small: SmallRegistry, follower: PlanFollower, serving_home: Path
+    original_registry: SmallRegistry,
+    small: SmallRegistry,
+    follower: PlanFollower,
+    serving_home: Path,
+    clock: Clock,
 ) -> None:
     follower.look(NOON)
     good = small.standing()
@@ -210,8 +188,10 @@ def test_artifacts_that_were_changed_are_not_served(
         assert snapshot(serving_home).plan == good
     finally:
         stored.write_text(content)
-    assert follower.look(NOON + timedelta(seconds=1)).last_error, "it is not tried every second"
-    assert follower.look(LATER + timedelta(seconds=1)).last_error is None
+    clock.now += RETRY_SECONDS - 1
+    assert follower.look(LATER).last_error, "it is not tried every second, whatever the wall clock says"
+    clock.now += 2
+    assert follower.look(NOON).last_error is None
 
 
 def test_models_out_of_use_are_removed(
@@ -234,6 +214,42 @@ def test_a_product_without_a_plan_says_what_to_do(
     status = PlanFollower(PRODUCT, original_registry.control, serving_home, VIEW).look(NOON)
     assert (status.plan_sequence, status.last_success_at) == (None, None)
     assert f"{PRODUCT} has no release plan below {original_registry.tables_uri}" in str(status.last_error)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a defect")])
+def test_whatever_fails_the_follower_says_it_and_follows_the_next_plan(
+    small: SmallRegistry, follower: PlanFollower, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    follower.look(NOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(ServingSnapshot, "write", raiser(error))
+        small.release(2)
+        assert str(error) in str(follower.look(NOON).last_error)
+    small.release(3)
+    assert follower.look(NOON).last_error is None
+
+
+def test_a_status_that_cannot_be_written_ends_nothing(
+    small: SmallRegistry,
+    follower: PlanFollower,
+    serving_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(FollowerStatus, "write", raiser(OSError(28, "No space left on device")))
+        follower.look(NOON)
+        small.release(2)
+        follower.look(NOON)
+    assert snapshot(serving_home).plan == small.standing()
+    assert len([one for one in caplog.records if "services cannot be told" in one.message]) == 1
+
+
+def raiser(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
 
 
 def start(small: SmallRegistry, serving_home: Path, *options: str) -> "subprocess.Popen[bytes]":
@@ -259,11 +275,13 @@ def test_one_process_follows_for_a_host_and_the_next_takes_over(
 ) -> None:
     """The installed view is not that of the small registry: both processes can only say so."""
     status = status_file(serving_home, PRODUCT)
-    first = start(small, serving_home, "--parent", str(os.getpid()))
+    first = start(small, serving_home, "--server", str(os.getpid()))
     second = None
     try:
         wait_until(status.exists)
         assert product_view(PRODUCT).digest[:12] in str(FollowerStatus.read(status).last_error)
+        third = start(small, serving_home, "--server", str(os.getpid()))
+        assert third.wait(60) == 0, "one that has a server is not needed beside another"
         second = start(small, serving_home)
         first.send_signal(signal.SIGSTOP)
         status.unlink()
@@ -278,9 +296,13 @@ def test_one_process_follows_for_a_host_and_the_next_takes_over(
             process.wait()
 
 
-def test_a_follower_ends_with_its_parent(small: SmallRegistry, serving_home: Path) -> None:
-    process = start(small, serving_home, "--parent", "1")
-    try:
-        assert process.wait(timeout=60) == 0
-    finally:
-        process.kill()
+def test_a_follower_ends_with_its_server_whoever_started_it(small: SmallRegistry, serving_home: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
+        process = start(small, serving_home, "--server", str(server.pid))
+        try:
+            wait_until(status_file(serving_home, PRODUCT).exists)
+            server.kill()
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
+            server.kill()

@@ -28,11 +28,19 @@ from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.online_store.redis import RedisOnlineStore
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving import api_keys, follower_status, manifest, prediction_record, snapshot
+from mlops_assets.core.serving import (
+    api_keys,
+    follower_status,
+    manifest,
+    prediction_record,
+    seen_plans,
+    snapshot,
+)
 from mlops_assets.core.serving.api_keys import ApiKeys
 from mlops_assets.core.serving.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest, ServedDeclaration, ServedFeature
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
+from mlops_assets.core.serving.seen_plans import SeenPlans
 from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk
 from mlops_assets_tests.support.features.window_oracle import LabelVersion
 from mlops_assets_tests.support.features.world import EPOCH, HOUR, VIEW, event, frames
@@ -111,6 +119,13 @@ def serving_snapshot(folder: Path) -> ServingSnapshot:
         for number in (2, 3)
     }
     return ServingSnapshot(plan, versions)
+
+
+def seen_by_host(folder: Path) -> SeenPlans:
+    """A plan that worked, one that is refused, and one that a worker died of."""
+    worked = serving_snapshot(folder)
+    refused, newest = (replace(worked.plan, sequence=number) for number in (5, 6))
+    return SeenPlans().with_good(worked).with_refused(refused, "workers died").with_deaths(newest, 1)
 
 
 def online_states() -> Mapping[str, str]:
@@ -209,6 +224,9 @@ FORMATS = (
     ),
     StoredFormat("api_keys", ".json", api_keys.FORMAT_VERSION, API_KEYS.write),
     StoredFormat("follower_status", ".json", follower_status.FORMAT_VERSION, STATUS.write),
+    StoredFormat(
+        "seen_plans", ".json", seen_plans.FORMAT_VERSION, lambda path: seen_by_host(path.parent).write(path)
+    ),
     StoredFormat(
         "manifest",
         ".json",

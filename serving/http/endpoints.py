@@ -129,6 +129,7 @@ class ProductEndpoints:
         plan, view = arms.plan, self._product.view
         percent = {arm.version: arm.percent for arm in plan.arms} if plan else {arms.champion.version: 100}
         follower = self._follower()
+        problem = self._live.problem or (follower.last_error if follower is not None else None)
         return HttpAnswer(
             Release(
                 product=self._product.name,
@@ -162,7 +163,7 @@ class ProductEndpoints:
                 capture_policy=self._facts.capture_policy,
                 access=self._facts.access,
                 follower={} if follower is None else _shown(follower),
-                problem=self._live.problem and without_places(self._live.problem),
+                problem=problem and without_places(problem),
             )
         )
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_assets.core.errors import PackagingError, RegistryError
+from mlops_assets.core.model.golden_answers import answers_to_json, golden_answers
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
-from mlops_assets.core.registry.tag_names import DIGEST_TAG, MODEL_DIGEST_TAG, MODEL_URI_TAG
+from mlops_assets.core.registry.tag_names import DIGEST_TAG, GOLDEN_TAG, MODEL_DIGEST_TAG, MODEL_URI_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,6 +56,7 @@ def log_model(
     client.finalize_logged_model(logged.model_id, "READY")
     _link_to_run(client, run_id, logged.model_id)
     uri = f"{_SCHEME}{logged.model_id}"
+    client.set_tag(run_id, GOLDEN_TAG, answers_to_json(golden_answers(model)))
     client.set_tag(run_id, MODEL_URI_TAG, uri)
     client.set_tag(run_id, MODEL_DIGEST_TAG, model.digest)
     return uri

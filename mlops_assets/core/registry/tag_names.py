@@ -35,6 +35,8 @@ VERSION_FACTS = (THRESHOLD_TAG, VIEW_TAG, AS_OF_TAG, LIBRARIES_TAG)
 """What a version is besides its model, written once when it is registered. Other facts are another version."""
 MADE_FROM_TAG = "mlops/made_from"
 """Digest of the data, declaration, code and libraries that the version was made from, as its run had it then."""
+GOLDEN_TAG = "mlops/golden_answers"
+"""JSON list: the model's answers on its golden rows where it was trained; of the run, and from there of the version."""
 FACTS_TAG = "mlops/facts"
 """JSON object: the version's digest, MADE_FROM_TAG and VERSION_FACTS once more, so that an edit of one is noticed."""
 BENTO_TAG = "mlops/bento"

@@ -71,13 +71,17 @@ class ServedModels:
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".", dir=self.folder))
-        model.save(temporary)
-        for file in temporary.iterdir():
-            sync(file)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
+        try:
+            model.save(temporary)
+            for file in temporary.iterdir():
+                sync(file)
+            if folder.exists():
+                shutil.rmtree(folder)
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)  # half of it would fill a full disk for good
+            raise
         return model
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlops_assets.core.errors import PlatformError, ServingError
 from mlops_assets.core.files import replace_text
@@ -65,8 +66,8 @@ class ServingSnapshot:
 
         The same snapshot gives the same bytes. `folder` is not stored: it is `models/<digest>` beside the file.
         """
-        text = _canonical(self._document())
-        content = {"format_version": FORMAT_VERSION, "digest": _digest(text), "snapshot": self._document()}
+        text = _canonical(self.to_document())
+        content = {"format_version": FORMAT_VERSION, "digest": _digest(text), "snapshot": self.to_document()}
         replace_text(file, _canonical(content) + "\n", is_durable=True)
 
     @classmethod
@@ -83,15 +84,23 @@ class ServingSnapshot:
             document = content["snapshot"]
             if content["digest"] != _digest(_canonical(document)):
                 raise ServingError(f"{file} does not match its digest: it was changed or is damaged")
-            served = [_read_version(entry, file.parent) for entry in document["versions"]]
-            plan = ReleasePlan.from_json(document["plan"])
-            return cls(plan, {entry.version: entry for entry in served})
+            return cls.from_document(document, file.parent)
         except ServingError:
             raise
         except (OSError, ValueError, TypeError, KeyError, PlatformError) as error:
             raise ServingError(f"{file} cannot be read as a serving snapshot: {error!r}") from error
 
-    def _document(self) -> dict[str, object]:
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], folder: Path) -> "ServingSnapshot":
+        """Return what `to_document` wrote, for models below `folder`.
+
+        Raises: KeyError, TypeError or PlatformError for what it did not write.
+        """
+        served = [_read_version(entry, folder) for entry in document["versions"]]
+        return cls(ReleasePlan.from_json(document["plan"]), {entry.version: entry for entry in served})
+
+    def to_document(self) -> dict[str, object]:
+        """Return the snapshot as JSON values; where its models lie is left out."""
         versions = [
             {
                 "version": served.version,

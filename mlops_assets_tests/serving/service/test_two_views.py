@@ -76,7 +76,7 @@ class Host:
     def start(self) -> None:
         own = LoadedVersion(1, self.model(self.view), 0.5)
         self.live = LiveRelease(
-            self.sampled.product, own, serving_home=self.folder, open_store=self.open_store
+            self.sampled.product, lambda: own, serving_home=self.folder, open_store=self.open_store
         )
         self.store = self.open_store()
         self.scoring = OnlineScoring(FACTS, self.store, self.live.first())
@@ -242,7 +242,7 @@ def test_a_store_that_is_away_at_the_start_is_asked_until_it_says_its_views(host
     own = LoadedVersion(1, host.model(host.view), 0.5)
     live = LiveRelease(
         host.sampled.product,
-        own,
+        lambda: own,
         serving_home=host.folder,
         open_store=lambda: open_online_store(str(next(places)), PRODUCT),
     )

@@ -8,13 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from mlops_assets.commands.serve import released_bento
+from mlops_assets.commands.serve import released_bento, service_variables
+from mlops_assets.core.bento.server import served
 from mlops_assets.core.model.calibration import SigmoidCalibrator
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.tag_names import BENTO_TAG, THRESHOLD_TAG, VIEW_TAG
@@ -83,7 +85,7 @@ def service(home: Home, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[byte
         process.wait()
 
 
-def wait(holds: Callable[[], bool], seconds: float, log: Path) -> None:
+def wait(holds: Callable[[], bool], seconds: float, log: Path, *, pause: float = 0.2) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -91,7 +93,7 @@ def wait(holds: Callable[[], bool], seconds: float, log: Path) -> None:
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.2)
+        time.sleep(pause)
     raise AssertionError(log.read_text(errors="replace")[-3000:])
 
 
@@ -152,6 +154,58 @@ def test_the_port_is_free_again_when_the_command_was_killed(home: Home, tmp_path
                 left.kill()
         process.kill()
         process.wait()
+
+
+STARTED = {"server": "bentoml", "worker": "_bentoml_impl"}
+"""What `mlops serve` starts, in this order, and a word of each one's command line."""
+
+
+def of_home(home: Home) -> list[psutil.Process]:
+    """Every process that serves from a home."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("MLOPS_HOME") == str(home.root):
+                found.append(process)
+    return found
+
+
+def has_started(home: Home, word: str) -> bool:
+    """Whether a process of the home has the word in its command line."""
+    for process in of_home(home):
+        with suppress(psutil.Error):
+            if any(word in part for part in process.cmdline()[1:]):
+                return True
+    return False
+
+
+def test_a_command_that_is_killed_as_it_starts_leaves_nothing_running(home: Home, tmp_path: Path) -> None:
+    copied = with_the_first_released(home, tmp_path / "home")
+    for word in STARTED.values():
+        process = start(copied, free_port(), tmp_path / "log")
+        try:
+            is_there = partial(has_started, copied, word)
+            wait(is_there, START_SECONDS, tmp_path / "log", pause=0.01)
+            process.kill()
+            process.wait()
+            wait(lambda: not of_home(copied), STOP_SECONDS, tmp_path / "log")
+        finally:
+            process.kill()
+            for left in of_home(copied):
+                left.kill()
+
+
+def test_workers_and_follower_end_with_a_server_that_is_killed(home: Home, tmp_path: Path) -> None:
+    """Nobody guards a server that was not started by the platform."""
+    copied = with_the_first_released(home, tmp_path / "home")
+    bento = released_bento(copied.settings, PRODUCT)
+    environment = service_variables(copied.settings)
+    with served(bento, timeout_seconds=START_SECONDS, home=copied.root, environment=environment) as server:
+        running = [*server.workers(), *server.followers()]
+        assert len(running) == 2
+        os.kill(server.pid, signal.SIGKILL)
+        psutil.wait_procs(running, timeout=STOP_SECONDS)
+        assert [one for one in running if one.is_running() and one.status() != "zombie"] == []
 
 
 def test_a_taken_port_and_an_unreleased_product_are_said_at_once(home: Home, tmp_path: Path) -> None:

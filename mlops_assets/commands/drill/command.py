@@ -11,12 +11,13 @@ from rich.table import Table
 
 from mlops_assets.commands.drill.failure import FAILURE_DRILLS
 from mlops_assets.commands.drill.home import make_drill_home
+from mlops_assets.commands.drill.plan import PLAN_DRILLS
 from mlops_assets.commands.drill.redis import REDIS_DRILLS
 from mlops_assets.commands.drill.release import RELEASE_DRILLS
 from mlops_assets.commands.drill.stage import Drill, DrillOutcome, Stage
 from mlops_assets.core.errors import ConfigurationError
 
-DRILLS = {drill.name: drill for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS, *REDIS_DRILLS)}
+DRILLS = {drill.name: drill for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS, *PLAN_DRILLS, *REDIS_DRILLS)}
 
 
 def chosen_drills(names: Sequence[str] | None) -> list[Drill]:

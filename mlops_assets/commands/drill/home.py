@@ -13,18 +13,22 @@ from pathlib import Path
 import polars as pl
 
 from mlops_assets.catalogue import load_product
+from mlops_assets.commands.drill.bad_models import sound
 from mlops_assets.core.bento.build import BuiltBento, build_bento
 from mlops_assets.core.contracts.contract import event_columns
+from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.features.offline.executor import compute_features
 from mlops_assets.core.features.online.states import build_states
+from mlops_assets.core.model.golden_answers import answers_to_json, golden_answers
 from mlops_assets.core.model.libraries import installed_libraries, libraries_to_json
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange
 from mlops_assets.core.product import Product
+from mlops_assets.core.registry.artifacts import logged_model_id
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import BENTO_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
+from mlops_assets.core.registry.tag_names import BENTO_TAG, GOLDEN_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
 from mlops_assets.core.registry.version import RecordedVerdict
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.record import TABLE
@@ -104,6 +108,28 @@ class DrillHome:
             store.close()
         return records
 
+    def add_version(self, model: TrainedModel) -> int:
+        """Register one more version that is ready for release, and put `model` in its place in the registry's storage.
+
+        What the registry makes of a model it makes of a sound one, so that it may be one that kills whoever tries it.
+        """
+        registry, client = (
+            ModelRegistry(self.settings.tracking_uri),
+            mlflow_client(self.settings.tracking_uri),
+        )
+        experiment = client.get_experiment_by_name(PRODUCT)
+        if experiment is None:
+            raise RegistryError(f"the drill's registry has no experiment {PRODUCT}")
+        run_id = client.create_run(experiment.experiment_id).info.run_id
+        uri = registry.log_model(run_id, sound(self.models[0]))
+        client.set_terminated(run_id)
+        stored = client.get_logged_model(logged_model_id(uri)).artifact_location
+        model.save(Path(stored.removeprefix("file://")) / "extra_files")
+        tags = _tags(self.product, f"{PRODUCT}:v{model.digest[:12]}")
+        version = registry.register(PRODUCT, uri, run_id, digest=model.digest, tags=tags)
+        registry.write_verdicts(PRODUCT, version, [RecordedVerdict("drill", "pass", "made for a drill")])
+        return version
+
     def load_states(self) -> None:
         """Bring the history's states into the online store, which has none yet."""
         store = self.store()
@@ -175,15 +201,20 @@ def _register(product: Product, models: tuple[TrainedModel, ...], settings: Sett
         run_id = client.create_run(experiment).info.run_id
         uri = registry.log_model(run_id, model)
         client.set_terminated(run_id)
-        tags = {
-            THRESHOLD_TAG: repr(THRESHOLD),
-            VIEW_TAG: product.view.digest,
-            LIBRARIES_TAG: libraries_to_json(installed_libraries()),
-            BENTO_TAG: f"{product.name}:v{number}",
-        }
+        golden = {GOLDEN_TAG: answers_to_json(golden_answers(model))}
+        tags = {**_tags(product, f"{product.name}:v{number}"), **golden}
         version = registry.register(product.name, uri, run_id, digest=model.digest, tags=tags)
         verdict = RecordedVerdict("drill", "pass", "made for a drill")
         registry.write_verdicts(product.name, version, [verdict])
+
+
+def _tags(product: Product, bento: str) -> dict[str, str]:
+    return {
+        THRESHOLD_TAG: repr(THRESHOLD),
+        VIEW_TAG: product.view.digest,
+        LIBRARIES_TAG: libraries_to_json(installed_libraries()),
+        BENTO_TAG: bento,
+    }
 
 
 def _bento(product: Product, model: TrainedModel, settings: Settings) -> BuiltBento:

@@ -24,6 +24,8 @@ from mlops_assets.core.serving.prediction_record import PredictionRecord
 
 WORKERS = 2
 START_SECONDS = 120.0
+MODEL_MEBIBYTES = 64
+"""Memory for the models of a plan; those of the home's versions take a few."""
 FOLLOWED_SECONDS = 30.0
 """Within which services must follow a plan on a busy machine."""
 
@@ -93,6 +95,7 @@ class Stage:
             "MLOPS_TABLES_URI": settings.tables_uri,
             "MLFLOW_TRACKING_URI": settings.tracking_uri,
             "MLOPS_ONLINE_STORE": settings.online_store,
+            "MLOPS_MODEL_MEMORY_MIB": str(MODEL_MEBIBYTES),
             **environment,
         }
         with served(
@@ -155,6 +158,20 @@ class Stage:
         return sum(
             float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))
         )
+
+    def problem(self, said: str, *, seconds: float) -> str:
+        """Wait until GET /model says why the newest plan is not followed, in such words; empty when it never does."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            told = str(self.model()["problem"])
+            if said in told:
+                return told
+            time.sleep(0.2)
+        return ""
+
+    def followers(self) -> list[psutil.Process]:
+        """The processes that follow the release plan for what is served, whoever started them."""
+        return self._serving.followers()
 
     def workers(self) -> list[psutil.Process]:
         """The processes that answer requests."""

@@ -26,6 +26,7 @@ _FOLDER_VARIABLE = "SERVED_BENTO_FOLDER"
 """Marks every process of one served bento with its own temporary folder."""
 HOME_VARIABLE = "SERVED_BENTOML_HOME"
 """Says in every process of a served bento which stores it is served from."""
+FOLLOWER_MODULE = "serving.plan_follower"
 _FAILED_START = ("Application startup failed", "Traceback (most recent call last)")
 
 
@@ -49,6 +50,17 @@ class ServedBento:
         except psutil.NoSuchProcess:
             return []
         return [process for process in below if _listens(process, port)]
+
+    def followers(self) -> list[psutil.Process]:
+        """Return the processes that follow the release plan and end with this server, whoever started them."""
+        ends_with = ["--server", str(self.pid)]
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                command = process.cmdline()
+                if FOLLOWER_MODULE in command and command[-2:] == ends_with:
+                    found.append(process)
+        return found
 
 
 def _listens(process: psutil.Process, port: int) -> bool:

@@ -14,6 +14,9 @@ import psutil
 
 GRACE_SECONDS = 5.0
 """How long what is left has to end by itself."""
+QUIET_LOOKS = 3
+LONGEST_SECONDS = 120.0
+"""What even a kill does not end is left alone then."""
 _LATE_SECONDS = 0.5
 """A process that was just being started does not show its mark yet."""
 
@@ -52,15 +55,20 @@ def marked(name: str, value: str) -> list[psutil.Process]:
 
 
 def main(name: str, value: str) -> None:
-    """Wait until the guarded process is gone, then ask what it left to end, and kill what does not."""
+    """Wait until the guarded process is gone, then ask what it left to end, and kill what does not.
+
+    What is left may be starting others, so this looks until it finds nothing several times in a row.
+    """
     sys.stdin.buffer.read()
-    for _ in range(2):
+    deadline, quiet_looks = time.monotonic() + LONGEST_SECONDS, 0
+    while quiet_looks < QUIET_LOOKS and time.monotonic() < deadline:
         left = marked(name, value)
+        quiet_looks = 0 if left else quiet_looks + 1
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
         _, stubborn = psutil.wait_procs(left, timeout=GRACE_SECONDS)
-        for process in [*stubborn, *marked(name, value)]:
+        for process in stubborn:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(_LATE_SECONDS)

@@ -1,5 +1,6 @@
 """What the follower of a host last found, as one small file that services show: `follower.json` beside the snapshot."""
 
+import errno
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -25,13 +26,25 @@ class FollowerStatus:
     """Why the plan that stands is not the snapshot's, or is not known; None when all is well."""
 
     def write(self, file: Path) -> None:
-        """Replace the file; it need not survive a power cut, so nothing waits for the disk."""
+        """Replace the file; it need not survive a power cut, so nothing waits for the disk.
+
+        On a full disk a file that is there is written over: its own block has room, so that services are told.
+        """
         content = {
             "format_version": FORMAT_VERSION,
             **asdict(self),
             "last_success_at": self.last_success_at and self.last_success_at.isoformat(),
         }
-        replace_text(file, json.dumps(content, sort_keys=True) + "\n")
+        text = json.dumps(content, sort_keys=True)
+        try:
+            replace_text(file, text + "\n")
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            with file.open("r+b", buffering=0) as opened:
+                opened.write(
+                    text.encode().ljust(file.stat().st_size - 1) + b"\n"
+                )  # no end of the one before is left
 
     @classmethod
     def read(cls, file: Path) -> "FollowerStatus":

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlops_assets_tests.support.bad_models import hanging
+from mlops_assets.commands.drill.bad_models import hanging
 from mlops_assets_tests.support.small_model import small_model
 from serving.following.model_proof import REFUSED
 from serving.following.proving import PROOF

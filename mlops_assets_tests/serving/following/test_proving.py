@@ -6,11 +6,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mlops_assets.commands.drill.bad_models import aborting, hanging, large
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.model.golden_answers import answers_to_json, golden_answers
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.runtime.memory import MEBIBYTE
-from mlops_assets_tests.support.bad_models import aborting, hanging, large
 from mlops_assets_tests.support.small_model import small_model
 from serving.following import proving
 from serving.following.proving import MemoryLimit, ModelToProve, ProofStoppedError, prove

@@ -144,8 +144,8 @@ class Worker:
 
     def _first_arms(self) -> ReleasedArms:
         """Load the host's plan; where it never had one, the follower is given some time to say what it is."""
-        self._turn.keeps(0)
         if self._keeper is not None:
+            self._turn.keeps(0)
             deadline = time.monotonic() + FIRST_PLAN_SECONDS
             while not (self.live.has_plan or self._is_told() or time.monotonic() > deadline):
                 self._keep_host()
@@ -153,7 +153,7 @@ class Worker:
         arms = self.live.first()
         if arms.sequence:
             self._turn.loaded(arms.sequence)
-        else:
+        elif self._keeper is not None:
             self._turn.keeps(0)
         return arms
 

@@ -179,6 +179,7 @@ def has_started(home: Home, word: str) -> bool:
     return False
 
 
+@pytest.mark.rehearsal
 def test_a_command_that_is_killed_as_it_starts_leaves_nothing_running(home: Home, tmp_path: Path) -> None:
     copied = with_the_first_released(home, tmp_path / "home")
     for word in STARTED.values():

@@ -51,8 +51,12 @@ class PlanJudge:
         if plan != self._judged:
             self._judged, self._times = plan, []
         under = [note for note in notes if note.plan == plan.sequence]
-        died = [note for note in under if not note.is_alive and _counts(note, is_first=is_first)]
         is_working = any(note.is_alive and note.stage == "works" for note in under)
+        died = [
+            note
+            for note in under
+            if not note.is_alive and _counts(note, is_first=is_first, is_working=is_working)
+        ]
         self._times += [self._clock()] * len(died)
         if seen.is_good(plan):
             return seen, self._reason_after(died)
@@ -90,6 +94,10 @@ class PlanJudge:
         return f"it worked before, but {len(self._times)} workers died under it within {minutes:.0f} minutes{died_of}"
 
 
-def _counts(note: WorkerNote, *, is_first: bool) -> bool:
-    """Whether a death speaks against the plan: it crashed from within, or was loading and was not stopped with all."""
-    return note.crash is not None or (note.stage == "loads" and not is_first)
+def _counts(note: WorkerNote, *, is_first: bool, is_working: bool) -> bool:
+    """Whether a death speaks against the plan: the worker crashed from within, or was loading.
+
+    One that was loading may have been killed from outside: it does not count beside a worker that works with the plan,
+    nor when it was stopped with all.
+    """
+    return note.crash is not None or (note.stage == "loads" and not is_first and not is_working)

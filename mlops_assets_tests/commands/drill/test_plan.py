@@ -15,6 +15,8 @@ from mlops_assets.commands.drill.plan import (
 )
 from mlops_assets.commands.drill.stage import Drill, Seen, Stage
 
+pytestmark = pytest.mark.rehearsal
+
 
 @pytest.mark.parametrize("drill", PLAN_DRILLS, ids=lambda drill: drill.name)
 def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:

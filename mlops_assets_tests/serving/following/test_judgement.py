@@ -130,6 +130,16 @@ def test_a_plan_that_worked_is_refused_after_several_deaths_within_minutes(host:
     assert "it worked before, but 3 workers died under it within 5 minutes (Aborted)" in str(host.look())
 
 
+def test_a_kill_from_outside_does_not_count_beside_a_worker_that_works(host: Host) -> None:
+    notes = WorkerNotes(host.home, "shop")
+    notes.say("works", 7)
+    for _ in range(2 * DEATHS_AFTER):
+        host.died()
+        assert host.look() is None
+    assert (host.seen.is_good(host.current.plan), host.seen.deaths) == (True, 0)
+    notes.close()
+
+
 def test_a_host_without_a_plan_judges_none(host: Host) -> None:
     host.died(crash=True)
     assert host.judge.look(None, SeenPlans()) == (SeenPlans(), None)

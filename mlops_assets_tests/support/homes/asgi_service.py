@@ -120,9 +120,8 @@ def asgi_service(name: str, folder: Path) -> Iterator[AsgiService]:
         worker = open_application(
             app,
             _manifest(sampled),
-            LoadedVersion(3, sampled.model, THRESHOLD),
+            lambda: LoadedVersion(3, sampled.model, THRESHOLD),
             example=example_event(sampled.product),
-            is_first=False,
         )
     try:
         yield AsgiService(app, worker, sampled, location, golden.events)

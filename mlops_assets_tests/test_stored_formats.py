@@ -18,11 +18,11 @@ from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.online_store.redis import RedisOnlineStore
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 from mlops_assets.core.serving.api_keys import ApiKeys
-from mlops_assets.core.serving.follower_status import FollowerStatus
+from mlops_assets.core.serving.host.follower_status import FollowerStatus
+from mlops_assets.core.serving.host.seen_plans import SeenPlans
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import decode_record
-from mlops_assets.core.serving.seen_plans import SeenPlans
-from mlops_assets.core.serving.snapshot import ServingSnapshot
 from mlops_assets_tests.stored_formats.things import (
     API_KEY,
     API_KEYS,

@@ -19,9 +19,9 @@ from mlops_assets.core.online_store.load import is_loaded
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
-from mlops_assets.core.serving.seen_plans import SeenPlans, seen_file
-from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
-from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, read_view
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
+from mlops_assets.core.serving.host.views_on_disk import VIEWS_FOLDER, read_view
 from mlops_assets.core.times import KNOWN_AT
 from serving.served_product import ServedProduct
 

@@ -25,8 +25,8 @@ from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import ReleaseRecord
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
-from mlops_assets.core.serving.snapshot import ServingSnapshot
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot
 from mlops_assets.core.settings import load_settings
 from serving.following.host_plans import HostPlans
 from serving.following.host_versions import HostVersions, Prove, prove_apart

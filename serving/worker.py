@@ -12,7 +12,7 @@ from mlops_assets.core.errors import PackagingError
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
-from mlops_assets.core.serving.follower_status import FollowerStatus
+from mlops_assets.core.serving.host.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.scoring import EventFacts, OnlineScoring
 from mlops_assets.core.settings import Settings, load_settings
@@ -101,11 +101,7 @@ class Worker:
             types=self.types,
             lane=self.lane,
             live=self.live,
-            facts=StoreFacts(
-                self._store_kind(),
-                self.settings.capture_policy,
-                access="open" if self.settings.api_keys is None else "api_key",
-            ),
+            facts=self._store_facts(),
             follower=self.follower_status,
             open_store=self.open_store,
         )
@@ -218,5 +214,9 @@ class Worker:
         self.metrics.plan_sequence.set(arms.sequence)
         _log.info("release plan %d is served", arms.sequence)
 
-    def _store_kind(self) -> str:
-        return "redis" if "://" in self.settings.online_store else "sqlite"
+    def _store_facts(self) -> StoreFacts:
+        return StoreFacts(
+            "redis" if "://" in self.settings.online_store else "sqlite",
+            self.settings.capture_policy,
+            access="open" if self.settings.api_keys is None else "api_key",
+        )

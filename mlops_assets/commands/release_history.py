@@ -13,7 +13,7 @@ from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import VERSIONS, Entry
 from mlops_assets.core.release.words import what
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 from mlops_assets.core.settings import Settings
 
 _COLUMNS = ("when (UTC)", "what", "who", "why")

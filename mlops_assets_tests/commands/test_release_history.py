@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlops_assets import cli
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 from mlops_assets_tests.support.homes.small_registry import NOON, PRODUCT, SmallRegistry
 
 WHO = ("--by", "ann", "--reason", "because")

@@ -20,7 +20,7 @@ from mlops_assets.core.registry.tag_names import DIGEST_TAG
 from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Arm
-from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot, snapshot_file
 from mlops_assets_tests.support.homes.small_registry import (
     NOON,
     PRODUCT,

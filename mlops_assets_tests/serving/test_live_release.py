@@ -12,8 +12,13 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion
-from mlops_assets.core.serving.seen_plans import SeenPlans, seen_file
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
+from mlops_assets.core.serving.host.snapshot import (
+    MODELS_FOLDER,
+    ServingSnapshot,
+    VersionOnDisk,
+    snapshot_file,
+)
 from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
 from serving.live_release import LiveRelease
 

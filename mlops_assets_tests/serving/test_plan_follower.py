@@ -14,8 +14,8 @@ import pytest
 
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.release.record import TABLE
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
-from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot, snapshot_file
 from mlops_assets_tests.support.homes.followed import (
     LATER,
     Clock,

@@ -28,20 +28,14 @@ from mlops_assets.core.online_store.protocol import ABSENT, StateChange
 from mlops_assets.core.online_store.redis import RedisOnlineStore
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving import (
-    api_keys,
-    follower_status,
-    manifest,
-    prediction_record,
-    seen_plans,
-    snapshot,
-)
+from mlops_assets.core.serving import api_keys, manifest, prediction_record
 from mlops_assets.core.serving.api_keys import ApiKeys
-from mlops_assets.core.serving.follower_status import FollowerStatus
+from mlops_assets.core.serving.host import follower_status, seen_plans, snapshot
+from mlops_assets.core.serving.host.follower_status import FollowerStatus
+from mlops_assets.core.serving.host.seen_plans import SeenPlans
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot, VersionOnDisk
 from mlops_assets.core.serving.manifest import BentoManifest, ServedDeclaration, ServedFeature
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
-from mlops_assets.core.serving.seen_plans import SeenPlans
-from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk
 from mlops_assets_tests.support.features.window_oracle import LabelVersion
 from mlops_assets_tests.support.features.world import EPOCH, HOUR, VIEW, event, frames
 from mlops_assets_tests.support.small_model import small_model

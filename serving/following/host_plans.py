@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.serving.seen_plans import SeenPlans, seen_file
-from mlops_assets.core.serving.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
-from mlops_assets.core.serving.worker_notes import read_notes
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
+from mlops_assets.core.serving.host.worker_notes import read_notes
 from serving.following.judgement import PlanJudge
 
 _logger = logging.getLogger(__name__)

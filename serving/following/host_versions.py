@@ -12,9 +12,9 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.tag_names import GOLDEN_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.release.control import ReleaseControl
-from mlops_assets.core.serving.models_on_disk import ServedModels
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk
-from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER, ServedViews
+from mlops_assets.core.serving.host.models_on_disk import ServedModels
+from mlops_assets.core.serving.host.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk
+from mlops_assets.core.serving.host.views_on_disk import VIEWS_FOLDER, ServedViews
 from serving.following.proving import MemoryLimit, ModelToProve, prove
 from serving.served_product import product_view
 

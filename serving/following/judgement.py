@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.serving.seen_plans import SeenPlans
-from mlops_assets.core.serving.snapshot import ServingSnapshot
-from mlops_assets.core.serving.worker_notes import WorkerNote, read_notes
+from mlops_assets.core.serving.host.seen_plans import SeenPlans
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot
+from mlops_assets.core.serving.host.worker_notes import WorkerNote, read_notes
 
 DEATHS_BEFORE = 2
 """So many workers may not die while they load a plan that never worked here. One that crashes by itself is enough."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.serving.seen_plans import SeenPlans, seen_file
-from mlops_assets.core.serving.worker_notes import WorkerNotes, read_notes
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
+from mlops_assets.core.serving.host.worker_notes import WorkerNotes, read_notes
 
 LOCK_FILE = "loading.lock"
 SETTLE_SECONDS = 1.0

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 
 SILENT_SECONDS = 30.0
 """A follower writes its status every other second; one that fetches a large model may take so long."""

@@ -15,7 +15,7 @@ from mlops_assets.core.errors import ServingError
 from mlops_assets.core.model.explanation import BIAS, top_contributions
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.protocol import OnlineStore
-from mlops_assets.core.serving.follower_status import FollowerStatus
+from mlops_assets.core.serving.host.follower_status import FollowerStatus
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import PredictionRecord, decode_record
 from serving.events.types import EventTypes

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mlops_assets.core.serving.seen_plans import seen_file
-from mlops_assets.core.serving.snapshot import snapshot_file
+from mlops_assets.core.serving.host.seen_plans import seen_file
+from mlops_assets.core.serving.host.snapshot import snapshot_file
 from mlops_assets_tests.support.homes.followed import Clock, Proofs, die, new_follower, say, snapshot
 from mlops_assets_tests.support.homes.small_registry import (
     NOON,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.serving.seen_plans import SeenPlans
-from mlops_assets.core.serving.worker_notes import Stage, WorkerNotes, notes_folder, read_notes
+from mlops_assets.core.serving.host.seen_plans import SeenPlans
+from mlops_assets.core.serving.host.worker_notes import Stage, WorkerNotes, notes_folder, read_notes
 from mlops_assets_tests.support.homes.host_plans import host_snapshot
 from serving.following.judgement import ALONE_SECONDS, DEATHS_AFTER, WINDOW_SECONDS, PlanJudge
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.serving.seen_plans import SeenPlans, seen_file
-from mlops_assets.core.serving.worker_notes import notes_folder, read_notes
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
+from mlops_assets.core.serving.host.worker_notes import notes_folder, read_notes
 from mlops_assets_tests.support.homes.host_plans import host_snapshot
 from serving.following.turns import SETTLE_SECONDS, LoadTurn
 

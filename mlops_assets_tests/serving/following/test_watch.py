@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 from mlops_assets_tests.support.homes.host_plans import NOON
 from serving.following.watch import SILENT_SECONDS, FollowerWatch
 

@@ -21,10 +21,15 @@ from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import OnlineStore, StateChange
 from mlops_assets.core.release.plan import Arm, ReleasePlan
 from mlops_assets.core.serving.arms import LoadedVersion
+from mlops_assets.core.serving.host.snapshot import (
+    MODELS_FOLDER,
+    ServingSnapshot,
+    VersionOnDisk,
+    snapshot_file,
+)
+from mlops_assets.core.serving.host.views_on_disk import VIEWS_FOLDER
 from mlops_assets.core.serving.prediction_record import PredictionRecord
 from mlops_assets.core.serving.scoring import OnlineScoring
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
-from mlops_assets.core.serving.views_on_disk import VIEWS_FOLDER
 from mlops_assets.core.times import as_microseconds
 from mlops_assets_tests.support.homes.product_bento import SampledProduct, sampled_product
 from mlops_assets_tests.support.scored_requests import FACTS

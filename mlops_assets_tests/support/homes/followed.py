@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.release.plan import Order, ReleasePlan, rollback, start_canary
-from mlops_assets.core.serving.snapshot import ServingSnapshot, snapshot_file
-from mlops_assets.core.serving.worker_notes import Stage, WorkerNotes, notes_folder
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot, snapshot_file
+from mlops_assets.core.serving.host.worker_notes import Stage, WorkerNotes, notes_folder
 from mlops_assets_tests.support.homes.plans import write_plan
 from mlops_assets_tests.support.homes.small_registry import (
     NOON,

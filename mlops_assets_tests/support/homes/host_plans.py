@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk
+from mlops_assets.core.serving.host.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from mlops_assets.core.errors import FeatureError, RegistryError
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.registry.version import ModelVersion
-from mlops_assets.core.serving.views_on_disk import ServedViews, read_view
+from mlops_assets.core.serving.host.views_on_disk import ServedViews, read_view
 from mlops_assets_tests.support.features.world import VIEW
 
 VERSION = ModelVersion(

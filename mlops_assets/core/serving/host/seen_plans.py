@@ -11,7 +11,7 @@ from mlops_assets.core.errors import PlatformError, ServingError
 from mlops_assets.core.files import replace_text
 from mlops_assets.core.formats import other_format
 from mlops_assets.core.release.plan import ReleasePlan
-from mlops_assets.core.serving.snapshot import ServingSnapshot
+from mlops_assets.core.serving.host.snapshot import ServingSnapshot
 
 SEEN_FILE = "seen_plans.json"
 FORMAT_VERSION = 1

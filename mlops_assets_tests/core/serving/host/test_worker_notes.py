@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.serving.worker_notes import WorkerNotes, notes_folder, read_notes
+from mlops_assets.core.serving.host.worker_notes import WorkerNotes, notes_folder, read_notes
 
 SAY = """
 import sys, os, signal, ctypes
 from pathlib import Path
-from mlops_assets.core.serving.worker_notes import WorkerNotes
+from mlops_assets.core.serving.host.worker_notes import WorkerNotes
 notes = WorkerNotes(Path(sys.argv[1]), "shop")
 notes.say("works", 6)
 notes.say("loads", 7)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.serving.seen_plans import KEPT_GOOD, KEPT_REFUSED, SeenPlans, seen_file
+from mlops_assets.core.serving.host.seen_plans import KEPT_GOOD, KEPT_REFUSED, SeenPlans, seen_file
 from mlops_assets_tests.support.homes.host_plans import host_snapshot
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlops_assets.commands.drill.small_disk import full, small_disk
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.serving.follower_status import FollowerStatus, status_file
+from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 
 statuses = st.builds(
     FollowerStatus,

@@ -8,7 +8,7 @@ import pytest
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.version import ModelVersion
-from mlops_assets.core.serving.models_on_disk import ServedModels
+from mlops_assets.core.serving.host.models_on_disk import ServedModels
 from mlops_assets_tests.support.small_model import FEATURES, small_model
 
 

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.release.plan import Arm, ReleasePlan
-from mlops_assets.core.serving.snapshot import MODELS_FOLDER, ServingSnapshot, VersionOnDisk, snapshot_file
+from mlops_assets.core.serving.host.snapshot import (
+    MODELS_FOLDER,
+    ServingSnapshot,
+    VersionOnDisk,
+    snapshot_file,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLAN = ReleasePlan("canary", (Arm(2, 95, "champion"), Arm(3, 5, "challenger")), NOON, "ann", "why", {}, 4, 1)

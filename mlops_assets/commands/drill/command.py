@@ -10,14 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.commands.drill.failure import FAILURE_DRILLS
+from mlops_assets.commands.drill.full_disk import FULL_DISK_DRILLS
 from mlops_assets.commands.drill.home import make_drill_home
 from mlops_assets.commands.drill.plan import PLAN_DRILLS
 from mlops_assets.commands.drill.redis import REDIS_DRILLS
 from mlops_assets.commands.drill.release import RELEASE_DRILLS
+from mlops_assets.commands.drill.small_disk import require_small_disk
 from mlops_assets.commands.drill.stage import Drill, DrillOutcome, Stage
 from mlops_assets.core.errors import ConfigurationError
 
-DRILLS = {drill.name: drill for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS, *PLAN_DRILLS, *REDIS_DRILLS)}
+DRILLS = {
+    drill.name: drill
+    for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS, *FULL_DISK_DRILLS, *PLAN_DRILLS, *REDIS_DRILLS)
+}
 
 
 def chosen_drills(names: Sequence[str] | None) -> list[Drill]:
@@ -34,8 +39,11 @@ def chosen_drills(names: Sequence[str] | None) -> list[Drill]:
 def run_drills(drills: Sequence[Drill], *, console: Console) -> list[DrillOutcome]:
     """Play the drills one after another on one stage, in a folder that goes afterwards.
 
-    Raises: PackagingError when the bento cannot be built or does not start.
+    Raises: PackagingError when the bento cannot be built or does not start; ConfigurationError where a drill needs a
+    small filesystem and this user may mount none.
     """
+    if any(drill.needs_small_disk for drill in drills):
+        require_small_disk()
     with tempfile.TemporaryDirectory(prefix="drill-") as folder:
         with console.status("making a small home and its bento"):
             stage = Stage(make_drill_home(Path(folder)))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
-import psutil
 
 from mlops_assets.commands.drill.home import PRODUCT
 from mlops_assets.commands.drill.load import DrillLoad
@@ -24,6 +23,7 @@ from mlops_assets.commands.drill.stage import (
     parity_of,
 )
 from mlops_assets.core.online_store.sqlite import BUSY_SECONDS
+from mlops_assets.core.serving.prediction_record import PredictionRecord
 
 ANSWERS = 60
 """Answers that a drill waits for before and after it breaks something."""
@@ -32,8 +32,6 @@ TOLD_SECONDS = 90.0
 """Within which a service must say what is wrong; its follower may have to load MLflow first, on a busy machine."""
 WORKER_SECONDS = 60.0
 """Within which a killed worker must be there again on a busy machine."""
-FULL_BYTES = 4096
-"""Largest file that a worker of a full disk may write."""
 
 
 def registry_down(stage: Stage) -> Seen:
@@ -93,13 +91,12 @@ def store_down(stage: Stage) -> Seen:
             holder.close()
         freed = time.monotonic()
         load.wait_for(lambda _: answered_since(load, freed) >= ANSWERS, seconds=WAIT_SECONDS)
-    return _refused_then_answered(stage, load, freed)
+    return refused_then_answered(load, stage.home.captured(), freed)
 
 
-def _refused_then_answered(stage: Stage, load: DrillLoad, freed: float) -> Seen:
+def refused_then_answered(load: DrillLoad, records: list[PredictionRecord], freed: float) -> Seen:
     """Whether requests were refused with 503 and left nothing behind, and answered again afterwards."""
     refused = failed(load.answers)
-    records = stage.home.captured()
     captured = {record.event_id for record in records}
     left = sum(answer.event_id in captured for answer in refused)
     missing, repeated = missing_and_repeated(load.answers, records)
@@ -140,55 +137,6 @@ def worker_killed(stage: Stage) -> Seen:
     )
     is_whole = missing == repeated == parity.different == 0
     return Seen(words, is_whole and is_back and not failed(load.answers))
-
-
-def disk_full(stage: Stage) -> Seen:
-    """Let the workers' disk be full, by a limit on the size of their files, then free it."""
-    stage.settle(1)
-    with stage.load() as load:
-        load.wait_for(lambda answers: len(answers) >= ANSWERS, seconds=WAIT_SECONDS)
-        with _full_disk(stage.workers()):
-            load.wait_for(lambda answers: len(failed(answers)) >= ANSWERS // 2, seconds=WAIT_SECONDS)
-        freed = time.monotonic()
-        load.wait_for(lambda _: answered_since(load, freed) >= ANSWERS, seconds=WAIT_SECONDS)
-    return _refused_then_answered(stage, load, freed)
-
-
-def disk_full_score(stage: Stage) -> Seen:
-    """The same under the policy `score`."""
-    with stage.serving(MLOPS_CAPTURE_POLICY="score"):
-        stage.settle(1)
-        with stage.load() as load:
-            load.wait_for(lambda answers: len(answers) >= ANSWERS, seconds=WAIT_SECONDS)
-            with _full_disk(stage.workers()):
-                full = time.monotonic()
-                load.wait_for(lambda _: len(load.since(full)) >= ANSWERS, seconds=WAIT_SECONDS)
-        captured = {record.event_id for record in stage.home.captured()}
-        unrecorded = sum(a.is_answered and a.event_id not in captured for a in load.answers)
-        counted = int(stage.metric("mlops_capture_failures_total"))
-    words = (
-        f"{len(failed(load.answers))} of {len(load.answers)} failed; {unrecorded} were answered without a record, "
-        f"and {counted} counted as mlops_capture_failures"
-    )
-    return Seen(words, not failed(load.answers) and unrecorded > 0 and counted == unrecorded)
-
-
-@contextlib.contextmanager
-def _full_disk(processes: list[psutil.Process]) -> Iterator[None]:
-    """Let processes write no file beyond FULL_BYTES while the block runs."""
-    before = {process: process.rlimit(psutil.RLIMIT_FSIZE) for process in processes}
-    for process, (_, hard) in before.items():
-        process.rlimit(psutil.RLIMIT_FSIZE, (FULL_BYTES, hard))
-    try:
-        yield
-    finally:
-        for process, limits in before.items():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                for limited in (
-                    process,
-                    *process.children(recursive=True),
-                ):  # started meanwhile: a plan's follower
-                    limited.rlimit(psutil.RLIMIT_FSIZE, limits)
 
 
 def model_corrupt(stage: Stage) -> Seen:
@@ -244,18 +192,6 @@ FAILURE_DRILLS = (
         "a worker was killed with SIGKILL under load",
         "every acknowledged prediction captured, none twice, no state half done; another worker starts",
         worker_killed,
-    ),
-    Drill(
-        "disk-full",
-        "workers could write no more, then again (MLOPS_CAPTURE_POLICY=refuse)",
-        "503 that says so, nothing recorded; answers again afterwards; nothing acknowledged is lost",
-        disk_full,
-    ),
-    Drill(
-        "disk-full-score",
-        "workers could write no more (MLOPS_CAPTURE_POLICY=score)",
-        "answers go on without records, each counted",
-        disk_full_score,
     ),
     Drill(
         "model-corrupt",

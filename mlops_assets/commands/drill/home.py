@@ -5,6 +5,7 @@ Made of the product's sample in a folder that goes afterwards; nothing of the us
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
@@ -99,14 +100,7 @@ class DrillHome:
 
     def captured(self) -> list[PredictionRecord]:
         """Every captured prediction, oldest first."""
-        store, records, after = self.store(), [], ""
-        try:
-            while page := store.captured(after=after):
-                records += [decode_record(record.content) for record in page]
-                after = page[-1].position
-        finally:
-            store.close()
-        return records
+        return captured_in(self.store())
 
     def add_version(self, model: TrainedModel) -> int:
         """Register one more version that is ready for release, and put `model` in its place in the registry's storage.
@@ -154,6 +148,17 @@ class DrillHome:
                 "amount_usd": round(draw.uniform(1, 300), 2),
             }
             number += 1
+
+
+def captured_in(store: OnlineStore) -> list[PredictionRecord]:
+    """Return every captured prediction of the store, oldest first, and close it."""
+    records: list[PredictionRecord] = []
+    with closing(store):
+        after = ""
+        while page := store.captured(after=after):
+            records += [decode_record(record.content) for record in page]
+            after = page[-1].position
+    return records
 
 
 def make_drill_home(root: Path) -> DrillHome:

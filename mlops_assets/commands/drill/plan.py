@@ -1,8 +1,8 @@
 """Drills of plans that would take a host down, and of the follower's own death."""
 
 import signal
+import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -10,7 +10,7 @@ import psutil
 from mlops_assets.commands.drill.bad_models import aborting, large
 from mlops_assets.commands.drill.home import PRODUCT
 from mlops_assets.commands.drill.load import DrillLoad
-from mlops_assets.commands.drill.small_disk import full, small_disk
+from mlops_assets.commands.drill.small_disk import SmallDisk, small_disk
 from mlops_assets.commands.drill.stage import Drill, Seen, Stage, by_version, failed, order_of
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.release.steps import roll_back
@@ -18,7 +18,7 @@ from mlops_assets.core.release.steps import roll_back
 ANSWERS = 60
 """Answers that a drill waits for before and after it breaks something."""
 WAIT_SECONDS = 60.0
-DISK_MEBIBYTES = 4
+DISK_BYTES = 4 << 20
 
 
 def model_kills(stage: Stage, *, spoil: Callable[[TrainedModel], TrainedModel] = aborting) -> Seen:
@@ -78,21 +78,23 @@ def follower_killed(
     return Seen(words, is_another and is_followed and not lost)
 
 
-def follower_disk_full(stage: Stage, *, fill: Callable[[Path], AbstractContextManager[None]] = full) -> Seen:
+def follower_disk_full(stage: Stage, *, fill: Callable[[SmallDisk], object] = SmallDisk.fill) -> Seen:
     """Let the disk be full on which the follower keeps the plan, release a version, and free the disk."""
     with (
-        small_disk(stage.home.root / "small-disk", mebibytes=DISK_MEBIBYTES) as disk,
-        stage.serving(MLOPS_SERVING_HOME=str(disk)),
+        tempfile.TemporaryDirectory(prefix="drill-disk-") as folder,
+        small_disk(Path(folder), size_bytes=DISK_BYTES) as disk,
+        stage.serving(launcher=disk.launcher, MLOPS_SERVING_HOME=str(disk.folder)),
     ):
         stage.settle(1)
         before = _ids(stage.followers())
         with stage.load() as load:
             _more(load)
-            with fill(disk):
-                plan = stage.put(2, "blue_green")
-                told = stage.problem("No space left", seconds=WAIT_SECONDS)
-                _more(load)
-                meanwhile = list(load.answers)
+            fill(disk)
+            plan = stage.put(2, "blue_green")
+            told = stage.problem("No space left", seconds=WAIT_SECONDS)
+            _more(load)
+            meanwhile = list(load.answers)
+            disk.free()
             is_followed = stage.wait_until_followed(plan.sequence, seconds=WAIT_SECONDS)
         is_same = _ids(stage.followers()) == before
     stage.settle(1)
@@ -140,5 +142,6 @@ PLAN_DRILLS = (
         "the disk on which the follower keeps the plan was full while a version was released",
         "the version before answers all and says why; the plan arrives once there is space",
         follower_disk_full,
+        needs_small_disk=True,
     ),
 )

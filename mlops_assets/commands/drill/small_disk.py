@@ -1,64 +1,98 @@
-"""A disk of its own that is small, so that it can be full for real while the host's disk is not."""
+"""A small filesystem that can be filled for real: memory, mounted where only chosen processes see it."""
 
-import contextlib
+import errno
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_assets.core.errors import ConfigurationError
 
-BLOCK = 4096
-BALLAST_FILE = "ballast"
+_WAYS = (("--user", "--map-root-user", "--mount"), ("--mount",))
+"""For an ordinary user, whom many systems let have namespaces of their own; for root where they do not."""
+_FILLER = "filler"
+_BLOCK = 1 << 16
+MISSING = (
+    "a small filesystem is needed, which can be filled for real, and this user may mount none: install util-linux "
+    "(unshare, nsenter) and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; where AppArmor is in use "
+    "kernel.apparmor_restrict_unprivileged_userns=0), or run as root; a container needs --cap-add SYS_ADMIN"
+)
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, *, mebibytes: int) -> Iterator[Path]:
-    """Mount a file system in memory at `folder`, which is made, while the block runs.
+@dataclass(frozen=True)
+class SmallDisk:
+    """A mounted filesystem; it goes with the block that made it, also when the process is killed."""
 
-    Raises: ConfigurationError where this user may not mount.
+    folder: Path
+    """Where processes that were started through `launcher` see it."""
+    outside: Path
+    """The same for every other process of this user. SQLite takes no such name, since it follows its links."""
+    launcher: tuple[str, ...]
+    """What comes before a command, so that it sees `folder`."""
+
+    def fill(self) -> int:
+        """Write until there is no space left; return how many bytes that took.
+
+        Raises: OSError for another reason than a full disk.
+        """
+        written = 0
+        with (self.outside / _FILLER).open("ab", buffering=0) as filler:
+            for size in (_BLOCK, 512):
+                while True:
+                    try:
+                        written += filler.write(bytes(size))
+                    except OSError as error:
+                        if error.errno != errno.ENOSPC:
+                            raise
+                        break
+        return written
+
+    def free(self) -> None:
+        """Give the space back."""
+        (self.outside / _FILLER).unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Return how much can be written."""
+        stand = os.statvfs(self.outside)
+        return stand.f_bavail * stand.f_frsize
+
+
+@contextmanager
+def small_disk(folder: Path, *, size_bytes: int) -> Iterator[SmallDisk]:
+    """Mount an empty filesystem of `size_bytes` at `folder`, an empty folder, while the block runs.
+
+    Raises: ConfigurationError where this user may not, with what to do.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _as_root("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0777", "mlops-drill", str(folder))
-    try:
-        yield folder
-    finally:
-        _as_root("umount", "--lazy", str(folder))
-
-
-@contextlib.contextmanager
-def full(disk: Path) -> Iterator[None]:
-    """Leave no free block on a disk while the block runs.
-
-    Raises: ConfigurationError when it cannot be filled.
-    """
-    ballast = disk / BALLAST_FILE
-    try:
-        _fill(ballast, size=os.statvfs(disk).f_bavail * BLOCK)
-        if os.statvfs(disk).f_bavail:
-            raise ConfigurationError(f"{disk} is not full")
-        yield
-    finally:
-        ballast.unlink(missing_ok=True)
-
-
-def _fill(file: Path, *, size: int) -> None:
-    with (
-        file.open("ab", buffering=0) as opened,
-        contextlib.suppress(OSError),
-    ):  # it is full: that is what is wanted
-        for _ in range(2 * size // BLOCK):
-            opened.write(b"x" * BLOCK)
-
-
-def _as_root(*command: str) -> None:
-    asked = command if os.geteuid() == 0 else ("sudo", "-n", *command)
-    try:
-        ended = subprocess.run(asked, capture_output=True, text=True, check=False)
-        problem = ended.stderr.strip() if ended.returncode else ""
-    except OSError as error:
-        problem = str(error)
-    if problem:
-        raise ConfigurationError(
-            f"a small disk cannot be had ({' '.join(asked)}: {problem}): it needs root, or sudo"
+    where = folder.resolve()
+    for way in _WAYS:
+        script = 'mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$2" && echo mounted && exec cat'
+        # It ends with this process: nobody holds the other end of its input then, and the mount goes with it.
+        holder = subprocess.Popen(
+            ["unshare", *way, "sh", "-c", script, "sh", str(size_bytes), str(where)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
+        try:
+            if holder.stdout is not None and holder.stdout.readline() == b"mounted\n":
+                yield _disk(where, holder.pid, way)
+                return
+        finally:
+            holder.kill()
+            holder.wait()
+    raise ConfigurationError(MISSING)
+
+
+def require_small_disk() -> None:
+    """Raise ConfigurationError where this user may mount no small filesystem, with what to do."""
+    with tempfile.TemporaryDirectory() as folder, small_disk(Path(folder), size_bytes=1 << 20):
+        return
+
+
+def _disk(folder: Path, holder: int, way: tuple[str, ...]) -> SmallDisk:
+    spaces = ["--mount"] if "--user" not in way else ["--user", "--mount", "--preserve-credentials"]
+    launcher = ("nsenter", *spaces, "--target", str(holder), "--wd=.", "--")
+    return SmallDisk(folder, Path(f"/proc/{holder}/root{folder}"), launcher)

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +46,8 @@ class Drill:
     done: str
     expected: str
     play: "Callable[[Stage], Seen]"
+    needs_small_disk: bool = False
+    """Whether it mounts a filesystem of its own, which not every user may."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,11 @@ class Stage:
         return self._served
 
     @contextmanager
-    def serving(self, **environment: str) -> Iterator[None]:
-        """Serve the home's bento, following its release plan, while the block runs."""
+    def serving(self, *, launcher: Sequence[str] = (), **environment: str) -> Iterator[None]:
+        """Serve the home's bento, following its release plan, while the block runs.
+
+        launcher: what comes before the server's command. environment: further variables of it.
+        """
         before = self._served
         settings = self.home.settings
         own = {
@@ -104,6 +109,7 @@ class Stage:
             home=self.home.root,
             workers=WORKERS,
             environment=own,
+            launcher=launcher,
         ) as server:
             self._served = server
             try:

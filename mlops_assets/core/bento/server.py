@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -82,6 +82,7 @@ def served(
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
     python: str = sys.executable,
+    launcher: Sequence[str] = (),
 ) -> Iterator[ServedBento]:
     """Serve `bento` on a free loopback port while the block runs, outside the checkout and in its own process
     group.
@@ -89,7 +90,7 @@ def served(
     It sees nothing of this installation's settings: MLOPS_HOME is `home`, or a folder that goes with the block, and no
     registry is followed, unless `environment` says otherwise.
 
-    workers: processes that answer. python: the interpreter that serves.
+    workers: processes that answer. python: the interpreter that serves. launcher: what comes before its command.
 
     Raises: PackagingError with the end of the server's log when it is not ready within `timeout_seconds`, or
     when the block raises one.
@@ -103,7 +104,7 @@ def served(
             **(environment or {}),
         }
         with running_server(
-            bento, port=port, folder=folder, log=log, environment=own, python=python
+            bento, port=port, folder=folder, log=log, environment=own, python=python, launcher=launcher
         ) as process:
             try:
                 url = f"http://{LOOPBACK}:{port}"
@@ -150,6 +151,7 @@ def running_server(
     log: IO[bytes] | None,
     environment: dict[str, str],
     python: str = sys.executable,
+    launcher: Sequence[str] = (),
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server of `bento` on loopback, in `folder`, while the block runs.
 
@@ -157,9 +159,20 @@ def running_server(
     their own and outlive a server that dies. When this process is killed, it ends too.
 
     port: a free one. log: where it logs to; None: where this process does. environment: all of the server's variables,
-    see `served_environment`. python: the interpreter that serves.
+    see `served_environment`. python: the interpreter that serves. launcher: what comes before its command.
     """
-    command = [python, "-m", "bentoml", "serve", bento.tag, "--host", LOOPBACK, "--port", str(port)]
+    command = [
+        *launcher,
+        python,
+        "-m",
+        "bentoml",
+        "serve",
+        bento.tag,
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(port),
+    ]
     with guarded(_FOLDER_VARIABLE, folder):
         process = subprocess.Popen(
             command,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.commands.drill.small_disk import full, small_disk
+from mlops_assets.commands.drill.small_disk import small_disk
 from mlops_assets.core.errors import ServingError
 from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 
@@ -42,13 +42,14 @@ def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
 
 
 def test_on_a_full_disk_services_are_told_all_the_same(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", mebibytes=1) as disk:
-        file = status_file(disk, "shop")
+    with small_disk(tmp_path, size_bytes=1 << 20) as disk:
+        file = status_file(disk.outside, "shop")
         FollowerStatus(4, None, "a long story, longer than the next one").write(file)
-        with full(disk):
-            FollowerStatus(4, None, "no space").write(file)
-            assert FollowerStatus.read(file).last_error == "no space"
-            FollowerStatus(4, None, "no space is left, and this is longer than before by far").write(file)
-            assert "by far" in str(FollowerStatus.read(file).last_error)
+        disk.fill()
+        FollowerStatus(4, None, "no space").write(file)
+        assert FollowerStatus.read(file).last_error == "no space"
+        FollowerStatus(4, None, "no space is left, and this is longer than before by far").write(file)
+        assert "by far" in str(FollowerStatus.read(file).last_error)
+        disk.free()
         FollowerStatus(5, None, None).write(file)
         assert FollowerStatus.read(file) == FollowerStatus(5, None, None)

@@ -1,0 +1,150 @@
+"""Processes that commit to one store, bring its log in and collect its records, until they are killed."""
+
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from benchmarks.store_torture.other_library import use_sqlite3
+from mlops_assets.core.errors import OnlineStoreError
+from mlops_assets.core.online_store.embedded import checkpoint
+from mlops_assets.core.online_store.embedded.seen import Watermark
+from mlops_assets.core.online_store.protocol import StateChange
+from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
+
+SHARED_KEYS = 8
+"""States that all clients count up, so that commits meet."""
+LONG_LOG_PAGES = (100, 8192)
+"""Of every other process: its checkpoints let the log begin anew all the time, or leave that to the next commit."""
+RECORD_BYTES = (40, 6000)
+PAGE_RECORDS = 2000
+RETRY_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Place:
+    """One store, and how it is used."""
+
+    file: Path
+    logs: Path
+    """Folder, on another disk, in which every client notes what was acknowledged."""
+    library: str
+    """`apsw` or `sqlite3`."""
+    is_owned: bool
+    """Whether one process owns the checkpoints; else every client writes them."""
+    pause_seconds: float
+    """Between two checkpoints of a client."""
+    counts: Any
+    """Memory that all processes share: acknowledged commits, and refused ones."""
+
+    def prepare(self) -> None:
+        """Let this process use the store in that way."""
+        checkpoint.LONG_LOG_PAGES = LONG_LOG_PAGES[os.getpid() % 2]
+        if not self.is_owned:
+            checkpoint.Ownership.take = lambda _: True
+            Watermark.note = lambda *_: None  # it would be what they spend their time with
+        if self.library == "sqlite3":
+            use_sqlite3()
+
+
+ACKNOWLEDGED, REFUSED, SLOTS = 0, 1, 64
+"""Places in `Place.counts`: of each slot one for acknowledged commits, and after those of all slots one for refused."""
+
+
+def forked(target: Callable[..., object], *arguments: object) -> int:
+    """Run the target in a child, which ends with it; return the child's id."""
+    if (child := os.fork()) > 0:
+        return child
+    code = 1
+    try:
+        target(*arguments)
+        code = 0
+    except KeyboardInterrupt:
+        pass
+    except BaseException as error:  # the child must end here, whatever comes
+        print(f"{target.__name__}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
+
+
+def commit_until_killed(place: Place, slot: int, name: str) -> None:
+    """Count up one state that others change too and one of its own, with a record, again and again.
+
+    A commit that was refused is tried again with the same number: it must not have been done.
+    """
+    place.prepare()
+    store = SqliteOnlineStore(place.file)
+    store.has_checkpointer = True
+    threading.Thread(target=_checkpoints, args=(place,), daemon=True).start()
+    draw = random.Random(name)
+    log = os.open(place.logs / f"acknowledged-{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    parent = os.getppid()
+    for number in count(1):
+        if os.getppid() != parent:
+            return
+        shared = draw.randrange(SHARED_KEYS)
+        record = f"{name} {number} {shared} ".encode()
+        record += b"." * draw.choice((RECORD_BYTES[0], RECORD_BYTES[0], RECORD_BYTES[1]))
+        while not _is_done(store, name, number, shared, record=record, place=place, slot=slot):
+            pass
+        os.write(log, b"%d\n" % number)
+        place.counts[ACKNOWLEDGED + slot] += 1
+
+
+def _is_done(
+    store: SqliteOnlineStore, name: str, number: int, shared: int, *, record: bytes, place: Place, slot: int
+) -> bool:
+    """Try one commit; False when another client was quicker, or the store refused."""
+    keys = [f"shared={shared}@torture", f"own={name}@torture"]
+    try:
+        both, own = store.read(keys)
+        counted = int(both.content or b"0") + 1
+        changes = [
+            StateChange(keys[0], both.version, b"%012d" % counted),
+            StateChange(keys[1], own.version, b"%012d" % number),
+        ]
+        return store.commit(changes, [record])
+    except OnlineStoreError:
+        place.counts[SLOTS + slot] += 1
+        time.sleep(RETRY_SECONDS)
+        return False
+
+
+def _checkpoints(place: Place) -> None:
+    store = SqliteOnlineStore(place.file)
+    while True:
+        try:
+            store.checkpoint()
+        except OnlineStoreError:
+            time.sleep(RETRY_SECONDS)
+        time.sleep(place.pause_seconds)
+
+
+def collect_until_killed(place: Place) -> None:
+    """Write every record to a file elsewhere, then let the store forget it, as the collector does."""
+    place.prepare()
+    store = SqliteOnlineStore(place.file)
+    store.has_checkpointer = True
+    parent = os.getppid()
+    while os.getppid() == parent:
+        try:
+            is_any = collect(place, store)
+        except OnlineStoreError:
+            is_any = False
+        time.sleep(0.0 if is_any else 0.02)
+
+
+def collect(place: Place, store: SqliteOnlineStore) -> bool:
+    """Collect a page of records; say whether there was any."""
+    page = store.captured(limit=PAGE_RECORDS)
+    lines = [f"{int(one.position)} {one.content.decode().rstrip('.')}\n" for one in page]
+    with (place.logs / f"collected-{os.getpid()}").open("a", encoding="ascii") as log:
+        log.writelines(lines)
+    store.forget_captured(page)
+    return bool(page)

@@ -7,6 +7,8 @@ from mlops_assets.commands.drill.full_disk import FULL_DISK_DRILLS
 from mlops_assets.commands.drill.small_disk import SmallDisk
 from mlops_assets.commands.drill.stage import Drill, Stage
 
+pytestmark = pytest.mark.rehearsal
+
 
 @pytest.mark.parametrize("drill", FULL_DISK_DRILLS, ids=lambda drill: drill.name)
 def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:

@@ -15,11 +15,12 @@ ROOMS = {
     "mlops_assets/embedded/run_origin.py": "dagster-run-origin.md",
     "mlops_assets/embedded/run_configuration.py": "dagster-environment-in-run-configuration.md",
     "mlops_assets/embedded/web_ui.py": "dagster-web-ui-middleware.md",
+    "serving/http/connections.py": "bentoml-server-limits.md",
     "serving/http/fast_lane.py": "bentoml-front-middleware.md",
 }
 """Module to its page in docs/upstream."""
 OWN = ("mlops_assets", "serving", "benchmarks", "mlops_assets_tests")
-UNDOCUMENTED = ("middleware_stack", "libpath")
+UNDOCUMENTED = ("middleware_stack", "libpath", "HTTP_PROTOCOLS")
 """Names without an underscore that no documentation promises."""
 OF_NAMED_TUPLES = ("_replace", "_make", "_asdict", "_fields")
 OUR_OWN = {"grouped._order", "grouped._starts", "Ledger._commit", "mirror._Writer"}

@@ -14,6 +14,7 @@ from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.manifest import EXAMPLE_FILE, MANIFEST_FILE, BentoManifest
 from serving.following.life import follow_with_this_server
 from serving.http.app import HttpApp
+from serving.http.connections import bound_connections
 from serving.http.fast_lane import FastLane
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def make_service(folder: Path) -> Any:
     manifest = BentoManifest.read(folder / MANIFEST_FILE)
     example = json.loads((folder / EXAMPLE_FILE).read_text(encoding="utf-8"))
     lane = HttpApp(leaves=("/metrics",))
+    bound_connections(lane)
 
     @bentoml.service(
         name=manifest.product,

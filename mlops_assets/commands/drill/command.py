@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mlops_assets.commands.drill.attack import ATTACK_DRILLS
 from mlops_assets.commands.drill.failure import FAILURE_DRILLS
 from mlops_assets.commands.drill.full_disk import FULL_DISK_DRILLS
 from mlops_assets.commands.drill.home import make_drill_home
@@ -19,10 +20,15 @@ from mlops_assets.commands.drill.small_disk import require_small_disk
 from mlops_assets.commands.drill.stage import Drill, DrillOutcome, Stage
 from mlops_assets.core.errors import ConfigurationError
 
-DRILLS = {
-    drill.name: drill
-    for drill in (*RELEASE_DRILLS, *FAILURE_DRILLS, *FULL_DISK_DRILLS, *PLAN_DRILLS, *REDIS_DRILLS)
-}
+_ALL = (
+    *RELEASE_DRILLS,
+    *FAILURE_DRILLS,
+    *FULL_DISK_DRILLS,
+    *PLAN_DRILLS,
+    *REDIS_DRILLS,
+    *ATTACK_DRILLS,
+)
+DRILLS = {drill.name: drill for drill in _ALL}
 
 
 def chosen_drills(names: Sequence[str] | None) -> list[Drill]:

@@ -1,11 +1,12 @@
 """Whether a bento serves by itself: its own requirements, no checkout, no registry.
 
 `python -m benchmarks.bento_alone`. A small model of fraud_detection, fitted on the product's sample, is packed and
-exported as one archive. A fresh environment gets what the bento's own `requirements.txt` says and nothing else (pip's
-own configuration says where from); the archive is imported and served there. It is asked 100 golden requests, each of
-whose captured features and scores must equal the offline executor's to the last bit, put under load for two seconds,
-and asked once by the Open Inference Protocol. Any difference ends the command with an error. Last line: one JSON object
-with requests, different, packages (in the environment), install_seconds and seconds_to_ready.
+exported as one archive. A fresh environment gets what the bento's own `requirements.lock.txt` says, by hashes, and
+nothing else (pip's own configuration says where from); the archive is imported and served there. It is asked 100
+golden requests, each of whose captured features and scores must equal the offline executor's to the last bit, put
+under load for two seconds, and asked once by the Open Inference Protocol. Any difference ends the command with an
+error. Last line: one JSON object with requests, different, packages (in the environment), install_seconds and
+seconds_to_ready.
 """
 
 import json
@@ -65,7 +66,7 @@ def _install(bento: BuiltBento, python: Path) -> float:
     """
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "venv", str(python.parent.parent)], check=True)
-    requirements = bento.path / "env" / "python" / "requirements.txt"
+    requirements = bento.path / "env" / "python" / "requirements.lock.txt"
     quiet = ("--quiet", "--disable-pip-version-check")
     _run(python, "-m", "pip", "install", *quiet, "--requirement", str(requirements))
     _run(python, "-m", "pip", "check")

@@ -193,7 +193,11 @@ class Worker:
         """Notice which views the store keeps; a store that hangs keeps no plan from being followed."""
         while True:
             await asyncio.sleep(STORE_POLL_SECONDS if self.live.is_store_read else FIRST_LOOK_SECONDS)
-            await asyncio.to_thread(self.live.look_at_store)
+            try:
+                await asyncio.to_thread(self.live.look_at_store)
+            except Exception:  # a later look may tell
+                _log.exception("%s: the views of the store cannot be read", self.product.name)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow_plan(self) -> None:
         waiting = self.live.waiting_plan()

@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from mlops_assets.core.model.golden_answers import require_golden_answers
+from mlops_assets.core.registry.tag_names import GOLDEN_TAG
 from mlops_assets.core.registry.tags_mlflow import MlflowRegistryTags
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order
@@ -201,3 +203,4 @@ def test_a_declared_canary_is_tried_on_the_ramp_and_every_plan_reaches_the_histo
     assert home.read("release").sort("sequence")["other_percent"].to_list() == [None, 10, 50, None]
     libraries = home.registry.version(FRAUD, 2).tags["mlops/libraries"]
     assert '"lightgbm"' in libraries
+    require_golden_answers(home.registry.load(FRAUD, 2), home.registry.version(FRAUD, 2).tags[GOLDEN_TAG])

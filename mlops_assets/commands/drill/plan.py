@@ -3,6 +3,7 @@
 import signal
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,10 @@ from mlops_assets.commands.drill.load import DrillLoad
 from mlops_assets.commands.drill.small_disk import SmallDisk, small_disk
 from mlops_assets.commands.drill.stage import Drill, Seen, Stage, by_version, failed, order_of
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.steps import roll_back
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
+from mlops_assets.core.serving.host.snapshot import MODELS_FOLDER, ServingSnapshot, snapshot_file
 
 ANSWERS = 60
 """Answers that a drill waits for before and after it breaks something."""
@@ -108,6 +112,45 @@ def follower_disk_full(stage: Stage, *, fill: Callable[[SmallDisk], object] = Sm
     return Seen(words, bool(told) and is_previous and is_same and is_followed and not lost)
 
 
+def restart_with_bad_plan(stage: Stage, *, spoil: Callable[[TrainedModel], TrainedModel] = aborting) -> Seen:
+    """Start a host anew whose newest plan kills every worker that loads it, then roll back; `spoil` makes its model."""
+    with tempfile.TemporaryDirectory(prefix="drill-host-") as folder:
+        stage.settle(1)
+        with stage.serving(MLOPS_SERVING_HOME=folder):
+            is_good = stage.wait_until(lambda: _has_worked(Path(folder)), seconds=WAIT_SECONDS)
+        model = spoil(stage.home.models[0])
+        plan = stage.put(stage.home.add_version(model), "blue_green")
+        _install(Path(folder), plan, model)
+        with stage.serving(MLOPS_SERVING_HOME=folder), stage.load() as load:
+            _more(load)
+            told = stage.problem("refused", seconds=WAIT_SECONDS)
+            rolled = roll_back(stage.home.control, PRODUCT, order=order_of("drilled"))
+            is_followed = stage.wait_until_followed(rolled.plan.sequence, seconds=WAIT_SECONDS)
+    stage.settle(1)
+    lost = failed(load.answers)
+    words = (
+        f"{by_version(load.answers)} after the restart, {len(lost)} failed; "
+        f"GET /model says: {told[:200] or 'nothing'}; the rollback {'arrived' if is_followed else 'never arrived'}"
+    )
+    is_previous = {answer.version for answer in load.answers} == {1}
+    return Seen(words, is_good and bool(told) and is_previous and is_followed and not lost)
+
+
+def _has_worked(serving_home: Path) -> bool:
+    return SeenPlans.read(seen_file(serving_home, PRODUCT)).last_good() is not None
+
+
+def _install(serving_home: Path, plan: ReleasePlan, model: TrainedModel) -> None:
+    """Offer a plan of one version to the workers of a host, as a follower would that proves nothing."""
+    file = snapshot_file(serving_home, PRODUCT)
+    known = next(iter(ServingSnapshot.read(file).versions.values()))
+    folder = file.parent / MODELS_FOLDER / model.digest
+    model.save(folder)
+    number = plan.champion.version
+    served = replace(known, version=number, digest=model.digest, folder=folder)
+    ServingSnapshot(plan, {number: served}).write(file)
+
+
 def _more(load: DrillLoad) -> None:
     """Wait for more answers."""
     count = len(load.answers) + ANSWERS
@@ -130,6 +173,12 @@ PLAN_DRILLS = (
         "a version was released whose model takes more memory than services may, then rolled back",
         "the same",
         model_too_large,
+    ),
+    Drill(
+        "restart-with-bad-plan",
+        "a host was started anew whose newest plan has a model on which LightGBM aborts the process",
+        "it comes up with the last plan that worked, and says why; the rollback arrives",
+        restart_with_bad_plan,
     ),
     Drill(
         "follower-killed",

@@ -167,13 +167,15 @@ class Stage:
 
     def problem(self, said: str, *, seconds: float) -> str:
         """Wait until GET /model says why the newest plan is not followed, in such words; empty when it never does."""
+        is_told = self.wait_until(lambda: said in str(self.model()["problem"]), seconds=seconds)
+        return str(self.model()["problem"]) if is_told else ""
+
+    def wait_until(self, is_so: Callable[[], bool], *, seconds: float) -> bool:
+        """Wait until something is so; False when it is not within `seconds`."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            told = str(self.model()["problem"])
-            if said in told:
-                return told
+        while not (seen := is_so()) and time.monotonic() < deadline:
             time.sleep(0.2)
-        return ""
+        return seen
 
     def followers(self) -> list[psutil.Process]:
         """The processes that follow the release plan for what is served, whoever started them."""

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from mlops_assets.core.bento import build_process as bento_build
 from mlops_assets.core.bento.golden_requests import example_event
+from mlops_assets.core.bento.locked_requirements import locked_hashes, locked_text, unlocked
 from mlops_assets.core.bento.pinned_requirements import pinned_requirements, requirements_of
 from mlops_assets.core.bento.sources import BentoSources, bento_sources
 from mlops_assets.core.errors import PackagingError
@@ -31,6 +33,7 @@ from mlops_assets.core.serving.manifest import (
 )
 
 BUILD_TIMEOUT_SECONDS = 120.0
+_log = logging.getLogger(__name__)
 _FOLDER_VARIABLE = "BUILT_BENTO_FOLDER"
 """Marks the processes of one build with its temporary folder."""
 
@@ -69,16 +72,17 @@ def build_bento(
     sources = bento_sources(product.name, code)
     names = requirements_of(sources.libraries)
     requirements = pinned_requirements(names)
+    lock = _lock(requirements)
     untagged = _manifest(product, model, version=version, threshold=threshold, sources=sources, names=names)
-    content = json.dumps([untagged.to_json(), requirements])
+    content = json.dumps([untagged.to_json(), requirements, hashlib.sha256(lock.encode()).hexdigest()])
     tag = f"{product.name}:v{version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     manifest = replace(untagged, model_tag=tag)
     bento = built_bento(tag, bentoml_home)
-    if not _is_complete(bento, manifest):
+    if not _is_complete(bento, manifest, lock=lock):
         _remove(bento)
         texts = {**sources.files, EXAMPLE_FILE: json.dumps(example_event(product)).encode()}
         with tempfile.TemporaryDirectory(prefix="bento-") as folder:
-            _prepare(Path(folder), manifest, model, sources=texts, requirements=requirements)
+            _prepare(Path(folder), manifest, model, sources=texts, requirements=requirements, lock=lock)
             _run_build(Path(folder), bento)
     return bento
 
@@ -130,13 +134,29 @@ def built_bento(tag: str, bentoml_home: Path) -> BuiltBento:
     )
 
 
-def _is_complete(bento: BuiltBento, manifest: BentoManifest) -> bool:
+def _lock(requirements: Sequence[tuple[str, str]]) -> str:
+    """The requirements with hashes; empty where a hash is not known, since pip takes all of them or none."""
+    hashes = locked_hashes()
+    if missing := unlocked(requirements, hashes):
+        shown = ", ".join(missing[:3])
+        _log.warning(
+            "the bento's requirements carry no hashes: the lock file does not know %s (%d in all)",
+            shown,
+            len(missing),
+        )
+        return ""
+    return locked_text(requirements, hashes)
+
+
+def _is_complete(bento: BuiltBento, manifest: BentoManifest, *, lock: str) -> bool:
     if not (bento.path / "bento.yaml").is_file() or not (bento.model_path / "model.yaml").is_file():
         return False
     try:
         stored = BentoManifest.read(bento.path / "src" / MANIFEST_FILE)
+        if lock and (bento.path / Path(*bento_build.LOCK_FILE)).read_text(encoding="utf-8") != lock:
+            return False
         return stored == manifest and TrainedModel.load(bento.model_path).digest == manifest.digest
-    except PackagingError:
+    except (PackagingError, OSError, UnicodeDecodeError):
         return False
 
 
@@ -153,6 +173,7 @@ def _prepare(
     *,
     sources: Mapping[str, bytes],
     requirements: Sequence[tuple[str, str]],
+    lock: str,
 ) -> None:
     for name, text in {**sources, MANIFEST_FILE: manifest.to_json().encode()}.items():
         file = folder / bento_build.SOURCE_FOLDER / name
@@ -165,6 +186,7 @@ def _prepare(
         "metadata": {"digest": manifest.digest},
         "description": f"{manifest.declaration.title}: version {manifest.version}",
         "requirements": [f"{name}=={version}" for name, version in requirements],
+        "lock": lock,
     }
     (folder / bento_build.PLAN_FILE).write_text(json.dumps(plan), encoding="utf-8")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 PLAN_FILE = "build.json"
 MODEL_FOLDER = "model"
 SOURCE_FOLDER = "source"
+LOCK_FILE = ("env", "python", "requirements.lock.txt")
+"""Where in a bento its requirements with hashes are."""
 SERVICE = "bento_service:service"
 
 
@@ -25,7 +27,7 @@ def main(folder: Path) -> None:
     with bentoml.models.create(plan["tag"], labels=plan["labels"], metadata=plan["metadata"]) as stored:
         for file in sorted((folder / MODEL_FOLDER).iterdir()):
             shutil.copyfile(file, Path(stored.path) / file.name)
-    bentoml.build(
+    built = bentoml.build(
         SERVICE,
         name=name,
         version=version,
@@ -35,6 +37,9 @@ def main(folder: Path) -> None:
         description=plan["description"],
         python={"packages": plan["requirements"], "lock_packages": False, "pack_git_packages": False},
     )
+    if lock := plan.get("lock"):
+        # BentoML's own lock file has no hashes. What it installs, in an image too, is the file of this name.
+        Path(built.path, *LOCK_FILE).write_text(lock, encoding="utf-8")
 
 
 if __name__ == "__main__":

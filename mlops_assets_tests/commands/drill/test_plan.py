@@ -10,6 +10,7 @@ from mlops_assets.commands.drill.plan import (
     follower_disk_full,
     follower_killed,
     model_kills,
+    restart_with_bad_plan,
 )
 from mlops_assets.commands.drill.stage import Drill, Seen, Stage
 
@@ -24,6 +25,7 @@ def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:
 
 UNBROKEN: dict[str, Callable[[Stage], Seen]] = {
     "a sound model": lambda stage: model_kills(stage, spoil=sound),
+    "a sound newest plan": lambda stage: restart_with_bad_plan(stage, spoil=sound),
     "a follower that lives": lambda stage: follower_killed(stage, kill=lambda _: None),
     "a disk with space": lambda stage: follower_disk_full(stage, fill=lambda _: None),
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +42,8 @@ def test_the_bento_pins_its_model_its_requirements_and_its_sources(
     requirements = (built.path / "env/python/requirements.txt").read_text().split()
     assert all("==" in line for line in requirements)
     assert {line.split("==")[0] for line in requirements} >= {"lightgbm", "polars", "bentoml", "starlette"}
+    locked = (built.path / "env/python/requirements.lock.txt").read_text()
+    assert {line.split()[0] for line in locked.splitlines() if "==" in line} == set(requirements)
     assert (built.path / "src/mlops_assets/core/model/trained_model.py").is_file()
     manifest = BentoManifest.read(built.path / "src/product.json")
     assert (manifest.product, manifest.version, manifest.digest) == ("fraud_detection", 3, model.digest)
@@ -60,6 +63,18 @@ def test_building_again_does_nothing(
     monkeypatch.setattr(packaging, "_run_build", refuse)
     assert product_bento(sampled, built.bentoml_home) == built
     assert {file: file.stat().st_mtime_ns for file in built.path.rglob("*")} == before
+
+
+def test_a_bento_whose_requirements_were_changed_is_built_again(
+    built: BuiltBento, sampled: SampledProduct, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(built.bentoml_home, home, symlinks=True)
+    lock = home / built.path.relative_to(built.bentoml_home) / "env/python/requirements.lock.txt"
+    right = lock.read_text()
+    lock.write_text(right.replace("sha256:", "sha256:0", 1))
+    product_bento(sampled, home)
+    assert lock.read_text() == right
 
 
 def test_another_model_or_version_is_another_bento(

@@ -7,9 +7,10 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.model.golden_answers import require_golden_answers
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.registry import ModelRegistry
-from mlops_assets.core.registry.tag_names import INPUTS_TAG
+from mlops_assets.core.registry.tag_names import GOLDEN_TAG, INPUTS_TAG
 from mlops_assets_tests.support.small_model import FEATURES, small_model, small_rows
 
 
@@ -35,6 +36,14 @@ def test_a_registered_model_loads_back_with_its_calibrator_and_the_same_predicti
     assert loaded == model
     assert loaded.calibrator.kind == "sigmoid"
     np.testing.assert_array_equal(loaded.predict(rows), model.predict(rows))
+
+
+def test_a_run_keeps_what_its_model_answers_where_it_was_trained(
+    registry: ModelRegistry, client: MlflowClient, product: str, model: TrainedModel
+) -> None:
+    run_id = finished_run(client, product)
+    registry.log_model(run_id, model)
+    require_golden_answers(model, registry.run_tags(run_id)[GOLDEN_TAG])
 
 
 def test_mlflows_own_flavour_loads_the_booster_without_unpickling(

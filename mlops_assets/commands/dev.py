@@ -19,6 +19,7 @@ from rich.console import Console
 from mlops_assets.automation.dead_runs import end_dead_runs
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.masking import masked
+from mlops_assets.core.registry.kept import require_kept
 from mlops_assets.core.runtime.guard import guarded
 from mlops_assets.core.runtime.ports import LOOPBACK, require_free
 from mlops_assets.core.settings import Settings
@@ -60,11 +61,13 @@ def run_dev(
     the addresses are shown.
 
     Raises: PlatformError when a port is taken, another `mlops dev` runs on this home, or a UI ends by itself.
+    RegistryGoneError when MLflow's server would make an empty registry in the place of one that is gone.
     """
     with only_one(settings.home / LOCK_FILE, what="mlops dev"):
         require_free(dagster_port, option="--dagster-port")
         require_free(reports_port, option="--reports-port")
         if is_local_mlflow := not settings.tracking_uri.startswith(("http://", "https://")):
+            require_kept(settings.tracking_uri)
             require_free(mlflow_port, option="--mlflow-port")
         _end_dead_runs(settings, console=console)
         mlflow_address = f"{LOCAL}:{mlflow_port}" if is_local_mlflow else masked(settings.tracking_uri)

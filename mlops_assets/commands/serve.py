@@ -1,5 +1,6 @@
 """`mlops serve`: the released bento of a product on loopback, as one command that Ctrl-C stops."""
 
+import logging
 import signal
 import tempfile
 from pathlib import Path
@@ -14,6 +15,8 @@ from mlops_assets.core.registry.tag_names import BENTO_TAG
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.runtime.ports import require_free
 from mlops_assets.core.settings import MEBIBYTE, Settings
+
+_log = logging.getLogger(__name__)
 
 
 def run_serve(settings: Settings, product: str, *, port: int, workers: int, console: Console) -> None:
@@ -64,7 +67,8 @@ def released_bento(settings: Settings, product: str) -> BuiltBento:
     # The registry knows the newest bento of the version that answered right; the record, the one that was released.
     try:
         version = control.version(product, plan.champion.version)
-    except RegistryError:  # deleted in MLflow, or MLflow is away: what is released goes on
+    except RegistryError as error:  # deleted in MLflow, or MLflow is away: what is released goes on
+        _log.warning("%s: %s", product, error)
         version = control.record(product).released_version(plan.champion.version)
     tag = version.tags.get(BENTO_TAG)
     bento = built_bento(tag, settings.bentos) if tag else None

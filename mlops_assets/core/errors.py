@@ -74,6 +74,10 @@ class RegistryError(PlatformError):
     """The model registry, or a version or alias in it, is not as asked."""
 
 
+class RegistryGoneError(RegistryError):
+    """There was a registry, and it is there no more."""
+
+
 class ReleaseRefusedError(RegistryError):
     """A gate, a missing approval or a failed smoke test stands in the way of a release."""
 

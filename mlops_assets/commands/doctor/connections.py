@@ -17,7 +17,9 @@ from mlops_assets.commands.gc_table import readable_size
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.registry.kept import require_kept
 from mlops_assets.core.registry.mlflow_client import mlflow_client
+from mlops_assets.core.registry.tracking_location import sqlite_file
 from mlops_assets.core.settings import Settings
 
 AREA = "connections"
@@ -34,12 +36,30 @@ _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
 def home_checks(settings: Settings) -> Iterator[Check]:
-    """Make MLOPS_HOME if it is missing, write a file into it and remove it, and look at the free space."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.home, prefix=".doctor-") as probe:
+    """Write a file into MLOPS_HOME and remove it, or see that the folder can be made; look at the free space."""
+    above = nearest_folder(settings.home)
+    with tempfile.NamedTemporaryFile(dir=above, prefix=".doctor-") as probe:
         probe.write(b"probe")
-    yield Check(AREA, "MLOPS_HOME", "ok", f"{settings.home} can be written")
-    yield disk_check(shutil.disk_usage(settings.home).free, where=settings.home)
+    told = f"{settings.home} can be written" if above == settings.home else not_made(settings.home)
+    yield Check(AREA, "MLOPS_HOME", "ok", told)
+    yield disk_check(shutil.disk_usage(above).free, where=above)
+
+
+def nearest_folder(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists: where it would be made.
+
+    Raises: NotADirectoryError when a file is in the way.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, where a folder is needed")
+    return folder
+
+
+def not_made(place: Path) -> str:
+    """Say that something is not there yet, which is no fault: the doctor makes nothing."""
+    return f"{place} is not there yet; the first run makes it"
 
 
 def disk_check(free_bytes: int, *, where: Path) -> Check:
@@ -54,7 +74,12 @@ def disk_check(free_bytes: int, *, where: Path) -> Check:
 
 
 def table_checks(settings: Settings) -> Iterator[Check]:
-    """Write a small Delta table below the tables' root, read it back and remove it."""
+    """Write a small Delta table below the tables' root, read it back and remove it; a folder is not made for it."""
+    if "://" not in settings.tables_uri and nearest_folder(Path(settings.tables_uri)) != Path(
+        settings.tables_uri
+    ):
+        yield Check(AREA, "tables", "ok", not_made(Path(settings.tables_uri)))
+        return
     tables = DeltaTables(settings.tables_uri, _IMPATIENT if "://" in settings.tables_uri else None)
     table = f"probe_{uuid.uuid4().hex}"
     rows = pl.DataFrame({"number": [1, 2, 3]})
@@ -76,11 +101,18 @@ def table_checks(settings: Settings) -> Iterator[Check]:
 
 
 def tracking_checks(settings: Settings) -> Iterator[Check]:
-    """Ask the tracking server and the registry for something small.
+    """Ask the tracking server and the registry for something small; a first database is not made.
 
-    Raises: OSError soon when nothing answers at the address, where MLflow by itself would try for minutes.
+    Raises: RegistryGoneError when the database was there and is not any more. OSError soon when nothing answers at the
+    address, where MLflow by itself would try for minutes.
     """
     uri = settings.tracking_uri
+    require_kept(uri)
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        nearest_folder(file.parent)
+        yield Check(AREA, "MLflow tracking", "ok", not_made(file))
+        return
     _require_answer(uri)
     with _environment({"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}):
         client = mlflow_client(uri)
@@ -95,7 +127,6 @@ def _require_answer(uri: str) -> None:
     scheme = parts.scheme.split("+")[0]
     if scheme == "sqlite":
         file = Path(uri.split("///", maxsplit=1)[-1])
-        file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and not os.access(file, os.W_OK):
             raise PermissionError(f"{file} cannot be written")
         if file.is_file() and file.stat().st_size and not _is_sqlite(file):

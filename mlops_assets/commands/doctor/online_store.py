@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlops_assets.catalogue import product_names
 from mlops_assets.commands.doctor.check import Check
-from mlops_assets.commands.doctor.connections import AREA, PROBE_PRODUCT
+from mlops_assets.commands.doctor.connections import AREA, PROBE_PRODUCT, nearest_folder, not_made
 from mlops_assets.core.masking import masked
 from mlops_assets.core.online_store.embedded.check import examine
 from mlops_assets.core.online_store.embedded.checkpoint import owner_of
@@ -28,6 +28,9 @@ def online_store_checks(settings: Settings) -> Iterator[Check]:
     Raises: OnlineStoreError when it does not answer; ConfigurationError for a location that is none.
     """
     location = settings.online_store
+    if "://" not in location and nearest_folder(_folder(location)) != _folder(location):
+        yield Check(AREA, NAME, "ok", not_made(_folder(location)))
+        return
     store = open_online_store(location, PROBE_PRODUCT)
     try:
         (before,) = store.read(["probe"])
@@ -82,6 +85,10 @@ def _file_check(product: str, file: Path) -> Check:
             AREA, name, "warning", detail, "look for a process that hangs, or reads for long; end it"
         )
     return Check(AREA, name, "ok", f"every page of {file} was read, and is sound")
+
+
+def _folder(location: str) -> Path:
+    return Path(location).expanduser().absolute()
 
 
 def _redis_checks(url: str) -> Iterator[Check]:

@@ -1,5 +1,6 @@
 """Doctor: Dagster's instance and daemon, the product folders, the code location, BentoML and the ports."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.commands.doctor.check import Check, Checkup
+from mlops_assets.commands.doctor.connections import nearest_folder, not_made
 from mlops_assets.components.broken_product import cause_of, why_not_loadable
 from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.product import Product
@@ -24,7 +26,11 @@ _ORCHESTRATION, _PRODUCTS, _SERVING = "orchestration", "products", "serving"
 
 
 def instance_checks(settings: Settings) -> Iterator[Check]:
-    """Open the Dagster instance, which is made when it is missing, and look for a daemon's heartbeat."""
+    """Open the Dagster instance, if it was made already, and look for a daemon's heartbeat."""
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
+    if nearest_folder(home) != home:
+        yield Check(_ORCHESTRATION, "DAGSTER_HOME", "ok", not_made(home))
+        return
     with dagster_instance(settings) as instance:
         runs = instance.get_runs_count()
         yield Check(

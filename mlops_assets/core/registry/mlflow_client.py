@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.masking import masked
+from mlops_assets.core.registry.kept import note_made, require_kept
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,11 +74,17 @@ def require_server(tracking_uri: str) -> None:
 
 
 def mlflow_client(tracking_uri: str) -> "MlflowClient":
-    """Return a client of the tracking server and registry at `tracking_uri`; MLflow sets up a new SQLite database."""
+    """Return a client of the tracking server and registry at `tracking_uri`; MLflow sets up a first SQLite database.
+
+    Raises: RegistryGoneError when there was one before.
+    """
+    require_kept(tracking_uri)
     quiet_mlflow()
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    note_made(tracking_uri)
+    return client
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.lakehouse.ledger import Ledger, stored_column
 from mlops_assets.core.lakehouse.location import table_uri
 from mlops_assets.core.masking import masked
+from mlops_assets.core.registry.kept import require_kept
 from mlops_assets.core.registry.mlflow_client import load_mlflow, require_server
 from mlops_assets.core.registry.open_tags import open_registry_tags
 from mlops_assets.core.registry.tags import RegistryTags
@@ -221,6 +222,7 @@ class ReleaseControl:
         return self._ledgers[product]
 
     def _has_registry(self) -> bool:
+        require_kept(self.tracking_uri)
         file = sqlite_file(self.tracking_uri)
         return file is None or file.is_file()
 

@@ -8,20 +8,20 @@ from mlops_assets.core.settings import VARIABLES
 from mlops_assets_tests.support.examined_home import examined
 
 
-def test_a_fresh_home_is_well_and_every_connection_was_looked_at(environ: dict[str, str]) -> None:
+def test_a_fresh_home_is_well_and_nothing_is_made(environ: dict[str, str]) -> None:
     found = examined(environ)
     assert [check for check in found.values() if check.status == "failed"] == []
     expected = {
         *("Python", "required packages", "their requirements", "disk space", "tables", "MLflow tracking"),
         "online store",
-        *("MLflow registry", "DAGSTER_HOME", "daemon", "code location", "BentoML", "port 3000", "port 5000"),
+        *("DAGSTER_HOME", "code location", "BentoML", "port 3000", "port 5000"),
         *("fraud_detection", "fraud_detection source", "mortality_risk", "mortality_risk source"),
         *VARIABLES,
     }
     assert expected <= set(found)
     home = Path(environ["MLOPS_HOME"])
-    assert not (home / "tables" / "doctor_probe").exists()
-    assert not list(home.glob(".doctor-*"))
+    assert not home.exists()
+    assert not list(home.parent.glob(".doctor-*"))
     answer = doctor_json(list(found.values()))
     assert answer["ok"] is True
     assert answer["counts"]["failed"] == 0

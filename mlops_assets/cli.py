@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mlops_assets.core.errors import PlatformError
+from mlops_assets.core.free_text import harmless
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 
@@ -44,9 +45,10 @@ def main() -> None:
     try:
         app()
     except PlatformError as error:
-        _console(stderr=True).print(
-            f"[red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True
-        )
+        from mlops_assets.commands.plain_text import plain
+
+        told = f"[red]{type(error).__name__}[/]: {plain(str(error))}"
+        _console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -370,7 +372,7 @@ def rollback(
     for version in done.rejected:
         print(f"{name} version {version}: rejected, so that it is not released again")
     for words in done.warnings:
-        print(f"warning: {words}", file=sys.stderr)
+        print(f"warning: {harmless(words)}", file=sys.stderr)
 
 
 @app.command()
@@ -390,7 +392,7 @@ def plan(product: Product, as_json: Json = False) -> None:
 def _order(by: str, reason: str) -> "Order":
     from mlops_assets.core.release.plan import Order
 
-    return Order(since=datetime.now(UTC), by=by, reason=reason)
+    return Order.of_person(since=datetime.now(UTC), by=by, reason=reason)
 
 
 def _decide(kind: "DecisionKind", product: str, version: int, *, by: str, reason: str) -> None:
@@ -399,7 +401,7 @@ def _decide(kind: "DecisionKind", product: str, version: int, *, by: str, reason
 
     (name,) = chosen_products([product])
     decision = run_decision(_settings(), name, version, kind, order=_order(by, reason))
-    _console().print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
+    print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
 
 
 if __name__ == "__main__":

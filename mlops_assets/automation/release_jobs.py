@@ -94,7 +94,7 @@ def _job(spec: ProductSpec, verb: str, step: Step, description: str) -> dg.JobDe
         lakehouse: LakehouseResource,
         tracking: TrackingResource,
     ) -> None:
-        order = Order(since=datetime.now(UTC), by=config.by, reason=config.reason)
+        order = Order.of_person(since=datetime.now(UTC), by=config.by, reason=config.reason)
         done = step(release_control(lakehouse, tracking), config, order)
         plan = done.plan if isinstance(done, RolledBack) else done
         for words in done.warnings if isinstance(done, RolledBack) else ():

@@ -113,7 +113,9 @@ def _end_dead_runs(settings: Settings, *, console: Console) -> None:
     """Free the places of runs that were killed with an earlier `mlops dev`, or with the machine."""
     with dagster_instance(settings) as instance:
         for dead in end_dead_runs(instance, now=datetime.now(UTC)):
-            console.print(f"run {dead.run.run_id} ({dead.run.job_name}) is marked as failed: {dead.why}")
+            console.print(
+                f"run {dead.run.run_id} ({dead.run.job_name}) is marked as failed: {dead.why}", markup=False
+            )
 
 
 def _dagster_parts(settings: Settings, folder: Path, *, port: int) -> list[Part]:

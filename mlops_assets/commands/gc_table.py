@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.commands.gc import Removal
+from mlops_assets.commands.plain_text import plain
 from mlops_assets.core.masking import masked
 from mlops_assets.core.settings import Settings
 
@@ -22,7 +23,7 @@ def print_removals(
     for removal in found:
         count, size = f"{removal.count:,}", readable_size(removal.size_bytes)
         oldest = f"{removal.oldest:%Y-%m-%d}" if removal.oldest else "–"
-        table.add_row(removal.product, removal.kind, count, size, oldest, removal.reason)
+        table.add_row(removal.product, removal.kind, count, size, oldest, plain(removal.reason))
     console.print(table)
     count = sum(removal.count for removal in found)
     total = readable_size(sum(removal.size_bytes for removal in found))

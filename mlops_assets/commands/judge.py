@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.catalogue import load_product
+from mlops_assets.commands.plain_text import plain
 from mlops_assets.core.canary.canary import Canary
 from mlops_assets.core.canary.evidence import read_reference
 from mlops_assets.core.canary.evidence_log import is_open, log_judgement, newest_judgement
@@ -117,9 +118,11 @@ def print_judged(judged: JudgedProduct, *, console: Console) -> None:
         table.add_row(*_cells(answer))
     console.print(table)
     for topic, why in judged.standing.not_asked.items():
-        console.print(f"not asked: {topic}, since {why}", highlight=False, soft_wrap=True)
+        console.print(f"not asked: {topic}, since {plain(why)}", highlight=False, soft_wrap=True)
     console.print(
-        f"[bold]{judgement.action.replace('_', ' ')}[/]: {judgement.reason}", highlight=False, soft_wrap=True
+        f"[bold]{judgement.action.replace('_', ' ')}[/]: {plain(judgement.reason)}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -147,7 +150,9 @@ def _print_last(rows: pl.DataFrame, *, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"[bold]{first['action'].replace('_', ' ')}[/]: {first['reason']}", highlight=False, soft_wrap=True
+        f"[bold]{first['action'].replace('_', ' ')}[/]: {plain(first['reason'])}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mlops_assets.commands.plain_text import plain
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.release.words import shown
 from mlops_assets.core.serving.api_keys import SALT_BYTES, SECRET_BYTES, ApiKeys
@@ -58,12 +59,12 @@ def print_keys(rows: list[dict[str, str | None]], *, console: Console) -> None:
     for row in rows:
         revoked = row["revoked_at"]
         table.add_row(
-            row["name"],
+            plain(row["name"] or ""),
             f"mlops_{row['key_id']}_",
             shown(datetime.fromisoformat(row["created_at"] or "")),
             shown(datetime.fromisoformat(revoked)) if revoked else "–",
         )
-    console.print(table, markup=False)
+    console.print(table)
 
 
 def _file(settings: Settings) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mlops_assets.catalogue import read_product_spec
 from mlops_assets.commands.mirror import mirror_in_background
 from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.free_text import harmless
 from mlops_assets.core.registry.mlflow_client import give_up_soon
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.decision import Decision, DecisionKind
@@ -75,7 +76,7 @@ def run_rollback(settings: Settings, product: str, *, to_version: int | None, or
 
 def describe_plan(product: str, plan: ReleasePlan) -> str:
     """Return the plan as one line for people."""
-    return f"{product} {described(plan)}; by {plan.by} ({plan.reason})"
+    return f"{product} {described(plan)}; by {harmless(plan.by)} ({harmless(plan.reason)})"
 
 
 def run_decision(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Column, Table
 
+from mlops_assets.commands.plain_text import plain
 from mlops_assets.commands.release import describe_plan
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.registry.mlflow_client import give_up_soon
@@ -97,15 +98,19 @@ def print_history(history: ReleaseHistory, *, console: Console) -> None:
     if history.standing is None:
         console.print(f"{history.product}: nothing was released yet")
     else:
-        console.print(describe_plan(history.product, history.standing), highlight=False, soft_wrap=True)
-        console.print(_following(history), highlight=False, soft_wrap=True)
+        console.print(
+            plain(describe_plan(history.product, history.standing)), highlight=False, soft_wrap=True
+        )
+        console.print(plain(_following(history)), highlight=False, soft_wrap=True)
     for problem in history.mirror_problems:
-        console.print(f"MLflow: {problem}", highlight=False, soft_wrap=True)
+        console.print(f"MLflow: {plain(problem)}", highlight=False, soft_wrap=True)
     if not history.entries:
         return
     table = Table(*(Column(name, no_wrap=name == "when (UTC)", overflow="fold") for name in _COLUMNS))
     for entry in reversed(history.entries):
-        table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", what(entry), entry.by, entry.reason)
+        table.add_row(
+            f"{entry.at:%Y-%m-%d %H:%M:%S}", plain(what(entry)), plain(entry.by), plain(entry.reason)
+        )
     console.print(table)
 
 

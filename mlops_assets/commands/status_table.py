@@ -6,6 +6,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Column, Table
 
+from mlops_assets.commands.plain_text import plain
 from mlops_assets.commands.product_status import Estimate, ProductStatus
 from mlops_assets.core.release.words import shown
 
@@ -35,9 +36,9 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
             console.print(_table([status]))
     for status in statuses:
         for problem in status.mirror_problems:
-            console.print(f"{status.product}: MLflow: {problem}", soft_wrap=True, highlight=False)
+            console.print(f"{status.product}: MLflow: {plain(problem)}", soft_wrap=True, highlight=False)
         for what, where in status.places.items():
-            console.print(f"{status.product} {what}: {where}", soft_wrap=True, highlight=False)
+            console.print(f"{status.product} {what}: {plain(where)}", soft_wrap=True, highlight=False)
 
 
 def _table(statuses: Sequence[ProductStatus]) -> Table:
@@ -79,7 +80,7 @@ def _metrics(status: ProductStatus) -> str:
 
 def _estimate(estimate: Estimate) -> str:
     interval = "" if estimate.low is None else f" \\[{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{estimate.contender} {estimate.value:.3f}{interval}"
+    return f"{plain(estimate.contender)} {estimate.value:.3f}{interval}"
 
 
 def _gates(status: ProductStatus) -> str:
@@ -116,4 +117,4 @@ def _verdict(text: str | None) -> str:
     if text is None:
         return "–"
     colour = _COLOURS.get(text.split()[0], "white")
-    return f"[{colour}]{text}[/]"
+    return f"[{colour}]{plain(text)}[/]"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from mlops_assets.core.free_text import harmless
 from mlops_assets.core.registry.version import ModelVersion
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.release.record import Entry, ReleaseRecord
@@ -47,8 +48,8 @@ def release_page(
     }
     if plan is not None:
         facts["since"] = dg.MetadataValue.text(shown(plan.since))
-        facts["by"] = dg.MetadataValue.text(plan.by)
-        facts["reason"] = dg.MetadataValue.text(plan.reason)
+        facts["by"] = dg.MetadataValue.text(harmless(plan.by))
+        facts["reason"] = dg.MetadataValue.text(harmless(plan.reason))
     has_part = plan is not None and number in {arm.version for arm in plan.arms}
     return ReleasePage(
         metadata=facts,
@@ -65,7 +66,7 @@ def _told(plan: ReleasePlan | None, newest: int | None, reasons: Sequence[str], 
         return (
             answers(plan) if has_part else f"{answers(plan)}; version {newest}, the newest, has no part in it"
         )
-    against = "; ".join(reasons)
+    against = harmless("; ".join(reasons))
     if has_part:
         return f"{answers(plan)}; version {newest} would not be put into a plan now: {against}"
     return f"{answers(plan)}; version {newest}, the newest, has no part in it: {against}"
@@ -80,7 +81,14 @@ def _decisions(entries: Sequence[Entry]) -> dg.MetadataValue:
     newest = list(reversed(entries))[:SHOWN_ENTRIES]
     columns = [dg.TableColumn(name, "string") for name in ("at", "what", "by", "reason")]
     records = [
-        dg.TableRecord({"at": shown(entry.at), "what": what(entry), "by": entry.by, "reason": entry.reason})
+        dg.TableRecord(
+            {
+                "at": shown(entry.at),
+                "what": what(entry),
+                "by": harmless(entry.by),
+                "reason": harmless(entry.reason),
+            }
+        )
         for entry in newest
     ]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))

@@ -7,6 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mlops_assets import cli
+from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.release.control import ReleaseControl
+from mlops_assets.core.release.plan import Order
+from mlops_assets.core.release.steps import put_into_plan
 from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 from mlops_assets_tests.support.homes.small_registry import NOON, PRODUCT, SmallRegistry
 
@@ -42,3 +46,28 @@ def test_the_plan_shows_what_stands_what_stood_and_whether_services_follow(small
     assert answer["standing"] == answer["history"][-1]
     assert [plan["sequence"] for plan in answer["history"]] == [1, 2]
     assert answer["follower"]["last_error"] == "no answer"
+
+
+BAD = Order(NOON, "[red]ann\x1b[31m", "[/nope] \u202e \\ [link=http://evil.example]here")
+
+
+def test_text_of_before_the_check_is_shown_and_harms_nothing(small: SmallRegistry) -> None:
+    control = ReleaseControl(small.tables_uri, small.uri)
+    put_into_plan(control, control.version(PRODUCT, 2), mode="blue_green", order=BAD, approval="automatic")
+    text = run(small, "plan", PRODUCT)
+    assert "[red]ann\ufffd[31m" in text
+    assert "[/nope] \ufffd \\ [link=http://evil.example]here" in text
+    assert json.loads(run(small, "plan", PRODUCT, "--json"))["standing"]["by"] == BAD.by
+    run(small, "status", PRODUCT)
+    run(small, "rollback", PRODUCT, *WHO)
+
+
+@pytest.mark.parametrize("bad", ["two\nlines", "an \x1b[31mescape", "\udcff, no UTF-8", "x" * 2_001])
+@pytest.mark.parametrize("option", ["--by", "--reason"])
+def test_text_that_cannot_be_shown_is_refused_where_it_is_taken(
+    small: SmallRegistry, bad: str, option: str
+) -> None:
+    who = {"--by": "ann", "--reason": "because", option: bad}
+    with pytest.raises(ConfigurationError, match=option):
+        run(small, "release", PRODUCT, "2", *(part for pair in who.items() for part in pair))
+    assert len(json.loads(run(small, "plan", PRODUCT, "--json"))["history"]) == 1

@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from mlops_assets.core.errors import ServingError
+from mlops_assets.core.free_text import harmless
 from mlops_assets.core.model.explanation import BIAS, top_contributions
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.protocol import OnlineStore
@@ -138,8 +139,8 @@ class ProductEndpoints:
                 mode=plan.mode if plan else "bento",
                 plan_sequence=arms.sequence,
                 since=plan.since if plan else None,
-                by=plan.by if plan else None,
-                reason=plan.reason if plan else None,
+                by=harmless(plan.by) if plan else None,
+                reason=harmless(plan.reason) if plan else None,
                 evidence=dict(plan.evidence) if plan else {},
                 arms=[
                     ServedArm(

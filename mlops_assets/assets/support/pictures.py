@@ -1,12 +1,17 @@
 """Turns pictures and tables into Dagster metadata, for the places where a person would rather look than read."""
 
 import base64
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import dagster as dg
 import polars as pl
 
+from mlops_assets.core.free_text import harmless
+
+_MARKUP = re.compile(r"[\\|<>\[\]*`&]")
+"""Characters with which Markdown or HTML begins; a backslash before them shows them as they are."""
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -24,7 +29,7 @@ def picture(png: bytes, *, caption: str) -> dg.MetadataValue:
 def table(frame: pl.DataFrame, *, rows: int = 30) -> dg.MetadataValue:
     """Show the first rows of a frame as a Markdown table; floats with four significant digits, nulls as –."""
     shown = frame.head(rows)
-    lines = [f"| {' | '.join(shown.columns)} |", f"|{' --- |' * shown.width}"]
+    lines = [f"| {' | '.join(map(_cell, shown.columns))} |", f"|{' --- |' * shown.width}"]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in shown.iter_rows()]
     if frame.height > rows:
         lines.append(f"\n{frame.height - rows} more rows")
@@ -35,4 +40,4 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _MARKUP.sub(r"\\\g<0>", harmless(text.replace("\n", " ")))

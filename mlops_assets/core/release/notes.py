@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mlops_assets.core.errors import ReleaseRefusedError
+from mlops_assets.core.free_text import harmless
 from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.plan import Order
 from mlops_assets.core.release.record import Entry, ReleaseRecord
@@ -59,6 +60,6 @@ def refusals_noted(
     try:
         yield
     except ReleaseRefusedError as error:
-        asked = Order(order.since, order.by, str(error))
+        asked = Order(order.since, order.by, harmless(" ".join(str(error).split())))
         note(control, product, Note(REFUSED, version, {"asked_for": order.reason}), order=asked)
         raise

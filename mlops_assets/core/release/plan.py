@@ -11,10 +11,13 @@ from itertools import pairwise
 from typing import Literal
 
 from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.free_text import require_plain
 
 Mode = Literal["blue_green", "canary", "shadow", "rollback"]
 Role = Literal["champion", "challenger", "shadow"]
 FORMAT_VERSION = 1
+MAXIMUM_NAME = 200
+"""Characters of who decides."""
 DEFAULT_RAMP = (1, 5, 25, 50, 100)
 """Percentages of a canary, one after the other; at 100 it is the champion."""
 _ROLES: Mapping[Mode, Sequence[Role]] = {
@@ -113,6 +116,18 @@ class Order:
     """Empty: the reason is that the version is ready."""
     evidence: Mapping[str, str] = field(default_factory=dict)
     """Names to links, run ids or digests."""
+
+    @classmethod
+    def of_person(cls, *, since: datetime, by: str, reason: str) -> "Order":
+        """Return what a person asks for, in the words that they gave.
+
+        Raises: ConfigurationError when these are longer than a line of text, or have a character that is not shown.
+        """
+        return cls(
+            since=since,
+            by=require_plain(by, what="who decides (--by)", maximum=MAXIMUM_NAME),
+            reason=require_plain(reason, what="the reason (--reason)"),
+        )
 
 
 def release(standing: ReleasePlan | None, order: Order, *, version: int) -> ReleasePlan:

@@ -29,3 +29,17 @@ def test_a_table_has_a_line_per_row_and_says_what_it_left_out() -> None:
 def test_a_table_that_is_shown_whole_says_nothing_more(rows: int) -> None:
     text = str(table(pl.DataFrame({"n": [1, 2, 3]}), rows=rows).value)
     assert text.splitlines()[-1] == "| 3 |"
+
+
+def test_what_data_or_a_person_says_is_no_markup() -> None:
+    frame = pl.DataFrame(
+        {"<b>name": ["<img src=x onerror=alert(1)>", "[a](javascript:b)", "`c` *d* \\e &lt;", "f\x1b"]}
+    )
+    lines = str(table(frame).value).splitlines()
+    assert lines[0] == r"| \<b\>name |"
+    assert lines[2:] == [
+        r"| \<img src=x onerror=alert(1)\> |",
+        r"| \[a\](javascript:b) |",
+        r"| \`c\` \*d\* \\e \&lt; |",
+        "| f\ufffd |",
+    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mlops_assets.core.errors import PlatformError
+from mlops_assets.core.files import keep_to_owner
 from mlops_assets.core.free_text import harmless
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
@@ -42,6 +43,7 @@ _STRATEGIES: dict[Mode, "Strategy"] = {"blue-green": "blue_green", "canary": "ca
 
 def main() -> None:
     """Run the command line; an error of the platform ends it with its message and exit code 1."""
+    keep_to_owner()
     try:
         app()
     except PlatformError as error:

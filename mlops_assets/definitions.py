@@ -11,6 +11,7 @@ from mlops_assets.automation.alerts import check_failure_alert, run_failure_aler
 from mlops_assets.automation.dead_runs import dead_runs_sensor
 from mlops_assets.catalogue import product_names
 from mlops_assets.components.broken_product import broken_product, cause_of, why_not_loadable
+from mlops_assets.core.files import keep_to_owner
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.embedded.dagster_home import accept_beta_parts
@@ -51,6 +52,7 @@ def platform_resources(settings: Settings) -> dict[str, object]:
 def defs() -> dg.Definitions:
     """Every product folder, bound to the resources that the environment names."""
     let_waiting_threads_sleep()
+    keep_to_owner()
     accept_beta_parts()
     settings = load_settings(os.environ, working_directory=Path.cwd())
     limit_environment(settings.run_config_variables)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 
 from mlops_assets.core.errors import PackagingError
+from mlops_assets.core.files import keep_to_owner
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.serving.arms import LoadedVersion
 from mlops_assets.core.serving.manifest import EXAMPLE_FILE, MANIFEST_FILE, BentoManifest
@@ -101,6 +102,7 @@ def open_application(
     from serving.http.page import Page
     from serving.worker import Worker
 
+    keep_to_owner()
     worker = Worker(manifest, own, example=example)
     product, declaration = worker.product, manifest.declaration
     protocol = OpenInference(

@@ -4,8 +4,18 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+OTHERS = 0o077
+"""Bits of a mode that let the group and everybody in."""
 PRIVATE = 0o600
 """Mode of a file that only its owner reads."""
+
+
+def keep_to_owner() -> None:
+    """Let this process, and those that it starts, make folders of mode 0700 and files of mode 0600 from now on.
+
+    Rows, models, captured requests and databases of users lie in a home: only its owner reads them.
+    """
+    os.umask(OTHERS)
 
 
 def replace_file(

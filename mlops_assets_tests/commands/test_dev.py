@@ -14,6 +14,8 @@ import httpx
 import psutil
 import pytest
 
+from mlops_assets.core.files import OTHERS
+
 START_SECONDS = 300
 STOP_SECONDS = 120
 
@@ -93,6 +95,8 @@ def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
     assert f"mlops dev runs on {tmp_path / 'home'} already, in process {dev.pid} " in " ".join(
         second.stderr.split()
     )
+    made = [tmp_path / "home", *(tmp_path / "home").rglob("*")]
+    assert {str(path): oct(mode) for path in made if (mode := mode_of(path)) & OTHERS} == {}
     started = descendants(dev.pid)
     assert len(started) >= 4
     try:
@@ -104,6 +108,14 @@ def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
     finally:
         for process in filter(is_alive, started):
             process.kill()
+
+
+def mode_of(path: Path) -> int:
+    """The mode of a file; nothing where it has gone meanwhile, as a database's journal does."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def require_that_only_the_own_page_reaches_dagster(port: int) -> None:

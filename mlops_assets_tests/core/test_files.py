@@ -1,10 +1,13 @@
 """A file in the place of another: readers see one whole content, and a failure leaves what was there."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.files import replace_file, replace_text
+from mlops_assets.core.files import OTHERS, replace_file, replace_text
 
 
 @pytest.mark.parametrize("is_durable", [False, True])
@@ -41,3 +44,34 @@ def test_while_it_is_written_readers_see_the_old_content(tmp_path: Path) -> None
 
     replace_file(file, write)
     assert (seen, file.read_text()) == (["old"], "new")
+
+
+MAKE = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import polars as pl
+from mlops_assets.definitions import defs
+from mlops_assets.core.files import replace_text
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.protocol import ABSENT, StateChange
+from mlops_assets.core.registry.mlflow_client import mlflow_client
+home = Path(sys.argv[1])
+defs()
+DeltaTables(str(home / "tables")).write("fraud", "events", pl.DataFrame({"n": [1]}), days=None, commit=CommitInfo("x"))
+open_online_store(str(home / "online"), "fraud").commit([StateChange("a", ABSENT, b"b")], [])
+replace_text(home / "serving" / "plan.json", "{}")
+mlflow_client(f"sqlite:///{home}/mlflow.db").create_experiment("x")
+"""
+
+
+def test_what_a_process_of_the_platform_makes_is_its_owners_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    environment = {**os.environ, "MLOPS_HOME": str(home)}
+    subprocess.run([sys.executable, "-c", MAKE, str(home)], env=environment, check=True, umask=0o022)
+    made = [home, *home.rglob("*")]
+    assert {"events", "fraud.sqlite", "plan.json", "mlflow.db"} <= {path.name for path in made}
+    open_to_others = {str(path): oct(path.stat().st_mode) for path in made if path.stat().st_mode & OTHERS}
+    assert open_to_others == {}

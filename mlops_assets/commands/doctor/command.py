@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from mlops_assets.catalogue import product_names
+from mlops_assets.commands.doctor.access import folder_checks, key_checks
 from mlops_assets.commands.doctor.check import Check, Checkup
 from mlops_assets.commands.doctor.configuration import readable_settings, variable_checks
 from mlops_assets.commands.doctor.connections import home_checks, table_checks, tracking_checks
@@ -107,6 +108,15 @@ def _checkups(settings: Settings, environ: Mapping[str, str]) -> list[Checkup]:
             "online store",
             lambda: online_store_checks(settings),
             "correct MLOPS_ONLINE_STORE, or start Redis there; unset it for files below MLOPS_HOME",
+        ),
+        Checkup(
+            "access", "folders", lambda: folder_checks(settings), "look at the folders' owners and modes"
+        ),
+        Checkup(
+            "access",
+            "API keys",
+            lambda: key_checks(settings),
+            "correct MLOPS_API_KEYS, or make the file anew",
         ),
         *release_checkups(settings, product_names()),
         Checkup(

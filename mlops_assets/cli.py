@@ -3,22 +3,20 @@
 import json
 import os
 import sys
-import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mlops_assets.cli_groups import keys, store
+from mlops_assets.cli_parts import Json, Product, Products, console, settings_of_home
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.files import keep_to_owner
 from mlops_assets.core.free_text import harmless
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
-from mlops_assets.core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mlops_assets.core.release.decision import DecisionKind
     from mlops_assets.core.release.plan import Order
     from mlops_assets.core.release.steps import Strategy
@@ -29,11 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Models in production as one lineage graph. Everything is stored below MLOPS_HOME; `mlops doctor` says where.",
 )
-store_app = typer.Typer(no_args_is_help=True, help="The embedded online store.")
-app.add_typer(store_app, name="store")
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Products = Annotated[list[str] | None, typer.Argument(help="Products; none means all.", show_default=False)]
-Product = Annotated[str, typer.Argument(help="The product.", show_default=False)]
+app.add_typer(store, name="store")
+app.add_typer(keys, name="keys")
 Version = Annotated[int, typer.Argument(help="Number of the version in the registry.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; shown forever with the version.")]
@@ -50,21 +45,8 @@ def main() -> None:
         from mlops_assets.commands.plain_text import plain
 
         told = f"[red]{type(error).__name__}[/]: {plain(str(error))}"
-        _console(stderr=True).print(told, highlight=False, soft_wrap=True)
+        console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(1)
-
-
-def _console(*, stderr: bool = False) -> "Console":
-    from rich.console import Console  # a rollback prints plain text, and must not wait for it
-
-    return Console(stderr=stderr)
-
-
-def _settings() -> Settings:
-    let_waiting_threads_sleep()
-    # Dagster warns of a beta parameter that it passes to itself whenever a sensor has a job.
-    warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
-    return load_settings(os.environ, working_directory=Path.cwd())
 
 
 @app.command()
@@ -76,15 +58,15 @@ def demo(products: Products = None, as_json: Json = False) -> None:
     from mlops_assets.commands.status_table import print_status
 
     names = chosen_products(products)
-    settings = _settings()
-    console = _console(stderr=as_json)
-    seconds = run_demo(settings, console=console, products=names)
+    settings = settings_of_home()
+    told = console(stderr=as_json)
+    seconds = run_demo(settings, console=told, products=names)
     statuses = [product_status(settings, name, now=datetime.now(UTC)) for name in names]
     if as_json:
         print(json.dumps({"seconds": seconds, "products": [status.to_json() for status in statuses]}))
         return
-    print_status(statuses, console=console)
-    console.print(f"done in {seconds:.0f} s; open the web UI with: [bold]make dev[/]")
+    print_status(statuses, console=told)
+    told.print(f"done in {seconds:.0f} s; open the web UI with: [bold]make dev[/]")
 
 
 @app.command()
@@ -95,15 +77,15 @@ def status(products: Products = None, as_json: Json = False) -> None:
     from mlops_assets.commands.status_table import print_status
 
     names = chosen_products(products)
-    settings, now = _settings(), datetime.now(UTC)
+    settings, now = settings_of_home(), datetime.now(UTC)
     broken = broken_products(names)
     statuses = [product_status(settings, name, now=now) for name in names if name not in broken]
     if as_json:
         print(json.dumps({"products": [entry.to_json() for entry in statuses], "broken": broken}))
     else:
-        print_status(statuses, console=_console())
+        print_status(statuses, console=console())
         for name, problem in broken.items():
-            _console(stderr=True).print(f"{name} cannot be loaded:\n{problem}", style="red", markup=False)
+            console(stderr=True).print(f"{name} cannot be loaded:\n{problem}", style="red", markup=False)
     if broken:
         raise typer.Exit(1)
 
@@ -114,11 +96,11 @@ def doctor(as_json: Json = False) -> None:
     from mlops_assets.commands.doctor.command import doctor_json, has_failed, print_checks, run_doctor
 
     let_waiting_threads_sleep()
-    checks = run_doctor(dict(os.environ), working_directory=Path.cwd(), console=_console(stderr=True))
+    checks = run_doctor(dict(os.environ), working_directory=Path.cwd(), console=console(stderr=True))
     if as_json:
         print(json.dumps(doctor_json(checks)))
     else:
-        print_checks(checks, console=_console())
+        print_checks(checks, console=console())
     if has_failed(checks):
         raise typer.Exit(1)
 
@@ -141,16 +123,16 @@ def gc(
     from mlops_assets.commands.gc_table import print_removals
 
     names = chosen_products(products)
-    settings, now = _settings(), datetime.now(UTC)
-    with _console(stderr=True).status("looking for what may go"):
+    settings, now = settings_of_home(), datetime.now(UTC)
+    with console(stderr=True).status("looking for what may go"):
         removals = plan_gc(settings, names, now=now)
     if apply:
-        for removal in track(removals, "deleting", console=_console(stderr=True), transient=True):
+        for removal in track(removals, "deleting", console=console(stderr=True), transient=True):
             removal.delete()
     if as_json:
         print(json.dumps({"applied": apply, "removals": [removal.to_json() for removal in removals]}))
     else:
-        print_removals(removals, is_applied=apply, settings=settings, console=_console())
+        print_removals(removals, is_applied=apply, settings=settings, console=console())
 
 
 @app.command()
@@ -163,11 +145,11 @@ def dev(
     from mlops_assets.commands.dev import run_dev
 
     run_dev(
-        _settings(),
+        settings_of_home(),
         dagster_port=dagster_port,
         mlflow_port=mlflow_port,
         reports_port=reports_port,
-        console=_console(),
+        console=console(),
     )
 
 
@@ -185,13 +167,13 @@ def judge(
     from mlops_assets.commands.judge import judge_product, print_judged, write_plot
 
     (name,) = chosen_products([product])
-    judged = judge_product(_settings(), name, now=datetime.now(UTC))
+    judged = judge_product(settings_of_home(), name, now=datetime.now(UTC))
     if plot is not None:
         write_plot(judged, plot)
     if as_json:
         print(json.dumps(judged.to_json()))
     else:
-        print_judged(judged, console=_console())
+        print_judged(judged, console=console())
 
 
 @app.command()
@@ -205,7 +187,7 @@ def serve(
     from mlops_assets.commands.serve import run_serve
 
     (name,) = chosen_products([product])
-    run_serve(_settings(), name, port=port, workers=workers, console=_console())
+    run_serve(settings_of_home(), name, port=port, workers=workers, console=console())
 
 
 @app.command()
@@ -224,73 +206,13 @@ def drill(
 
     chosen = chosen_drills(names)
     let_waiting_threads_sleep()
-    outcomes = run_drills(chosen, console=_console(stderr=True))
+    outcomes = run_drills(chosen, console=console(stderr=True))
     if as_json:
         print(json.dumps(drills_json(outcomes)))
     else:
-        print_drills(outcomes, console=_console())
+        print_drills(outcomes, console=console())
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(1)
-
-
-@store_app.command("restore")
-def store_restore(
-    product: Product,
-    load: Annotated[
-        bool, typer.Option(help="Rebuild the states; without, materialize `online_features` afterwards.")
-    ] = True,
-    as_json: Json = False,
-) -> None:
-    """Put a sound store in the place of a damaged one; a store that is sound is left alone.
-
-    Every captured record that can be read is taken over, once, and the states are rebuilt from the lakehouse and the
-    requests that were served. The damaged file stays beside it under another name. Services may run: they refuse
-    meanwhile, and go on by themselves. Safe to run again, also after it was killed.
-    """
-    from mlops_assets.catalogue import chosen_products
-    from mlops_assets.commands.store import print_restoration, restore
-
-    (name,) = chosen_products([product])
-    done = restore(_settings(), name, loads=load, console=_console(stderr=True))
-    if as_json:
-        print(json.dumps(done.to_json()))
-    else:
-        print_restoration(done, console=_console())
-
-
-keys = typer.Typer(no_args_is_help=True, help="API keys of services, in the file that MLOPS_API_KEYS names.")
-app.add_typer(keys, name="keys")
-KeyName = Annotated[str, typer.Argument(help="Whose key it is: the client that uses it.", show_default=False)]
-
-
-@keys.command("create")
-def create_key(name: KeyName, as_json: Json = False) -> None:
-    """Make a key and print it, once: only what recognizes it is stored. Services take it within a second."""
-    from mlops_assets.commands.keys import create_key
-
-    key = create_key(_settings(), name, now=datetime.now(UTC))
-    print(json.dumps({"name": name, "key": key}) if as_json else key)
-
-
-@keys.command("list")
-def list_keys(as_json: Json = False) -> None:
-    """Show whose keys there are, since when, and which are revoked."""
-    from mlops_assets.commands.keys import list_keys, print_keys
-
-    rows = list_keys(_settings())
-    if as_json:
-        print(json.dumps({"keys": rows}))
-    else:
-        print_keys(rows, console=_console())
-
-
-@keys.command("revoke")
-def revoke_key(name: KeyName) -> None:
-    """Revoke a key; services refuse it within a second. Its name is free again."""
-    from mlops_assets.commands.keys import revoke_key
-
-    revoke_key(_settings(), name, now=datetime.now(UTC))
-    print(f"{name} is revoked")
 
 
 @app.command()
@@ -341,7 +263,7 @@ def release(
     from mlops_assets.commands.release import TrialOptions, describe_plan, run_advance, run_release
 
     (name,) = chosen_products([product])
-    settings, order = _settings(), _order(by, reason)
+    settings, order = settings_of_home(), _order(by, reason)
     if advance and (version, mode, percent, ramp) != (None, None, None, None):
         raise typer.BadParameter(
             "--advance takes the step of the ramp: give neither version, mode, share nor ramp"
@@ -369,7 +291,7 @@ def rollback(
     from mlops_assets.commands.release import describe_plan, run_rollback
 
     (name,) = chosen_products([product])
-    done = run_rollback(_settings(), name, to_version=to, order=_order(by, reason))
+    done = run_rollback(settings_of_home(), name, to_version=to, order=_order(by, reason))
     print(describe_plan(name, done.plan))
     for version in done.rejected:
         print(f"{name} version {version}: rejected, so that it is not released again")
@@ -384,11 +306,11 @@ def plan(product: Product, as_json: Json = False) -> None:
     from mlops_assets.commands.release_history import print_history, release_history
 
     (name,) = chosen_products([product])
-    history = release_history(_settings(), name)
+    history = release_history(settings_of_home(), name)
     if as_json:
         print(json.dumps(history.to_json()))
     else:
-        print_history(history, console=_console())
+        print_history(history, console=console())
 
 
 def _order(by: str, reason: str) -> "Order":
@@ -402,7 +324,7 @@ def _decide(kind: "DecisionKind", product: str, version: int, *, by: str, reason
     from mlops_assets.commands.release import run_decision
 
     (name,) = chosen_products([product])
-    decision = run_decision(_settings(), name, version, kind, order=_order(by, reason))
+    decision = run_decision(settings_of_home(), name, version, kind, order=_order(by, reason))
     print(f"{product} version {version}: {decision.kind} by {decision.by} ({decision.reason})")
 
 

@@ -1,7 +1,7 @@
 """Whether an embedded online store loses, doubles or damages anything while its processes die and its disk is full.
 
 Several processes commit to one store through the store's own class, each with a thread that brings the log in every two
-milliseconds, and of half of them lets it begin anew after 100 pages instead of 8,192. A collector takes the records
+milliseconds, and of half of them lets it begin anew after 100 pages instead of 2,000. A collector takes the records
 away. At random instants one of them is killed with SIGKILL, or all at once. Again and again the disk is filled for real
 until commits are refused, and freed. Each client notes on another disk what was acknowledged to it. A commit that was
 refused is tried again under the same number. In the end every acknowledged commit must have one record, every state
@@ -36,6 +36,9 @@ from rich.progress import Progress
 
 from benchmarks.result import print_json, print_table
 from benchmarks.store_torture.clients import (
+    BACKLOG,
+    COLLECTED,
+    LIMIT,
     SLOTS,
     Place,
     collect_until_killed,
@@ -103,7 +106,7 @@ class Torture:
 
     def refused(self) -> int:
         """How many tries were refused so far."""
-        return sum(self.place.counts[SLOTS:])
+        return sum(self.place.counts[SLOTS:COLLECTED])
 
     def _start_missing(self) -> None:
         for slot in range(self.clients + 1):
@@ -142,6 +145,7 @@ class Torture:
         """Fill the disk while nobody collects, until commits are refused; kill one; free the disk."""
         before = self.refused()
         self._end(self.clients)
+        self.place.counts[LIMIT] = 2**60
         self.disk.fill()
         deadline = time.monotonic() + EPISODE_SECONDS
         while self.refused() < before + REFUSALS and time.monotonic() < deadline:
@@ -150,6 +154,7 @@ class Torture:
         self._kill()
         time.sleep(self.draw.uniform(0.0, 0.1))
         self.disk.free()
+        self.place.counts[LIMIT] = BACKLOG
 
     def _look(self) -> None:
         """Look at every page, in a process of its own: this one holds no lock of the store."""
@@ -231,8 +236,9 @@ def torture(options: argparse.Namespace) -> int:
             library=options.library,
             is_owned=not options.unowned,
             pause_seconds=options.pause,
-            counts=multiprocessing.RawArray("Q", 2 * SLOTS),
+            counts=multiprocessing.RawArray("Q", LIMIT + 1),
         )
+        place.counts[LIMIT] = BACKLOG
         course = Torture(place, disk, options.clients, random.Random(options.seed))
         try:
             course.run(options.commits, options.episodes)

@@ -20,10 +20,12 @@ from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
 
 SHARED_KEYS = 8
 """States that all clients count up, so that commits meet."""
-LONG_LOG_PAGES = (100, 8192)
+LONG_LOG_PAGES = (100, 2000)
 """Of every other process: its checkpoints let the log begin anew all the time, or leave that to the next commit."""
 RECORD_BYTES = (40, 6000)
-PAGE_RECORDS = 2000
+PAGE_RECORDS = 1000
+BACKLOG = 4000
+"""Commits that may be ahead of the collector: more records would fill the small disk by themselves."""
 RETRY_SECONDS = 0.005
 
 
@@ -41,20 +43,25 @@ class Place:
     pause_seconds: float
     """Between two checkpoints of a client."""
     counts: Any
-    """Memory that all processes share: acknowledged commits, and refused ones."""
+    """Memory that all processes share: each slot's acknowledged commits, each slot's refusals, COLLECTED, LIMIT."""
+
+    def is_collected(self) -> bool:
+        """Whether the collector keeps up."""
+        return sum(self.counts[:SLOTS]) - self.counts[COLLECTED] < self.counts[LIMIT]
 
     def prepare(self) -> None:
         """Let this process use the store in that way."""
         checkpoint.LONG_LOG_PAGES = LONG_LOG_PAGES[os.getpid() % 2]
         if not self.is_owned:
-            checkpoint.Ownership.take = lambda _: True
-            Watermark.note = lambda *_: None  # it would be what they spend their time with
+            checkpoint.Ownership.take = lambda _: True  # pyright: ignore[reportAttributeAccessIssue]
+            # Noting it would be what they spend their time with.
+            Watermark.note = lambda *_: None  # pyright: ignore[reportAttributeAccessIssue]
         if self.library == "sqlite3":
             use_sqlite3()
 
 
-ACKNOWLEDGED, REFUSED, SLOTS = 0, 1, 64
-"""Places in `Place.counts`: of each slot one for acknowledged commits, and after those of all slots one for refused."""
+SLOTS = 64
+COLLECTED, LIMIT = 2 * SLOTS, 2 * SLOTS + 1
 
 
 def forked(target: Callable[..., object], *arguments: object) -> int:
@@ -94,7 +101,9 @@ def commit_until_killed(place: Place, slot: int, name: str) -> None:
         while not _is_done(store, name, number, shared, record=record, place=place, slot=slot):
             pass
         os.write(log, b"%d\n" % number)
-        place.counts[ACKNOWLEDGED + slot] += 1
+        place.counts[slot] += 1
+        while not place.is_collected() and os.getppid() == parent:
+            time.sleep(RETRY_SECONDS)
 
 
 def _is_done(
@@ -147,4 +156,5 @@ def collect(place: Place, store: SqliteOnlineStore) -> bool:
     with (place.logs / f"collected-{os.getpid()}").open("a", encoding="ascii") as log:
         log.writelines(lines)
     store.forget_captured(page)
+    place.counts[COLLECTED] += len(page)
     return bool(page)

@@ -81,4 +81,6 @@ def _as_apsw() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", apsw.SQLITE_ERROR)
-        raise apsw.exception_for(code) from error
+        same = apsw.exception_for(code)
+        same.args = (str(error),)
+        raise same from error

@@ -48,7 +48,9 @@ def connect(file: Path, *, busy_seconds: float) -> apsw.Connection:
     Raises: apsw.Error.
     """
     if file.exists() and file.stat().st_size == 0:
-        raise apsw.exception_for(apsw.SQLITE_NOTADB)
+        error = apsw.exception_for(apsw.SQLITE_NOTADB)
+        error.args = ("the file is empty",)
+        raise error
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(busy_seconds * 1000))
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets_tests.support.attack_bodies import attacks
 from mlops_assets_tests.support.homes.asgi_service import (
     JSON,
@@ -113,6 +114,27 @@ def test_an_id_with_two_contents_in_one_request_is_a_conflict(service: AsgiServi
     answer = ask(service, "/predict", json.dumps([event, {**event, column: 31.5}]).encode())
     assert answer.status == 409
     assert json.loads(answer.body)["problems"][0]["event"] == 1
+
+
+@pytest.mark.parametrize("service", ["fraud_detection"], indirect=True)
+def test_another_content_under_a_known_id_is_a_conflict_over_either_protocol_also_after_collection(
+    service: AsgiService,
+) -> None:
+    def tensors(event: dict[str, object]) -> bytes:
+        kinds = service.worker.types.tensor_types()
+        named = [{"name": n, "shape": [1], "datatype": kinds[n], "data": [v]} for n, v in event.items()]
+        return json.dumps({"inputs": named}).encode()
+
+    infer = f"/v2/models/{service.sampled.product.name}/infer"
+    event = {**service.events[-1], "transaction_id": 77_000_005}
+    assert ask(service, infer, tensors(event)).status == 200
+    store = open_online_store(service.store_location, service.sampled.product.name)
+    store.forget_captured(store.captured())
+    store.close()
+    other = {**event, "amount_usd": 31.5}
+    assert ask(service, infer, tensors(other)).status == 409
+    assert ask(service, "/predict", json.dumps(other).encode()).status == 409
+    assert ask(service, "/predict", json.dumps(event).encode()).status == 200
 
 
 def test_costly_bodies_are_refused_before_they_cost_much(service: AsgiService) -> None:

@@ -100,10 +100,12 @@ class FollowerKeeper:
     def keep(self) -> None:
         """Start a follower if none lives; one that ends at once is started every RESTART_SECONDS.
 
+        Of two that several workers start at once, the later one ends by itself.
+
         Raises: OSError when no process can be started.
         """
-        if self._started is not None and self._started.poll() is not None:
-            self._started = None
+        if self._started is not None and self._started.poll() is None:
+            return  # it follows, or is about to
         now = time.monotonic()
         if now < self._next_start or is_followed(self._serving_home, self._product):
             return

@@ -23,6 +23,7 @@ COMMITS = 3000
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.rehearsal
 def test_nothing_is_lost_doubled_or_damaged_by_kills_and_a_full_disk() -> None:
     command = [sys.executable, "-m", "benchmarks.store_torture", f"--commits={COMMITS}", "--episodes=1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mlops_assets.commands.drill.attack import ATTACK_DRILLS
+from mlops_assets.commands.drill.attack.drills import ATTACK_DRILLS
 from mlops_assets.commands.drill.failure import FAILURE_DRILLS
 from mlops_assets.commands.drill.full_disk import FULL_DISK_DRILLS
 from mlops_assets.commands.drill.home import make_drill_home

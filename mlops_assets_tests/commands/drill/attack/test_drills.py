@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from mlops_assets.commands.drill import attack as module
-from mlops_assets.commands.drill import attack_blows as blows
-from mlops_assets.commands.drill.attack import ATTACKS, Attack, attacked, judged
-from mlops_assets.commands.drill.attack_blows import Blow
-from mlops_assets.commands.drill.probe import Probe, ProbeAnswer
+from mlops_assets.commands.drill.attack import blows
+from mlops_assets.commands.drill.attack.blows import Blow
+from mlops_assets.commands.drill.attack.drills import ATTACKS, Attack, attacked, judged
+from mlops_assets.commands.drill.attack.probe import Probe, ProbeAnswer
 from mlops_assets.commands.drill.stage import Stage
 
 SHARED_SECONDS = 3.0
@@ -24,6 +24,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(blows, name, count)
 
 
+@pytest.mark.rehearsal
 @pytest.mark.parametrize(
     "attack",
     [one for one in ATTACKS if one.name not in WAITING - {"attack-half-bodies"}],
@@ -34,6 +35,7 @@ def test_the_attack_arrives_and_nobody_else_notices(stage: Stage, attack: Attack
     assert seen.is_expected, seen.words
 
 
+@pytest.mark.rehearsal
 def test_an_attack_that_was_not_sent_is_not_as_expected(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,13 @@
 
 import time
 
-from mlops_assets.commands.drill.probe import PATHS, probing
+import pytest
+
+from mlops_assets.commands.drill.attack.probe import PATHS, probing
 from mlops_assets.commands.drill.stage import Stage
 
 
+@pytest.mark.rehearsal
 def test_each_answer_is_reported_with_its_time(stage: Stage) -> None:
     with probing(stage.url) as probe:
         time.sleep(0.5)

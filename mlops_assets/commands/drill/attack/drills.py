@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlops_assets.commands.drill import attack_blows as blows
-from mlops_assets.commands.drill.attack_blows import Blow
-from mlops_assets.commands.drill.probe import PATHS, Probe, probing
+from mlops_assets.commands.drill.attack import blows
+from mlops_assets.commands.drill.attack.blows import Blow
+from mlops_assets.commands.drill.attack.probe import PATHS, Probe, probing
 from mlops_assets.commands.drill.stage import Drill, Seen, Stage, answered_since, failed
 
 LONGEST_SECONDS = 0.1

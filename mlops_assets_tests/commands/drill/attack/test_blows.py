@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlops_assets.commands.drill import attack_blows as blows
-from mlops_assets.commands.drill.attack import ATTACKS, Attack
+from mlops_assets.commands.drill.attack import blows
+from mlops_assets.commands.drill.attack.drills import ATTACKS, Attack
 from mlops_assets.commands.drill.stage import Stage
 
 ANSWER = (
@@ -55,6 +55,7 @@ def elsewhere(stage: Stage) -> Iterator[Elsewhere]:
         server.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.rehearsal
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.name)
 def test_a_server_that_lets_everything_through_passes_no_attack(
     elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch, attack: Attack

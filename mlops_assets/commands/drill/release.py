@@ -46,13 +46,13 @@ def rollback(stage: Stage) -> Seen:
 def _switched(answers: list[LoadAnswer], began: float, *, old: int, new: int) -> Seen:
     """Say how long the old version went on answering, and how many requests failed."""
     last = max((a.answered_at for a in answers if a.version == old), default=began)
-    is_new = any(a.version == new for a in answers)
+    is_switched = {old, new} <= {a.version for a in answers}
     took, lost = last - began, failed(answers)
     words = (
         f"{by_version(answers)}; the last answer of version {old} came {took:.1f} s after the plan, "
         f"{len(lost)} failed"
     )
-    return Seen(words, is_new and not lost and took < SWITCH_SECONDS)
+    return Seen(words, is_switched and not lost and took < SWITCH_SECONDS)
 
 
 def canary(stage: Stage) -> Seen:

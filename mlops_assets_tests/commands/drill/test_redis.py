@@ -51,3 +51,11 @@ def test_without_a_redis_server_its_drill_says_that_it_was_not_played(
 def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:
     seen = drill.play(stage)
     assert seen.is_expected, seen.words
+
+
+@pytest.mark.rehearsal
+def test_with_a_redis_that_never_hangs_the_drill_fails(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_server.RedisServer, "hang", lambda _: None)
+    monkeypatch.setattr("mlops_assets.commands.drill.redis.WAIT_SECONDS", 3.0)
+    seen = DRILLS["redis-down"].play(stage)
+    assert not seen.is_expected, seen.words

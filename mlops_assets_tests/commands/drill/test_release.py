@@ -1,7 +1,11 @@
 """Drills of changes on purpose go as expected, and one that does not is seen."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from mlops_assets.commands.drill import release
+from mlops_assets.commands.drill.home import PRODUCT
 from mlops_assets.commands.drill.load import LoadAnswer
 from mlops_assets.commands.drill.release import RELEASE_DRILLS, _switched
 from mlops_assets.commands.drill.stage import Drill, Stage
@@ -12,10 +16,11 @@ from mlops_assets_tests.support.drill_answers import answer
     "answers",
     [
         [answer(1, version=1), answer(2, version=1)],
+        [answer(1, version=2), answer(2, version=2)],
         [answer(1, version=2), answer(2, version=1, at=60.0)],
         [answer(1, version=1), answer(2, version=2), answer(3, status=503)],
     ],
-    ids=["never switched", "switched late", "a request failed"],
+    ids=["never switched", "never another", "switched late", "a request failed"],
 )
 def test_a_switch_that_went_wrong_is_seen(answers: list[LoadAnswer]) -> None:
     assert not _switched(answers, 0.0, old=1, new=2).is_expected
@@ -26,3 +31,18 @@ def test_a_switch_that_went_wrong_is_seen(answers: list[LoadAnswer]) -> None:
 def test_the_drill_goes_as_expected(stage: Stage, drill: Drill) -> None:
     seen = drill.play(stage)
     assert seen.is_expected, seen.words
+
+
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("drill", RELEASE_DRILLS, ids=lambda drill: drill.name)
+def test_with_nothing_released_the_drill_fails(
+    stage: Stage, drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.settle(1)
+    standing = stage.home.control.standing(PRODUCT)
+    monkeypatch.setattr(Stage, "put", lambda *_, **__: standing)
+    monkeypatch.setattr(release, "roll_back", lambda *_, **__: SimpleNamespace(plan=standing))
+    monkeypatch.setattr(release, "SWITCH_SECONDS", 3.0)
+    monkeypatch.setattr(release, "CANARY_CUSTOMERS", 100)
+    seen = drill.play(stage)
+    assert not seen.is_expected, seen.words

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.commands.drill.attack.drills import ATTACK_DRILLS
+from mlops_assets.commands.drill.damaged_store import DAMAGE_DRILLS
 from mlops_assets.commands.drill.failure import FAILURE_DRILLS
 from mlops_assets.commands.drill.full_disk import FULL_DISK_DRILLS
 from mlops_assets.commands.drill.home import make_drill_home
@@ -24,6 +25,7 @@ _ALL = (
     *RELEASE_DRILLS,
     *FAILURE_DRILLS,
     *FULL_DISK_DRILLS,
+    *DAMAGE_DRILLS,
     *PLAN_DRILLS,
     *REDIS_DRILLS,
     *ATTACK_DRILLS,

@@ -4,11 +4,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-import apsw
-
+from mlops_assets.commands.drill.damaged_store import copy_store
 from mlops_assets.commands.drill.failure import ANSWERS, WAIT_SECONDS, refused_then_answered
 from mlops_assets.commands.drill.home import PRODUCT, captured_in
 from mlops_assets.commands.drill.small_disk import SmallDisk, small_disk
@@ -20,8 +19,6 @@ from mlops_assets.core.serving.prediction_record import PredictionRecord
 ROOM_BYTES = 8 << 20
 """Beside the store, for its log and what is captured."""
 CHECK_SECONDS = 60.0
-REASON = "the online store cannot serve this request now"
-"""What a refusal must say."""
 
 
 def disk_full(stage: Stage) -> Seen:
@@ -32,7 +29,7 @@ def disk_full(stage: Stage) -> Seen:
             with stage.load() as load:
                 load.wait_for(lambda answers: len(answers) >= ANSWERS, seconds=WAIT_SECONDS)
                 disk.fill()
-                left = disk.free_bytes()
+                full, left = time.monotonic(), disk.free_bytes()
                 load.wait_for(lambda answers: len(failed(answers)) >= ANSWERS // 2, seconds=WAIT_SECONDS)
                 disk.free()
                 freed = time.monotonic()
@@ -40,8 +37,12 @@ def disk_full(stage: Stage) -> Seen:
         records, damage = _left_on(disk)
     seen = refused_then_answered(load, records, freed)
     refused = failed(load.answers)
-    is_full = left == 0 and bool(refused) and all(REASON in answer.message for answer in refused)
-    words = f"{left} bytes were left; {seen.words}; every page read afterwards: {damage or 'sound'}"
+    early = sum(answer.answered_at < full for answer in refused)
+    is_full = left == early == 0
+    words = (
+        f"{left} bytes were left, {early} requests failed before; {seen.words}; every page read afterwards: "
+        f"{damage or 'sound'}"
+    )
     return Seen(words, seen.is_expected and is_full and damage is None)
 
 
@@ -76,23 +77,12 @@ def store_disk(stage: Stage) -> Iterator[SmallDisk]:
     """
     with tempfile.TemporaryDirectory(prefix="drill-disk-") as folder:
         copy = Path(folder) / "copy"
-        _copy_store(stage.home.store_file, copy)
+        copy_store(stage.home.store_file, copy)
         mounted = Path(folder) / "disk"
         mounted.mkdir()
         with small_disk(mounted, size_bytes=copy.stat().st_size + ROOM_BYTES) as disk:
             shutil.copy(copy, disk.outside / f"{PRODUCT}.sqlite")
             yield disk
-
-
-def _copy_store(file: Path, copy: Path) -> None:
-    """Copy a store that is in use, its log included."""
-    with (
-        closing(apsw.Connection(str(file))) as read,
-        closing(apsw.Connection(str(copy))) as written,
-        written.backup("main", read, "main") as backup,
-    ):
-        while not backup.done:
-            backup.step()
 
 
 def _left_on(disk: SmallDisk) -> tuple[list[PredictionRecord], str | None]:

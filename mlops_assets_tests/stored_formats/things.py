@@ -119,7 +119,12 @@ def seen_by_host(folder: Path) -> SeenPlans:
     """A plan that worked, one that is refused, and one that a worker died of."""
     worked = serving_snapshot(folder)
     refused, newest = (replace(worked.plan, sequence=number) for number in (5, 6))
-    return SeenPlans().with_good(worked).with_refused(refused, "workers died").with_deaths(newest, 1)
+    return (
+        SeenPlans(libraries={"lightgbm": "4.7.0"})
+        .with_good(worked)
+        .with_refused(refused, "workers died")
+        .with_deaths(newest, 1)
+    )
 
 
 def online_states() -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
+from mlops_assets.core.model.libraries import installed_libraries
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
 from mlops_assets.core.serving.host.snapshot import ServingSnapshot, VersionOnDisk, snapshot_file
@@ -27,17 +28,19 @@ class HostPlans:
         self._serving_home = serving_home
         self._seen_file = seen_file(serving_home, product)
         self._judge = PlanJudge(serving_home, product, clock=clock)
-        self._seen = SeenPlans()
+        self._libraries = installed_libraries()
+        self._seen = SeenPlans(libraries=self._libraries)
         self._written: SeenPlans | None = None
-        """What the file holds; None before it was read, and when it could not be written."""
+        """What the file holds; None before it was read."""
+        self._is_stored = False
+        """Whether there was a file; one that is removed lets everything begin anew."""
 
     def look(self) -> None:
         """Judge the served plan by what workers say, and let the last one that worked come back if it is refused.
 
         Raises: OSError when what was seen cannot be written; it is tried again.
         """
-        is_removed = self._written not in (None, SeenPlans()) and not self._seen_file.exists()
-        if self._written is None or is_removed:
+        if self._written is None or (self._is_stored and not self._seen_file.exists()):
             self._read()
         current = self._current()
         self._seen, reason = self._judge.look(current, self._seen)
@@ -47,7 +50,7 @@ class HostPlans:
             self.fall_back(current.plan)
         if self._seen != self._written:
             self._seen.write(self._seen_file)
-            self._written = self._seen
+            self._written, self._is_stored = self._seen, True
 
     def require_unrefused(self, plan: ReleasePlan) -> None:
         """Raises: ServingError for a plan that killed workers of this host."""
@@ -109,9 +112,12 @@ class HostPlans:
             return None
 
     def _read(self) -> None:
+        self._is_stored = self._seen_file.exists()
         try:
             self._seen = SeenPlans.read(self._seen_file)
         except ServingError as error:
             _logger.warning("%s: nothing is known of earlier plans: %s", self._product, error)
             self._seen = SeenPlans()
         self._written = self._seen
+        if self._seen.libraries != self._libraries:  # what worked with others, or did not, says nothing
+            self._seen = SeenPlans(libraries=self._libraries)

@@ -1,8 +1,10 @@
 """A host returns to the last plan that worked, refuses the one that kills, and follows any other."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from mlops_assets.core.serving.host.seen_plans import seen_file
+from mlops_assets.core.model.libraries import installed_libraries
+from mlops_assets.core.serving.host.seen_plans import SeenPlans, seen_file
 from mlops_assets.core.serving.host.snapshot import snapshot_file
 from mlops_assets_tests.support.homes.followed import Clock, Proofs, die, new_follower, say, snapshot
 from mlops_assets_tests.support.homes.small_registry import (
@@ -79,6 +81,27 @@ def test_a_refused_plan_is_tried_again_when_its_file_is_removed(
     assert follower.look(NOON).last_error
     seen_file(serving_home, PRODUCT).unlink()
     assert follower.look(NOON).last_error is None
+
+
+def test_what_was_seen_with_other_libraries_says_nothing(
+    small: SmallRegistry, follower: PlanFollower, serving_home: Path, clock: Clock, proofs: Proofs
+) -> None:
+    """An upgrade may make a model fail that worked, and mend one that was refused."""
+    follower.look(NOON)
+    worker = say(serving_home, small.standing(), "works")
+    follower.look(NOON)
+    worker.close()
+    seen = SeenPlans.read(seen_file(serving_home, PRODUCT))
+    assert seen.libraries == installed_libraries()
+    asked = list(proofs.asked)
+    new_follower(small, serving_home, clock, proofs).look(NOON)
+    assert proofs.asked == asked
+    replace(seen, libraries={"lightgbm": "1.0"}).write(seen_file(serving_home, PRODUCT))
+    proofs.refused = {1}
+    assert "is refused" in str(new_follower(small, serving_home, clock, proofs).look(NOON).last_error)
+    assert not snapshot_file(serving_home, PRODUCT).exists(), (
+        "services that start serve what their bento holds"
+    )
 
 
 def test_models_of_the_last_plan_that_worked_stay_on_disk(

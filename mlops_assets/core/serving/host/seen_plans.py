@@ -4,7 +4,8 @@ The follower writes it; a worker that cannot load the newest plan takes the last
 """
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_assets.core.errors import PlatformError, ServingError
@@ -40,6 +41,8 @@ class SeenPlans:
     """Sequence of the newest plan while workers died that loaded it."""
     deaths: int = 0
     """How many died under it, before it ever worked."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Name to version of what scores depend on, under which all this was seen."""
 
     def is_good(self, plan: ReleasePlan) -> bool:
         """Tell whether the plan was seen to work here."""
@@ -78,6 +81,7 @@ class SeenPlans:
             "refused": [{"plan": one.plan.to_json(), "reason": one.reason} for one in self.refused],
             "troubled": self.troubled,
             "deaths": self.deaths,
+            "libraries": dict(self.libraries),
         }
         replace_text(file, json.dumps(content, sort_keys=True) + "\n", is_durable=True)
 
@@ -100,6 +104,7 @@ class SeenPlans:
                 ),
                 troubled=content["troubled"],
                 deaths=int(content["deaths"]),
+                libraries=dict(content["libraries"]),
             )
         except FileNotFoundError:
             return cls()

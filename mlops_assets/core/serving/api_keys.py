@@ -5,7 +5,6 @@ slow hashes are for passwords, which people choose. Whoever reads the file canno
 """
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -147,7 +146,7 @@ def _row(content: dict[str, str]) -> ApiKey:
 
 
 def _digest(key: str, salt: bytes) -> str:
-    return hmac.new(salt, key.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return hmac.digest(salt, key.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 _NOBODY = ApiKey("", "", "00" * SALT_BYTES, "00" * 32, datetime.fromtimestamp(0, UTC))

@@ -8,7 +8,7 @@ refused is tried again under the same number. In the end every acknowledged comm
 must be what its records make of it, and every page must be sound.
 
 The disk is a small filesystem in memory, in a mount namespace of its own. That takes util-linux (unshare, nsenter) and
-the right to user namespaces, or root. `--folder` takes an empty folder instead: of a small filesystem (some 64 MB), or
+the right to user namespaces, or root. `--folder` takes an empty folder instead: of a small filesystem (some 128 MB), or
 with `--episodes 0` of any. `--library sqlite3` runs the same on the system's SQLite by Python's sqlite3, and
 `--unowned` lets every client write checkpoints: both together are how the store was before.
 
@@ -51,7 +51,7 @@ from mlops_assets.core.errors import ConfigurationError, OnlineStoreError
 from mlops_assets.core.online_store.embedded.check import examine
 from mlops_assets.core.online_store.embedded.library import sqlite_version
 
-DISK_BYTES = 64 << 20
+DISK_BYTES = 128 << 20
 LIVES_SECONDS = (0.02, 0.4)
 """Between two kills."""
 ALL_AT_ONCE = 0.1

@@ -23,6 +23,8 @@ SHARED_KEYS = 8
 LONG_LOG_PAGES = (100, 2000)
 """Of every other process: its checkpoints let the log begin anew all the time, or leave that to the next commit."""
 RECORD_BYTES = (40, 6000)
+LARGEST_LOG_PAGES = 2000
+"""In place of 65,536, which would fill the small disk where the machine is busy."""
 PAGE_RECORDS = 1000
 BACKLOG = 4000
 """Commits that may be ahead of the collector: more records would fill the small disk by themselves."""
@@ -52,6 +54,7 @@ class Place:
     def prepare(self) -> None:
         """Let this process use the store in that way."""
         checkpoint.LONG_LOG_PAGES = LONG_LOG_PAGES[os.getpid() % 2]
+        checkpoint.LARGEST_LOG_PAGES = LARGEST_LOG_PAGES
         if not self.is_owned:
             checkpoint.Ownership.take = lambda _: True  # pyright: ignore[reportAttributeAccessIssue]
             # Noting it would be what they spend their time with.
@@ -99,7 +102,8 @@ def commit_until_killed(place: Place, slot: int, name: str) -> None:
         record = f"{name} {number} {shared} ".encode()
         record += b"." * draw.choice((RECORD_BYTES[0], RECORD_BYTES[0], RECORD_BYTES[1]))
         while not _is_done(store, name, number, shared, record=record, place=place, slot=slot):
-            pass
+            if os.getppid() != parent:
+                return
         os.write(log, b"%d\n" % number)
         place.counts[slot] += 1
         while not place.is_collected() and os.getppid() == parent:

@@ -14,6 +14,7 @@ from mlops_assets.core.errors import (
 from mlops_assets.core.masking import masked
 from mlops_assets.core.serving.outcome import UnansweredError
 from serving.limits import MAXIMUM_PROBLEMS, MAXIMUM_TEXT
+from serving.store_breaker import PAUSE_SECONDS, StorePausedError
 
 _PLACE = re.compile(
     r"""\b[a-z][a-z0-9+.\-]*://[^\s'",;)]+"""  # an address
@@ -83,6 +84,8 @@ def refused(error: ServingError) -> RefusedRequestError:
         return RefusedRequestError(413, str(error))
     where = "the online store" if isinstance(error, OnlineStoreError) else "the model"
     left = "nothing was recorded: send it again later"
+    if isinstance(error, StorePausedError):
+        left = f"nothing was recorded: it was slow a moment ago, and it is asked again within {PAUSE_SECONDS:.0f} s"
     if isinstance(error, OnlineStoreError) and error.may_be_done:
         left = "it may have been recorded: sent again, it gets the answer that it would have got"
     if isinstance(error, UnansweredError):

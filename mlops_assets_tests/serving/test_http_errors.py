@@ -6,6 +6,7 @@ import pytest
 from mlops_assets.core.errors import OnlineStoreError
 from serving.http_errors import Problem, RefusedRequestError, refused, without_places
 from serving.limits import MAXIMUM_PROBLEMS, MAXIMUM_TEXT
+from serving.store_breaker import StorePausedError
 
 
 @pytest.mark.parametrize(("may_be_done", "said"), [(False, "nothing was recorded"), (True, "may have been")])
@@ -21,6 +22,12 @@ SAID = "online store /var/lib/mlops/online/x.sqlite: disk I/O error (SQLITE_IOER
 def test_what_a_store_said_of_itself_stays_in_the_log() -> None:
     message = refused(OnlineStoreError(SAID)).refusal.message
     assert not any(told in message for told in ("/var", "redis", "SQLITE", "secret"))
+
+
+def test_a_store_that_is_not_asked_for_a_moment_is_told_from_one_that_was() -> None:
+    message = refused(StorePausedError(SAID)).refusal.message
+    assert "it is asked again within 1 s" in message
+    assert "/var" not in message
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ FEWEST_PROBES = 20
 TRIES = 3
 """How often an attack is played until health was quick: what else runs on a machine only ever makes it slower."""
 QUIET_SECONDS = 1.0
-ANSWERS = 20
+ANSWERS = 60
 WAIT_SECONDS = 60.0
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_assets.commands.drill import attack as module
 from mlops_assets.commands.drill.attack import blows
+from mlops_assets.commands.drill.attack import drills as module
 from mlops_assets.commands.drill.attack.blows import Blow
 from mlops_assets.commands.drill.attack.drills import ATTACKS, Attack, attacked, judged
 from mlops_assets.commands.drill.attack.probe import Probe, ProbeAnswer

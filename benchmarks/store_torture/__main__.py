@@ -85,7 +85,7 @@ class Torture:
         with Progress(transient=True) as progress:
             task = progress.add_task("commits", total=commits)
             parent = os.getppid()
-            while (acknowledged := self.acknowledged()) < commits and not self.done["damaged"]:
+            while ((acknowledged := self.acknowledged()) < commits or due) and not self.done["damaged"]:
                 if os.getppid() != parent:
                     raise SystemExit("whoever started this has ended")
                 progress.update(task, completed=acknowledged)

@@ -28,8 +28,9 @@ def disk_full(stage: Stage) -> Seen:
             stage.settle(1)
             with stage.load() as load:
                 load.wait_for(lambda answers: len(answers) >= ANSWERS, seconds=WAIT_SECONDS)
+                filling = time.monotonic()
                 disk.fill()
-                full, left = time.monotonic(), disk.free_bytes()
+                left = disk.free_bytes()
                 load.wait_for(lambda answers: len(failed(answers)) >= ANSWERS // 2, seconds=WAIT_SECONDS)
                 disk.free()
                 freed = time.monotonic()
@@ -37,7 +38,7 @@ def disk_full(stage: Stage) -> Seen:
         records, damage = _left_on(disk)
     seen = refused_then_answered(load, records, freed)
     refused = failed(load.answers)
-    early = sum(answer.answered_at < full for answer in refused)
+    early = sum(answer.answered_at < filling for answer in refused)
     is_full = left == early == 0
     words = (
         f"{left} bytes were left, {early} requests failed before; {seen.words}; every page read afterwards: "

@@ -86,7 +86,8 @@ def forked(target: Callable[..., object], *arguments: object) -> int:
 def commit_until_killed(place: Place, slot: int, name: str) -> None:
     """Count up one state that others change too and one of its own, with a record, again and again.
 
-    A commit that was refused is tried again with the same number: it must not have been done.
+    A commit that was refused is tried again with the same number: it must not have been done. Of one that may be done,
+    the client's own state says whether it is.
     """
     place.prepare()
     store = SqliteOnlineStore(place.file)
@@ -101,7 +102,8 @@ def commit_until_killed(place: Place, slot: int, name: str) -> None:
         shared = draw.randrange(SHARED_KEYS)
         record = f"{name} {number} {shared} ".encode()
         record += b"." * draw.choice((RECORD_BYTES[0], RECORD_BYTES[0], RECORD_BYTES[1]))
-        while not _is_done(store, name, number, shared, record=record, place=place, slot=slot):
+        attempt = Attempt(name, number, shared, record)
+        while not _is_done(store, attempt, place=place, slot=slot):
             if os.getppid() != parent:
                 return
         os.write(log, b"%d\n" % number)
@@ -110,20 +112,33 @@ def commit_until_killed(place: Place, slot: int, name: str) -> None:
             time.sleep(RETRY_SECONDS)
 
 
-def _is_done(
-    store: SqliteOnlineStore, name: str, number: int, shared: int, *, record: bytes, place: Place, slot: int
-) -> bool:
+@dataclass
+class Attempt:
+    """One commit of a client, until it is done."""
+
+    name: str
+    number: int
+    shared: int
+    record: bytes
+    may_be_done: bool = False
+    """Whether a refusal said so."""
+
+
+def _is_done(store: SqliteOnlineStore, attempt: Attempt, *, place: Place, slot: int) -> bool:
     """Try one commit; False when another client was quicker, or the store refused."""
-    keys = [f"shared={shared}@torture", f"own={name}@torture"]
+    keys = [f"shared={attempt.shared}@torture", f"own={attempt.name}@torture"]
     try:
         both, own = store.read(keys)
+        if attempt.may_be_done and own.content == b"%012d" % attempt.number:
+            return True
         counted = int(both.content or b"0") + 1
         changes = [
             StateChange(keys[0], both.version, b"%012d" % counted),
-            StateChange(keys[1], own.version, b"%012d" % number),
+            StateChange(keys[1], own.version, b"%012d" % attempt.number),
         ]
-        return store.commit(changes, [record])
-    except OnlineStoreError:
+        return store.commit(changes, [attempt.record])
+    except OnlineStoreError as error:
+        attempt.may_be_done |= error.may_be_done
         place.counts[SLOTS + slot] += 1
         time.sleep(RETRY_SECONDS)
         return False

@@ -110,7 +110,7 @@ class OversizedRequestError(ServingError):
 class OnlineStoreError(ServingError):
     """The online store does not answer, is full, or holds another format.
 
-    `may_be_done` is set for a commit that was sent and got no answer: read again, and the versions tell.
+    `may_be_done` is set for a commit that was begun and nobody knows how it ended: read again, and the versions tell.
     """
 
     def __init__(self, message: str, *, may_be_done: bool = False) -> None:

@@ -13,6 +13,7 @@ import apsw
 from mlops_assets.commands.drill.home import PRODUCT
 from mlops_assets.commands.drill.load import DrillLoad
 from mlops_assets.commands.drill.stage import (
+    UNDECIDED,
     Drill,
     Seen,
     Stage,
@@ -98,11 +99,12 @@ def refused_then_answered(load: DrillLoad, records: list[PredictionRecord], free
     """Whether requests were refused with 503 and left nothing behind, and answered again afterwards."""
     refused = failed(load.answers)
     captured = {record.event_id for record in records}
-    left = sum(answer.event_id in captured for answer in refused)
+    left = sum(answer.event_id in captured and UNDECIDED not in answer.message for answer in refused)
     missing, repeated = missing_and_repeated(load.answers, records)
     statuses = sorted({answer.status for answer in refused})
     words = (
-        f"{len(refused)} requests got {', '.join(map(str, statuses)) or 'nothing'}, {left} of them were captured; "
+        f"{len(refused)} requests got {', '.join(map(str, statuses)) or 'nothing'}, {left} were "
+        f"captured without having been told that they may be; "
         f"{answered_since(load, freed)} answered afterwards; {missing} acknowledged ones missing; "
         f"it said: {refused[0].message[:100] if refused else '-'}"
     )

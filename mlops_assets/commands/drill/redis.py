@@ -13,6 +13,7 @@ import httpx
 from mlops_assets.commands.drill.load import DrillLoad, LoadAnswer
 from mlops_assets.commands.drill.redis_server import FOLDER_VARIABLE, RedisServer, redis_program
 from mlops_assets.commands.drill.stage import (
+    UNDECIDED,
     Drill,
     Seen,
     Stage,
@@ -30,7 +31,6 @@ REFUSALS = 60
 WAIT_SECONDS = 30.0
 LONGEST_SECONDS = 5.0
 """Within which every request must be told something, on a busy machine."""
-_UNDECIDED = "may have been recorded"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RedisSeen:
         statuses = sorted({answer.status for answer in refused})
         captured = {record.event_id for record in self.records}
         left = [answer for answer in refused if answer.event_id in captured]
-        untold = sum(_UNDECIDED not in answer.message for answer in left)
+        untold = sum(UNDECIDED not in answer.message for answer in left)
         missing, repeated = missing_and_repeated(self.answers, self.records)
         longest = max(answer.seconds for answer in self.answers)
         words = (

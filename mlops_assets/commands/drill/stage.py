@@ -23,6 +23,8 @@ from mlops_assets.core.release.steps import Strategy, decide_on, put_into_plan
 from mlops_assets.core.serving.prediction_record import PredictionRecord
 
 WORKERS = 2
+UNDECIDED = "may have been recorded"
+"""What a refusal says of a commit of which nobody knows how it ended."""
 START_SECONDS = 120.0
 MODEL_MEBIBYTES = 64
 """Memory for the models of a plan; those of the home's versions take a few."""

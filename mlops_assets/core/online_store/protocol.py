@@ -62,8 +62,9 @@ class OnlineStore(ScoringStore, Protocol):
     """The states and captured predictions of one product.
 
     Every method raises OnlineStoreError when the store does not answer, is full, or is not of this format; nothing was
-    changed then, unless the error's `may_be_done` says that a commit was sent over a network and got no answer. Safe to
-    use from several processes; one object belongs to one thread.
+    changed then, unless the error's `may_be_done` says that a commit was begun and nobody knows how it ended: it was
+    sent over a network and got no answer, or the disk was full in its last step. Safe to use from several processes;
+    one object belongs to one thread.
     """
 
     def identity(self) -> str:

@@ -94,6 +94,8 @@ class SqliteOnlineStore:
         self.has_checkpointer = False
         """Whether another thread calls `checkpoint`: commits then leave that to it, and do not wait for the disk."""
         self._connection: apsw.Connection | None = None
+        self._is_ending = False
+        """Whether a transaction is being committed."""
         self._inode = 0
         self._rows_read: Mapping[str, int] = {}
         """Key to row of the states that were read last: a commit after it finds them in half the time."""
@@ -297,6 +299,7 @@ class SqliteOnlineStore:
             self._connection = None
 
     def _fail(self, error: apsw.Error | OSError) -> NoReturn:
+        may_be_done, self._is_ending = self._is_ending, False
         self._let_go()
         name = error_name(error)
         if name.startswith(UNSOUND):
@@ -305,8 +308,10 @@ class SqliteOnlineStore:
             (text for code, text in _ADVICE.items() if name.startswith(code)), "see SQLite's message"
         )
         raise OnlineStoreError(
-            f"online store {self._file}: {error} ({name}); nothing was changed: "
-            f"{advice.format(product=self._file.stem)}"
+            f"online store {self._file}: {error} ({name}); "
+            f"{'the change may be done' if may_be_done else 'nothing was changed'}: "
+            f"{advice.format(product=self._file.stem)}",
+            may_be_done=may_be_done,
         ) from error
 
     def _mark_damaged(self, found: str, inode: int) -> None:
@@ -317,6 +322,7 @@ class SqliteOnlineStore:
 
     @contextmanager
     def _transaction(self, connection: apsw.Connection) -> Iterator[None]:
+        self._is_ending = False
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._refuse_unless_same()
@@ -325,6 +331,15 @@ class SqliteOnlineStore:
             if connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 connection.execute("ROLLBACK")
             raise
+
+    def _end(self, connection: apsw.Connection) -> None:
+        """Commit. Where that fails it may be done: the log can have all of it, and whoever reads the log anew finds it.
+
+        So it is where the disk is full when the index of the log has to grow, after the log was written.
+        """
+        self._is_ending = True
+        connection.execute("COMMIT")
+        self._is_ending = False
 
     def _refuse_unless_same(self) -> None:
         if not self._refuse_another_file():
@@ -343,14 +358,14 @@ class SqliteOnlineStore:
                 connection.execute("ROLLBACK")
                 return False
             connection.executemany(_CAPTURE, ((record,) for record in records))
-            connection.execute("COMMIT")
+            self._end(connection)
         return True
 
     def _forget(self, connection: apsw.Connection, records: Sequence[CapturedRecord]) -> None:
         with self._transaction(connection):
             connection.executemany(_EMPTY, ((int(one.position), one.content) for one in records))
             connection.execute(_DELETE_EMPTY, (int(records[-1].position),))
-            connection.execute("COMMIT")
+            self._end(connection)
 
     def _evict(self, connection: apsw.Connection, versions: Mapping[str, int]) -> int:
         before = connection.total_changes()
@@ -360,7 +375,7 @@ class SqliteOnlineStore:
             if gone:
                 newest = max(versions.values())
                 connection.execute(_NEVER_AGAIN, (newest,))
-            connection.execute("COMMIT")
+            self._end(connection)
         return gone
 
     def _clear(self, connection: apsw.Connection) -> None:
@@ -370,7 +385,7 @@ class SqliteOnlineStore:
                 "(SELECT coalesce(max(version), 0) FROM state))"
             )
             connection.execute("DELETE FROM state")
-            connection.execute("COMMIT")
+            self._end(connection)
 
 
 _NO_STATE = StoredState(ABSENT, b"")

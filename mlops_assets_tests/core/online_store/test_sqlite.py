@@ -76,6 +76,25 @@ def test_a_full_disk_refuses_commits_keeps_what_was_there_and_goes_on_when_there
     assert store.captured_count() == stored + 1
 
 
+def test_a_commit_that_fails_in_its_last_step_may_be_done(
+    store: SqliteOnlineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(file: Path, *, busy_seconds: float) -> apsw.Connection:
+        connection = connect(file, busy_seconds=busy_seconds)
+        connection.set_commit_hook(lambda: True)
+        return connection
+
+    connect = online_store_sqlite.connect
+    assert store.commit([], [b"1"])
+    store.close()
+    monkeypatch.setattr(online_store_sqlite, "connect", refusing)
+    with pytest.raises(OnlineStoreError, match="the change may be done") as refused:
+        store.commit([StateChange("a", ABSENT, CONTENT)], [b"2"])
+    assert refused.value.may_be_done
+    monkeypatch.undo()
+    assert store.commit([StateChange("a", ABSENT, CONTENT)], [b"2"])
+
+
 def test_a_disk_that_was_full_from_the_start_leaves_no_half_store(
     store: SqliteOnlineStore, file: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -106,6 +107,14 @@ def original_registry(tmp_path_factory: pytest.TempPathFactory) -> "SmallRegistr
     from mlops_assets_tests.support.homes.small_registry import make_small_registry
 
     return make_small_registry(tmp_path_factory.mktemp("small_registry") / "mlflow")
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """What a test keeps to its owner, in this process, the next one does not."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True)

@@ -140,6 +140,7 @@ def started_again(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.rehearsal
 def test_what_it_started_ends_with_it_when_it_is_killed(
     dev: subprocess.Popen[bytes], ports: tuple[int, int], tmp_path: Path
 ) -> None:

@@ -133,6 +133,7 @@ def test_the_service_follows_the_plan_without_a_restart_and_stops_with_all_its_c
     assert [child for child in started if child.is_running() and child.status() != "zombie"] == []
 
 
+@pytest.mark.rehearsal
 def test_the_port_is_free_again_when_the_command_was_killed(home: Home, tmp_path: Path) -> None:
     copied = with_the_first_released(home, tmp_path / "home")
     port = free_port()
@@ -196,6 +197,7 @@ def test_a_command_that_is_killed_as_it_starts_leaves_nothing_running(home: Home
                 left.kill()
 
 
+@pytest.mark.rehearsal
 def test_workers_and_follower_end_with_a_server_that_is_killed(home: Home, tmp_path: Path) -> None:
     """Nobody guards a server that was not started by the platform."""
     copied = with_the_first_released(home, tmp_path / "home")

@@ -35,6 +35,7 @@ def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(
     assert servers(built.bentoml_home) == []
 
 
+@pytest.mark.rehearsal
 def test_workers_of_a_server_that_was_killed_are_ended_too(built: BuiltBento) -> None:
     with served(built, timeout_seconds=120) as server:
         port = server.url.rsplit(":", 1)[1]
@@ -44,6 +45,7 @@ def test_workers_of_a_server_that_was_killed_are_ended_too(built: BuiltBento) ->
     assert servers(built.bentoml_home) == []
 
 
+@pytest.mark.rehearsal
 def test_its_workers_are_the_processes_that_answer_and_one_that_was_killed_is_replaced(
     built: BuiltBento,
 ) -> None:
@@ -87,6 +89,7 @@ with served(built_bento(sys.argv[1], Path(sys.argv[2])), timeout_seconds=120):
 """
 
 
+@pytest.mark.rehearsal
 def test_a_server_ends_with_a_run_that_was_killed_while_it_asked(built: BuiltBento) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, built.tag, str(built.bentoml_home)],

@@ -12,7 +12,7 @@ import httpx
 import polars as pl
 import psutil
 
-from mlops_assets.commands.drill.home import PRODUCT, DrillHome
+from mlops_assets.commands.drill.home import ENTITIES, PRODUCT, DrillHome
 from mlops_assets.commands.drill.load import DrillLoad, LoadAnswer
 from mlops_assets.core.bento.server import ServedBento, served
 from mlops_assets.core.parity.compare import ParityReport, compare
@@ -219,15 +219,19 @@ def missing_and_repeated(answers: list[LoadAnswer], records: list[PredictionReco
 
 
 def parity_of(home: DrillHome, records: list[PredictionRecord]) -> ParityReport:
-    """Compare every captured vector with the offline executor's: a state that is half done gives another one."""
+    """Compare every captured vector with the offline executor's: a state that is half done gives another one.
+
+    Left out are entities that no history of the home has, such as an attacker's.
+    """
     view = home.product.view
-    first = {record.prediction_id: record for record in records if record.error is None}
+    known = [record for record in records if int(str(record.request["customer_id"])) < ENTITIES]
+    first = {record.prediction_id: record for record in known if record.error is None}
     landing = LandingTable(
         PRODUCT, id_column=view.id_column, id_type=home.events.schema[view.id_column], has_time=True
     )
     captured = landing.frame(list(first.values()))
     events = captured_events(view, captured, dtypes=dict(home.events.schema))
-    known = home.labels.filter(pl.col("known_at") < home.as_of).select(view.label_columns)
-    replay = replay_of(view, home.events, events, known)
+    labels = home.labels.filter(pl.col("known_at") < home.as_of).select(view.label_columns)
+    replay = replay_of(view, home.events, events, labels)
     models = dict(zip(itertools.count(1), home.models, strict=False))
     return compare(captured, replay, models)

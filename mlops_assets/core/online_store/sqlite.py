@@ -28,6 +28,7 @@ from mlops_assets.core.online_store.embedded.creation import FORMAT, create_stor
 from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.embedded.library import (
     UNSOUND,
+    advice,
     connect,
     error_name,
     require_sound_sqlite,
@@ -59,15 +60,6 @@ _DELETE_EMPTY = (
     "DELETE FROM captured "
     "WHERE content IS NULL AND position <= ? AND position < (SELECT max(position) FROM captured)"
 )
-_ADVICE = {
-    "SQLITE_FULL": "free space on its disk; it goes on by itself then",
-    "SQLITE_IOERR": "free space on its disk, or look for a failing one; it goes on by itself then",
-    "SQLITE_BUSY": f"another process held it for more than {BUSY_SECONDS:.0f} s; look for one that hangs",
-    "SQLITE_READONLY": "let this user write the file and its folder",
-    "SQLITE_CANTOPEN": "let this user write the file and its folder",
-    "SQLITE_NOTADB": "it is no online store any more: run `mlops store restore {product}`",
-    "SQLITE_CORRUPT": "it is damaged: run `mlops store restore {product}`",
-}
 _Answer = TypeVar("_Answer")
 _DESCRIPTORS: dict[int, int] = {}
 """Inode of a store's file to the descriptor that checkpoints use; see `_descriptor`."""
@@ -304,13 +296,10 @@ class SqliteOnlineStore:
         name = error_name(error)
         if name.startswith(UNSOUND):
             self._mark_damaged(f"{error} ({name})", self._inode)
-        advice = next(
-            (text for code, text in _ADVICE.items() if name.startswith(code)), "see SQLite's message"
-        )
         raise OnlineStoreError(
             f"online store {self._file}: {error} ({name}); "
             f"{'the change may be done' if may_be_done else 'nothing was changed'}: "
-            f"{advice.format(product=self._file.stem)}",
+            f"{advice(name, product=self._file.stem, busy_seconds=BUSY_SECONDS)}",
             may_be_done=may_be_done,
         ) from error
 

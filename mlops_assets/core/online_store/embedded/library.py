@@ -14,6 +14,15 @@ CACHE_KIB = 131_072
 """Memory that a connection may use for pages, 128 MiB: with SQLite's 2 MiB most are fetched from the log again."""
 UNSOUND = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 """Errors that say that the file is damaged, whoever meets them."""
+_ADVICE = {
+    "SQLITE_FULL": "free space on its disk; it goes on by itself then",
+    "SQLITE_IOERR": "free space on its disk, or look for a failing one; it goes on by itself then",
+    "SQLITE_BUSY": "another process held it for more than {busy_seconds:.0f} s; look for one that hangs",
+    "SQLITE_READONLY": "let this user write the file and its folder",
+    "SQLITE_CANTOPEN": "let this user write the file and its folder",
+    "SQLITE_NOTADB": "it is no online store any more: run `mlops store restore {product}`",
+    "SQLITE_CORRUPT": "it is damaged: run `mlops store restore {product}`",
+}
 
 
 def sqlite_version() -> str:
@@ -76,3 +85,9 @@ def error_name(error: Exception) -> str:
     code = getattr(error, "extendedresult", None)
     names = (apsw.mapping_extended_result_codes, apsw.mapping_result_codes)
     return next((str(name[code]) for name in names if code in name), "SQLITE_CANTOPEN")
+
+
+def advice(name: str, *, product: str, busy_seconds: float) -> str:
+    """Say what a person is to do about an error of this name in the product's store."""
+    told = next((text for code, text in _ADVICE.items() if name.startswith(code)), "see SQLite's message")
+    return told.format(product=product, busy_seconds=busy_seconds)

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from mlops_assets.assets import online_features
+from mlops_assets.commands.drill.damaged_store import copy_store
 from mlops_assets.core.features.online.entity_state import EntityState
 from mlops_assets.core.features.online.layout import empty_key, entity_layouts
 from mlops_assets.core.features.online.states import build_states
@@ -28,7 +29,6 @@ from mlops_assets_tests.support.homes.small_home import (
     SmallHome,
     metadata_of,
 )
-from mlops_assets_tests.support.store_copies import copied
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_store_restored_from_before_the_last_load_is_loaded_again(home: SmallH
     config = {"ops": {f"{FRAUD}__online_features": {"config": {"as_of": f"{AS_OF}T00:00:00"}}}}
     home.materialize("online_features", config=config)
     file = Path(home.settings.online_store) / f"{FRAUD}.sqlite"
-    backup = copied(file, file.with_name("backup"))
+    backup = copy_store(file, file.with_name("backup"))
     home.materialize("online_features")
     with closing(store_of(home)) as store:
         loaded = {key: state.content for key, state in store.states()}

@@ -60,7 +60,10 @@ def damage(file: Path) -> None:
 
 
 def copy_store(file: Path, copy: Path) -> Path:
-    """Copy a store that is in use, its log included; return the copy."""
+    """Put all that a store which may be in use holds, its log included, into another file; return that.
+
+    With the store's own SQLite: two of them in one process would not see each other's locks.
+    """
     with (
         closing(apsw.Connection(str(file))) as read,
         closing(apsw.Connection(str(copy))) as written,

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import redis
 
+from mlops_assets.commands.drill.damaged_store import copy_store
 from mlops_assets.commands.drill.redis_server import RedisServer
 from mlops_assets.core.errors import TableError
 from mlops_assets.core.lakehouse.tables import DeltaTables
@@ -22,7 +23,6 @@ from mlops_assets.core.predictions.captured import SET_ASIDE, TABLE, LandingTabl
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets_tests.support.captured import FIRST, captured_record
 from mlops_assets_tests.support.processes.captured_collector import COMMIT, LANDING, PRODUCT
-from mlops_assets_tests.support.store_copies import copied
 
 COHORT = LandingTable(PRODUCT, id_column="patient_id", id_type=pl.String(), has_time=False)
 
@@ -211,7 +211,7 @@ def test_a_store_restored_from_a_backup_loses_nothing_that_it_acknowledged(
     store = open_online_store(location, PRODUCT)
     capture(store, *(captured_record(number) for number in range(10)))
     identity = store.identity()
-    backup = copied(file, tmp_path / "backup.sqlite")
+    backup = copy_store(file, tmp_path / "backup.sqlite")
     capture(store, *(captured_record(number) for number in range(10, 40)))
     assert collect(store, tables) == (40, 0)
     store.close()
@@ -234,7 +234,7 @@ def test_what_a_restoration_puts_in_place_of_what_was_read_is_not_forgotten(
     file = Path(location) / f"{PRODUCT}.sqlite"
     store = open_online_store(location, PRODUCT)
     assert store.captured_count() == 0
-    backup = copied(file, tmp_path / "backup.sqlite")
+    backup = copy_store(file, tmp_path / "backup.sqlite")
 
     class Restored:
         """The store, which another process brings back to its beginning before anything is forgotten."""
@@ -244,7 +244,7 @@ def test_what_a_restoration_puts_in_place_of_what_was_read_is_not_forgotten(
 
         def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
             if backup.exists():
-                copied(backup, file)
+                copy_store(backup, file)
                 backup.unlink()
                 capture(store, *(captured_record(number) for number in range(100, 105)))
             store.forget_captured(records)
@@ -290,11 +290,11 @@ def test_a_bad_record_at_the_position_of_another_one_is_set_aside_too(
     file = Path(location) / f"{PRODUCT}.sqlite"
     store = open_online_store(location, PRODUCT)
     assert store.captured_count() == 0
-    backup = copied(file, tmp_path / "backup.sqlite")
+    backup = copy_store(file, tmp_path / "backup.sqlite")
     for content in (b"no record", b"another one"):
         assert store.commit([], [content])
         assert collect(store, tables) == (0, 0)
-        copied(backup, file)
+        copy_store(backup, file)
     aside = tables.read(PRODUCT, SET_ASIDE)
     assert sorted(aside["content"]) == ["another one", "no record"]
     assert aside["position"].n_unique() == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from mlops_assets.core.errors import RegistryError
+from mlops_assets.core.errors import PackagingError, RegistryError
 from mlops_assets.core.model.golden_answers import require_golden_answers
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.registry import ModelRegistry
@@ -43,7 +43,10 @@ def test_a_run_keeps_what_its_model_answers_where_it_was_trained(
 ) -> None:
     run_id = finished_run(client, product)
     registry.log_model(run_id, model)
-    require_golden_answers(model, registry.run_tags(run_id)[GOLDEN_TAG])
+    stored = registry.run_tags(run_id)[GOLDEN_TAG]
+    require_golden_answers(model, stored)
+    with pytest.raises(PackagingError, match="golden row"):
+        require_golden_answers(small_model(seed=5), stored)
 
 
 def test_mlflows_own_flavour_loads_the_booster_without_unpickling(

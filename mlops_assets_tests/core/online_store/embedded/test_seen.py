@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mlops_assets.commands.drill.damaged_store import copy_store
 from mlops_assets.core.online_store.embedded import seen
 from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.sqlite import SqliteOnlineStore
-from mlops_assets_tests.support.store_copies import copied
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def fallen_back(file: Path) -> None:
     """Two records, of which the second is lost after the owner saw it."""
     with closing(SqliteOnlineStore(file)) as store:
         assert store.commit([], [b"1"])
-        backup = copied(file, file.with_name("backup"))
+        backup = copy_store(file, file.with_name("backup"))
         assert store.commit([], [b"2"])
         assert store.checkpoint()
-    copied(backup, file)
+    copy_store(backup, file)
 
 
 def test_records_that_were_acknowledged_and_are_missing_are_named(file: Path) -> None:

@@ -22,7 +22,7 @@ def console(*, stderr: bool = False) -> "Console":
     """A terminal for people, on standard output or standard error."""
     from rich.console import Console  # a rollback prints plain text, and must not wait for it
 
-    return Console(stderr=stderr)
+    return Console(stderr=stderr, emoji=False)  # a person's `:red_circle:` stays text
 
 
 def settings_of_home() -> Settings:

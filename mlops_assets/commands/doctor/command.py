@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from mlops_assets.commands.doctor.orchestration import (
     serving_checks,
 )
 from mlops_assets.commands.doctor.releases import release_checkups
+from mlops_assets.commands.plain_text import plain
 from mlops_assets.core.settings import Settings
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -72,8 +72,8 @@ def print_checks(checks: Sequence[Check], *, console: Console) -> None:
             table.add_section()
             area = check.area
         colour = _COLOURS[check.status]
-        advice = f"\n[bold]→ {escape(check.action)}[/]" if check.action else ""
-        table.add_row(f"[{colour}]{check.status}[/]", escape(check.name), f"{escape(check.detail)}{advice}")
+        advice = f"\n[bold]→ {plain(check.action)}[/]" if check.action else ""
+        table.add_row(f"[{colour}]{check.status}[/]", plain(check.name), f"{plain(check.detail)}{advice}")
     console.print(table)
     counts = Counter(check.status for check in checks)
     console.print(", ".join(f"{counts.get(status, 0)} {status}" for status in _COLOURS))

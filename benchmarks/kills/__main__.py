@@ -5,7 +5,8 @@ workers, beside `mlops dev`. Clients send events, and keep what was acknowledged
 again. Runs collect the captured predictions and load the online store; commands release, and roll back. Meanwhile
 one process after the other, of a kind drawn from those that are there (worker, supervisor, follower, service, run,
 code server, daemon, web server, command and so on), is killed with SIGKILL. What a person or the host's supervisor
-would start again is started again. At the end the last records are collected.
+would start again is started again; most kills do not wait until that is done. Ctrl-C ends it early, and what was done
+is counted. At the end the last records are collected.
 
 Last line: one JSON object with `kills`; `killed`, the kills of each kind; `acknowledged` predictions; `lost`, those of
 them that are in no table; `doubled`, those that are there twice; `damaged`, stores and tables that cannot be read, or
@@ -50,6 +51,9 @@ from mlops_assets.definitions import platform_resources
 
 PER_SECOND = 20.0
 LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PATIENCE_SECONDS = 8.0
+"""How long a kill waits at most until all answers again, before the next one comes."""
+WAITED_FOR = 5
 ACTION_SECONDS = 4.0
 """Between two things that somebody asks for, on average."""
 RUNNING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
@@ -103,7 +107,11 @@ class Killer:
         except psutil.NoSuchProcess:
             return
         self.killed[kind] += 1
-        self._platform.mend()
+        # Most kills come while something still starts; each fifth waits until all answers, as it must be able to.
+        is_waited_for = self.killed.total() % WAITED_FOR == 0
+        self._platform.mend(
+            **({} if is_waited_for else {"patience": self._draw.uniform(0, LONGEST_PATIENCE_SECONDS)})
+        )
 
     def _act(self) -> None:
         if time.monotonic() < self._next_action:
@@ -184,9 +192,13 @@ def main() -> None:
         with Platform(home, options.log or Path(folder) / "log") as platform:
             killer = Killer(platform, seed=options.seed)
             with DrillLoad(platform.url, home.requests(), per_second=PER_SECOND) as load:
-                while killer.killed.total() < options.kills:
-                    killer.kill_one()
-                    progress.update(task, completed=killer.killed.total())
+                try:
+                    while killer.killed.total() < options.kills:
+                        killer.kill_one()
+                        progress.update(task, completed=killer.killed.total())
+                except KeyboardInterrupt:
+                    progress.console.print("interrupted: what was done so far is counted")
+                platform.mend()
         counts = collected(home)
         acknowledged = {a.prediction_id for a in load.answers if a.is_answered and a.prediction_id}
         found = {

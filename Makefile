@@ -13,10 +13,10 @@ LOCK := deploy/requirements.lock
 READY := .venv/.ready
 CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs
 
-.PHONY: help setup demo dev serve test rehearse check lint format types imports docs lock peers peers-feast peers-mlserver clean
+.PHONY: help setup demo dev serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make .venv with the locked packages
 
@@ -42,13 +42,17 @@ dev: setup ## Dagster's UI on 127.0.0.1:3000 and MLflow's on :5000; Ctrl-C stops
 serve: setup ## The released bento of PRODUCT (fraud_detection) on 127.0.0.1:3001; Ctrl-C stops it
 	$(BIN)/mlops serve $(or $(PRODUCT),fraud_detection)
 
-test: setup ## All tests but the rehearsals
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not rehearsal"
+test: setup ## All tests but the rehearsals and those that need a program of Debian
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not rehearsal and not servers"
 
 rehearse: setup ## The tests that take long: drills, runs killed at any instant, races, benchmark commands played small
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m rehearsal
 
-check: lint types imports docs test ## Lint, types, import contracts, docs, tests: the same in pre-commit; CI rehearses too
+test-servers: setup ## The tests that need a program of Debian (chromium); INSTALL=1 installs what is missing
+	$(BIN)/python -m mlops_assets_tests.support.programs $(if $(INSTALL),--install)
+	$(BIN)/python -m pytest -m servers
+
+check: lint types imports docs test ## Lint, types, import contracts, docs, tests: the same in pre-commit; CI runs all tests
 
 lint: setup ## ruff: format and rules
 	$(BIN)/ruff format --check --quiet $(CHECKED)

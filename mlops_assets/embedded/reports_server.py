@@ -2,10 +2,13 @@
 
 import logging
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -27,7 +30,12 @@ def reports_app(folder: Path, *, hosts: frozenset[str]) -> ASGIApp:
     A browser does not follow a link from a page of http:// to a file, which is why the reports have a server.
     """
     files = StaticFiles(directory=folder, html=True, follow_symlink=False)
-    return BrowserGuard(Starlette(routes=[Mount("/", files)]), hosts=hosts)
+    return BrowserGuard(Starlette(routes=[Route("/favicon.ico", _no_icon), Mount("/", files)]), hosts=hosts)
+
+
+async def _no_icon(_request: Request) -> Response:
+    """Browsers ask each server for an icon, and note an error in the console of the page where there is none."""
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 if __name__ == "__main__":

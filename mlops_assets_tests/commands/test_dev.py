@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,96 +13,39 @@ import psutil
 import pytest
 
 from mlops_assets.core.files import OTHERS
+from mlops_assets_tests.support.processes.mlops_dev import RunningDev, descendants, free_ports, mlops_dev
 
-START_SECONDS = 300
 STOP_SECONDS = 120
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]
-
-
 @pytest.fixture
-def ports() -> tuple[int, int]:
-    dagster_port, mlflow_port = free_ports(2)
-    return dagster_port, mlflow_port
-
-
-@pytest.fixture
-def dev(tmp_path: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[bytes]]:
+def dev(tmp_path: Path) -> Iterator[RunningDev]:
     """The command in a process of its own, on a fresh home."""
-    environment = {**os.environ, "MLOPS_HOME": str(tmp_path / "home"), "DAGSTER_HOME": ""}
-    options = [
-        "--dagster-port",
-        str(ports[0]),
-        "--mlflow-port",
-        str(ports[1]),
-        "--reports-port",
-        str(free_ports(1)[0]),
-    ]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlops_assets.cli", "dev", *options],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        yield process
-        for left in [*descendants(process.pid), process]:
-            left.kill()
-        process.wait()
+    with mlops_dev(tmp_path) as running:
+        yield running
 
 
-def descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> httpx.Response:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            answer = httpx.get(url, timeout=5)
-            if answer.status_code == 200:
-                return answer
-        except httpx.TransportError:
-            time.sleep(0.3)
-    raise AssertionError(f"{url} does not answer; the log ends with {log.read_text()[-2000:]}")
-
-
-def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(
-    dev: subprocess.Popen[bytes], ports: tuple[int, int], tmp_path: Path
-) -> None:
-    log = tmp_path / "log"
-    assert "dagster_version" in wait_for(f"http://127.0.0.1:{ports[0]}/server_info", dev, log).json()
-    assert wait_for(f"http://127.0.0.1:{ports[1]}/health", dev, log).text == "OK"
-    assert (tmp_path / "home" / "dagster" / "dagster.yaml").is_file()
-    require_that_only_the_own_page_reaches_dagster(ports[0])
-    assert (
-        httpx.get(
-            f"http://127.0.0.1:{ports[1]}/", headers={"Host": f"10.evil.example:{ports[1]}"}
-        ).status_code
-        == 403
-    )
-    second = started_again(tmp_path)
+def test_both_uis_answer_and_ctrl_c_leaves_no_process_behind(dev: RunningDev) -> None:
+    assert "dagster_version" in dev.wait_for(dev.dagster_port, "/server_info").json()
+    assert dev.wait_for(dev.mlflow_port, "/health").text == "OK"
+    assert (dev.home / "dagster" / "dagster.yaml").is_file()
+    require_that_only_the_own_page_reaches_dagster(dev.dagster_port)
+    foreign = {"Host": f"10.evil.example:{dev.mlflow_port}"}
+    assert httpx.get(f"http://127.0.0.1:{dev.mlflow_port}/", headers=foreign).status_code == 403
+    second = started_again(dev.home)
     assert second.returncode == 1
-    assert f"mlops dev runs on {tmp_path / 'home'} already, in process {dev.pid} " in " ".join(
-        second.stderr.split()
-    )
-    made = [tmp_path / "home", *(tmp_path / "home").rglob("*")]
+    words = f"mlops dev runs on {dev.home} already, in process {dev.process.pid} "
+    assert words in " ".join(second.stderr.split())
+    made = [dev.home, *dev.home.rglob("*")]
     assert {str(path): oct(mode) for path in made if (mode := mode_of(path)) & OTHERS} == {}
-    started = descendants(dev.pid)
+    started = descendants(dev.process.pid)
     assert len(started) >= 4
     try:
-        dev.send_signal(signal.SIGINT)
-        assert dev.wait(STOP_SECONDS) == 0
+        dev.process.send_signal(signal.SIGINT)
+        assert dev.process.wait(STOP_SECONDS) == 0
         psutil.wait_procs(started, timeout=STOP_SECONDS)
         assert [process.pid for process in started if is_alive(process)] == []
-        assert free_again(ports)
+        assert free_again(dev)
     finally:
         for process in filter(is_alive, started):
             process.kill()
@@ -134,25 +75,23 @@ def require_that_only_the_own_page_reaches_dagster(port: int) -> None:
     assert httpx.get(url, params={"query": query}).status_code == 405
 
 
-def started_again(folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MLOPS_HOME": str(folder / "home"), "DAGSTER_HOME": ""}
+def started_again(home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MLOPS_HOME": str(home), "DAGSTER_HOME": ""}
     command = [sys.executable, "-m", "mlops_assets.cli", "dev"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.rehearsal
-def test_what_it_started_ends_with_it_when_it_is_killed(
-    dev: subprocess.Popen[bytes], ports: tuple[int, int], tmp_path: Path
-) -> None:
-    wait_for(f"http://127.0.0.1:{ports[0]}/server_info", dev, tmp_path / "log")
-    wait_for(f"http://127.0.0.1:{ports[1]}/health", dev, tmp_path / "log")
-    started = descendants(dev.pid)
+def test_what_it_started_ends_with_it_when_it_is_killed(dev: RunningDev) -> None:
+    dev.wait_for(dev.dagster_port, "/server_info")
+    dev.wait_for(dev.mlflow_port, "/health")
+    started = descendants(dev.process.pid)
     try:
-        dev.kill()
-        dev.wait()
+        dev.process.kill()
+        dev.process.wait()
         psutil.wait_procs(started, timeout=STOP_SECONDS)
         assert [process.pid for process in started if is_alive(process)] == []
-        assert free_again(ports)
+        assert free_again(dev)
     finally:
         for process in filter(is_alive, started):
             process.kill()
@@ -166,8 +105,8 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def free_again(ports: tuple[int, int]) -> bool:
-    for port in ports:
+def free_again(dev: RunningDev) -> bool:
+    for port in (dev.dagster_port, dev.mlflow_port, dev.reports_port):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return False
@@ -175,9 +114,8 @@ def free_again(ports: tuple[int, int]) -> bool:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_taken_port_is_said_before_anything_starts(
-    which: int, tmp_path: Path, ports: tuple[int, int]
-) -> None:
+def test_a_taken_port_is_said_before_anything_starts(which: int, tmp_path: Path) -> None:
+    ports = free_ports(2)
     option = ("--dagster-port", "--mlflow-port")[which]
     options = ["--dagster-port", str(ports[0]), "--mlflow-port", str(ports[1])]
     environment = {**os.environ, "MLOPS_HOME": str(tmp_path), "DAGSTER_HOME": ""}

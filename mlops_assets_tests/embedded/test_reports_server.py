@@ -35,6 +35,10 @@ def test_a_report_is_shown_where_a_link_leads_to_it(port: int) -> None:
     assert page.headers["content-type"].startswith("text/html")
 
 
+def test_a_browser_that_asks_for_an_icon_is_not_told_of_an_error(port: int) -> None:
+    assert ask(port, "GET", "/favicon.ico", {"Sec-Fetch-Site": "same-origin"}).status_code == 204
+
+
 @pytest.mark.parametrize(
     "path",
     ["/out.html", "/up/secret.txt", "/../secret.txt", "/%2e%2e/secret.txt", "/fraud/..%2f..%2fsecret.txt",

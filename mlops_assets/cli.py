@@ -197,7 +197,7 @@ def drill(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Break a served bento on purpose, under a bounded load, and show what happens; exit code 1 if one went wrong.
+    """Break a served bento on purpose, under a bounded load, and show what happens; exit code 1 unless all went well.
 
     Everything runs in a folder of its own on loopback: nothing of MLOPS_HOME is read or changed. All drills together
     take some minutes.

@@ -2,10 +2,13 @@
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +21,7 @@ from mlops_assets.commands.drill.plan import PLAN_DRILLS
 from mlops_assets.commands.drill.redis import REDIS_DRILLS
 from mlops_assets.commands.drill.release import RELEASE_DRILLS
 from mlops_assets.commands.drill.small_disk import require_small_disk
-from mlops_assets.commands.drill.stage import Drill, DrillOutcome, Stage
+from mlops_assets.commands.drill.stage import Drill, DrillOutcome, Seen, Stage
 from mlops_assets.core.errors import ConfigurationError
 
 _ALL = (
@@ -31,6 +34,20 @@ _ALL = (
     *ATTACK_DRILLS,
 )
 DRILLS = {drill.name: drill for drill in _ALL}
+Verdict = Literal["passed", "failed", "inconclusive"]
+VERDICTS: dict[Verdict, str] = {
+    "passed": "as expected",
+    "failed": "NOT as expected",
+    "inconclusive": "INCONCLUSIVE, the machine is too busy",
+}
+_COLOURED: dict[Verdict, str] = {
+    "passed": "[green]yes[/]",
+    "failed": "[red]no[/]",
+    "inconclusive": "[yellow]inconclusive[/]",
+}
+BUSY_PERCENT = 50.0
+"""Use of the processors by other programs from which on a time limit says nothing; an idle stage uses a few."""
+SAMPLE_SECONDS = 1.0
 
 
 def chosen_drills(names: Sequence[str] | None) -> list[Drill]:
@@ -62,26 +79,48 @@ def run_drills(drills: Sequence[Drill], *, console: Console) -> list[DrillOutcom
 def play(drills: Sequence[Drill], stage: Stage, *, console: Console) -> Iterator[DrillOutcome]:
     """Serve the stage's bento and play the drills on it."""
     with stage.serving():
+        used = _used_by_others()
         for drill in drills:
             began = time.monotonic()
             with console.status(f"{drill.name}: {drill.done}"):
                 seen = drill.play(stage)
-            seconds = time.monotonic() - began
-            outcome = DrillOutcome(
-                drill.name, drill.done, drill.expected, seen.words, seen.is_expected, seconds
-            )
-            console.print(
-                f"{drill.name}: {'as expected' if outcome.passed else 'NOT as expected'}, {seconds:.0f} s"
-            )
+            seconds, used_before, used = time.monotonic() - began, used, _used_by_others()
+            outcome = outcome_of(drill, seen, seconds=seconds, used_percent=max(used_before, used))
+            console.print(f"{outcome.name}: {VERDICTS[_verdict(outcome)]}, {seconds:.0f} s")
             yield outcome
+
+
+def outcome_of(drill: Drill, seen: Seen, *, seconds: float, used_percent: float) -> DrillOutcome:
+    """Judge what a drill saw.
+
+    drill, seen: what was played. seconds: how long. used_percent: of the processors, by other programs.
+    """
+    is_too_busy = not seen.is_expected and seen.is_only_late and used_percent >= BUSY_PERCENT
+    words = seen.words
+    if is_too_busy:
+        words += f"; other programs used {used_percent:.0f} % of the processors: too busy to tell"
+    return DrillOutcome(
+        drill.name, drill.done, drill.expected, words, seen.is_expected, seconds, is_inconclusive=is_too_busy
+    )
+
+
+def _used_by_others() -> float:
+    """Look for SAMPLE_SECONDS which percentage of the processors is used while nothing is asked of the stage."""
+    return psutil.cpu_percent(SAMPLE_SECONDS)
+
+
+def _verdict(outcome: DrillOutcome) -> Verdict:
+    if outcome.passed:
+        return "passed"
+    return "inconclusive" if outcome.is_inconclusive else "failed"
 
 
 def drills_json(outcomes: Sequence[DrillOutcome]) -> dict[str, object]:
     """The machine-readable form."""
+    counts = Counter(_verdict(outcome) for outcome in outcomes)
     return {
         "drills": [asdict(outcome) for outcome in outcomes],
-        "passed": sum(outcome.passed for outcome in outcomes),
-        "failed": sum(not outcome.passed for outcome in outcomes),
+        **{verdict: counts[verdict] for verdict in VERDICTS},
     }
 
 
@@ -98,6 +137,7 @@ def print_drills(outcomes: Sequence[DrillOutcome], *, console: Console) -> None:
         show_lines=True,
     )
     for outcome in outcomes:
-        verdict = "[green]yes[/]" if outcome.passed else "[red]no[/]"
-        table.add_row(outcome.name, outcome.done, outcome.expected, outcome.seen, verdict)
+        table.add_row(
+            outcome.name, outcome.done, outcome.expected, outcome.seen, _COLOURED[_verdict(outcome)]
+        )
     console.print(table)

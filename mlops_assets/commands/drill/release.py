@@ -52,7 +52,8 @@ def _switched(answers: list[LoadAnswer], began: float, *, old: int, new: int) ->
         f"{by_version(answers)}; the last answer of version {old} came {took:.1f} s after the plan, "
         f"{len(lost)} failed"
     )
-    return Seen(words, is_switched and not lost and took < SWITCH_SECONDS)
+    is_sound, is_in_time = is_switched and not lost, took < SWITCH_SECONDS
+    return Seen(words, is_sound and is_in_time, is_only_late=is_sound and not is_in_time)
 
 
 def canary(stage: Stage) -> Seen:

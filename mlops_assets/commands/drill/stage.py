@@ -38,6 +38,8 @@ class Seen:
 
     words: str
     is_expected: bool
+    is_only_late: bool = False
+    """Whether all was as expected but for a time limit, which other programs of the machine may have cost."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class DrillOutcome:
     seen: str
     passed: bool
     seconds: float
+    is_inconclusive: bool = False
+    """Whether it only was late, on a machine whose processors other programs used; then it has not passed either."""
 
 
 @dataclass

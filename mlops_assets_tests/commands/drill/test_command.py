@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -9,8 +10,15 @@ from typer.testing import CliRunner
 
 from mlops_assets.cli import app
 from mlops_assets.commands.drill import command as drill_command
-from mlops_assets.commands.drill.command import chosen_drills, drills_json, print_drills
-from mlops_assets.commands.drill.stage import DrillOutcome
+from mlops_assets.commands.drill.command import (
+    BUSY_PERCENT,
+    DRILLS,
+    chosen_drills,
+    drills_json,
+    outcome_of,
+    print_drills,
+)
+from mlops_assets.commands.drill.stage import DrillOutcome, Seen
 from mlops_assets.core.errors import ConfigurationError
 
 OUTCOMES = [
@@ -32,7 +40,38 @@ def test_outcomes_are_printed_with_what_was_seen() -> None:
     assert drills_json(OUTCOMES)["failed"] == 1
 
 
-@pytest.mark.parametrize(("outcomes", "code"), [(OUTCOMES, 1), (OUTCOMES[:1], 0)])
+LATE = Seen("took 12 s", is_expected=False, is_only_late=True)
+WRONG = Seen("one is lost", is_expected=False)
+
+
+@pytest.mark.parametrize(
+    ("seen", "used_percent", "verdict"),
+    [
+        (Seen("took 1 s", is_expected=True), 100.0, "passed"),
+        (LATE, BUSY_PERCENT, "inconclusive"),
+        (LATE, BUSY_PERCENT - 1, "failed"),
+        (WRONG, 100.0, "failed"),
+    ],
+)
+def test_only_what_was_late_on_a_busy_machine_is_inconclusive(
+    seen: Seen, used_percent: float, verdict: str
+) -> None:
+    outcome = outcome_of(DRILLS["release"], seen, seconds=1.0, used_percent=used_percent)
+    counts = drills_json([outcome])
+    assert [counts[name] for name in ("passed", "failed", "inconclusive") if name != verdict] == [0, 0]
+    assert counts[verdict] == 1
+    assert outcome.passed is (verdict == "passed")
+    assert ("100 %" in outcome.seen or "50 %" in outcome.seen) is (verdict == "inconclusive")
+    console = Console(file=io.StringIO(), width=160)
+    print_drills([outcome], console=console)
+    text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert ("inconclusive" in text) is (verdict == "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [(OUTCOMES, 1), (OUTCOMES[:1], 0), ([replace(OUTCOMES[1], is_inconclusive=True)], 1)],
+)
 def test_the_command_ends_with_1_when_a_drill_went_wrong(
     monkeypatch: pytest.MonkeyPatch, outcomes: list[DrillOutcome], code: int
 ) -> None:

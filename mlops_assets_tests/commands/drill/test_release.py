@@ -11,19 +11,30 @@ from mlops_assets.commands.drill.release import RELEASE_DRILLS, _switched
 from mlops_assets.commands.drill.stage import Drill, Stage
 from mlops_assets_tests.support.drill_answers import answer
 
+LATE = [answer(1, version=2), answer(2, version=1, at=60.0)]
+
 
 @pytest.mark.parametrize(
     "answers",
     [
         [answer(1, version=1), answer(2, version=1)],
         [answer(1, version=2), answer(2, version=2)],
-        [answer(1, version=2), answer(2, version=1, at=60.0)],
+        LATE,
         [answer(1, version=1), answer(2, version=2), answer(3, status=503)],
+        [*LATE, answer(3, status=503)],
     ],
-    ids=["never switched", "never another", "switched late", "a request failed"],
+    ids=[
+        "never switched",
+        "never another",
+        "switched late",
+        "a request failed",
+        "late, and a request failed",
+    ],
 )
 def test_a_switch_that_went_wrong_is_seen(answers: list[LoadAnswer]) -> None:
-    assert not _switched(answers, 0.0, old=1, new=2).is_expected
+    seen = _switched(answers, 0.0, old=1, new=2)
+    assert not seen.is_expected
+    assert seen.is_only_late is (answers is LATE)
 
 
 @pytest.mark.rehearsal

@@ -71,3 +71,15 @@ def test_only_a_whole_attack_with_quick_health_and_no_other_refused_is_as_expect
     assert not is_expected(made=Probe())
     assert not is_expected(answered=0)
     assert not is_expected(refused=1)
+
+
+def test_health_that_was_slow_and_nothing_else_is_only_late() -> None:
+    slow = probe(seconds=SHARED_SECONDS + 0.1)
+    for made, refused, is_only_late in (
+        (slow, 0, True),
+        (slow, 1, False),
+        (probe(), 0, False),
+        (Probe(), 0, False),
+    ):
+        seen = judged(BLOW, made, began=1.0, quiet=0.0, answered=9, refused=refused)
+        assert seen.is_only_late is is_only_late

@@ -52,5 +52,7 @@ MAXIMUM_EXPLANATIONS = 16
 MAXIMUM_SEARCH_SECONDS = 5.0
 """Of a search for a captured prediction."""
 
+READY_SECONDS = 0.05
+"""After which readiness answers by what it knows, where a store lets wait for its answer."""
 SLICE_SECONDS = 0.01
 """Of scoring within one turn of the event loop; one event more, a read and a commit may come on top."""

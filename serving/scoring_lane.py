@@ -1,9 +1,9 @@
 """Joins the requests that arrive at the same moment into one read and one commit of the store.
 
 A worker is one event loop. Small requests that are ready in the same turn of the loop share one atomic step, so that a
-busy worker commits less often than it answers, and an idle one never waits. The store is called on the loop's own
-thread: handing a call of 0.1 ms to another thread and back would take longer than the call. `store_breaker` bounds how
-long a store that does not answer may hold the loop.
+busy worker commits less often than it answers, and an idle one never waits. An embedded store is called on the loop's
+own thread: handing a call of 0.1 ms to another thread and back would take longer than the call. One that answers over a
+network is called on a thread of its own, and the loop goes on meanwhile.
 
 Scoring holds the loop for a slice at a time, and goes on in the next turn. A large request is scored by itself, and
 small ones go on meanwhile: where they change one of its entities first, it computes anew what that changes.
@@ -12,7 +12,8 @@ small ones go on meanwhile: where they change one of its entities first, it comp
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from mlops_assets.core.errors import OnlineStoreError, ServingError
 from mlops_assets.core.features.online.event import Event
@@ -24,6 +25,7 @@ from mlops_assets.core.serving.outcome import (
     captured_of,
 )
 from mlops_assets.core.serving.scoring import OnlineScoring
+from mlops_assets.core.serving.turn import Steps
 from serving.http_errors import RefusedRequestError
 from serving.limits import BATCH_EVENTS, LARGE_AT_ONCE, MAXIMUM_LARGE, MAXIMUM_WAITING, REQUEST_SECONDS
 from serving.metrics import ServingMetrics
@@ -33,7 +35,6 @@ from serving.turns import Turns
 
 _log = logging.getLogger(__name__)
 _Waiting = tuple[ScoringRequest, "asyncio.Future[list[ScoredEvent]]"]
-_Steps = Generator[None, None, list[Outcome]]
 
 
 class ScoringLane:
@@ -87,11 +88,11 @@ class ScoringLane:
                 turn.append(self._waiting.popleft())
         self._step(turn, self.scoring.steps([request for request, _ in turn]))
 
-    def _step(self, turn: list[_Waiting], steps: _Steps) -> None:
+    def _step(self, turn: list[_Waiting], steps: Steps[list[Outcome]]) -> None:
         """Take one step of a turn's; the next one comes after a look at the connections."""
         loop = asyncio.get_running_loop()
         try:
-            next(steps)
+            awaited = next(steps)
         except StopIteration as done:
             self._deliver(turn, done.value)
         except OnlineStoreError as error:
@@ -103,7 +104,11 @@ class ScoringLane:
                 self._waiting.extendleft(reversed(turn))
                 self._alone = len(turn)
         else:
-            loop.call_soon(self._step, turn, steps)
+            go_on = partial(self._step, turn, steps)
+            if awaited is None:
+                loop.call_soon(go_on)
+            else:
+                awaited.add_done_callback(lambda _: loop.call_soon_threadsafe(go_on))
             return
         self._is_busy = bool(self._waiting)
         if self._is_busy:
@@ -122,20 +127,18 @@ class ScoringLane:
         return await turn[0][1]
 
     async def _outcomes_in_turns(self, turn: list[_Waiting]) -> list[Outcome] | list[Exception]:
-        loop = asyncio.get_running_loop()
-        given_up, steps = loop.time() + REQUEST_SECONDS, self.scoring.steps([request for request, _ in turn])
+        steps = self.scoring.steps([request for request, _ in turn])
         try:
-            while loop.time() < given_up:
-                await self.turns.mine()
-                next(steps)
-        except StopIteration as done:
-            return done.value
+            return await self.turns.through(steps, seconds=REQUEST_SECONDS)
+        except TimeoutError:
+            told = (
+                f"the events of a request must be scored within {REQUEST_SECONDS:.0f} s: send fewer at once"
+            )
+            return [RefusedRequestError(503, f"{told}; nothing was recorded")]
         except OnlineStoreError as error:
             return self._refused(turn, error)
         except Exception as error:
             return [error]
-        told = f"the events of a request must be scored within {REQUEST_SECONDS:.0f} s: send fewer at once"
-        return [RefusedRequestError(503, f"{told}; nothing was recorded")]
 
     def _refused(self, turn: list[_Waiting], error: OnlineStoreError) -> list[Exception]:
         self._metrics.store_errors.inc(len(turn))

@@ -73,7 +73,7 @@ def make_service(folder: Path) -> Any:
             self.worker.close()
 
         async def __is_ready__(self) -> bool:
-            return self.worker.health.is_ready()
+            return await self.worker.health.is_ready()
 
     middleware: Any = FastLane  # BentoML's protocol describes a function, and takes a class as Starlette does
     Scoring.add_asgi_middleware(middleware, lane=lane)

@@ -6,10 +6,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.opening import open_online_store, store_file
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.host.follower_status import FollowerStatus
@@ -82,6 +83,9 @@ class Worker:
         )
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
+        is_embedded = store_file(self.settings.online_store, self.product.name) is not None
+        self._asking = None if is_embedded else ThreadPoolExecutor(1, thread_name_prefix="store")
+        """The thread that asks a store over the network."""
         self.scoring = OnlineScoring(
             EventFacts.of(self.product.view, self.product.declaration.entities),
             StoreBreaker(self._store, clock=time.monotonic),
@@ -89,12 +93,13 @@ class Worker:
             policy=self.settings.capture_policy,
             clock=time.perf_counter,
             slice_seconds=SLICE_SECONDS,
+            asks_by=self._asking,
         )
         self.metrics.plan_sequence.set(self.scoring.arms.sequence)
         self.types = EventTypes(self.product, example=example)
         self._shadow = ShadowLane(self.open_store, self.metrics)
         self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
-        self.health = Health(self.lane, self.scoring.store, clock=time.monotonic)
+        self.health = Health(self.lane, clock=time.monotonic)
         self.endpoints = ProductEndpoints(
             self.product,
             manifest,
@@ -136,6 +141,8 @@ class Worker:
         self.endpoints.close()
         self._shadow.close()
         self._checkpoints.close()
+        if self._asking is not None:
+            self._asking.shutdown(cancel_futures=True)
         self._store.close()
 
     def _first_arms(self) -> ReleasedArms:

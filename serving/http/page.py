@@ -14,6 +14,7 @@ from mlops_assets.core.serving.scoring import OnlineScoring
 from mlops_assets.core.times import shown_time
 from serving.events.types import EventTypes
 from serving.http.app import Endpoint, HttpAnswer, HttpRequest
+from serving.turns import at_once
 
 _SECOND = 1_000_000
 _HOST = re.compile(rb"[\w.\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?").fullmatch
@@ -56,7 +57,7 @@ class Page:
             "/docs.json": Endpoint("/docs.json", {"GET": self._openapi}),
         }
 
-    def example(self, *, now: int) -> Mapping[str, object]:
+    async def example(self, *, now: int) -> Mapping[str, object]:
         """Return an event that would get a score, `now` being microseconds since the epoch.
 
         It is the example as it was built in, where the states of its entities still answer it and no other event has
@@ -67,7 +68,7 @@ class Page:
         for candidate in (self._example, {**self._example, **own_id}, {**self._example, **times, **own_id}):
             try:
                 (event,) = self._types.convert([dict(candidate)], received_at=now)
-                self._scoring.features_of(event, received_at=now)
+                await at_once(self._scoring.feature_steps(event, received_at=now))
             except ServingError:
                 continue
             return candidate
@@ -78,12 +79,12 @@ class Page:
         return f"example-{seconds}" if isinstance(self._example[self._types.id_column], str) else seconds
 
     async def _openapi(self, request: HttpRequest) -> HttpAnswer:
-        return HttpAnswer(self._document(self.example(now=request.received_at)))
+        return HttpAnswer(self._document(await self.example(now=request.received_at)))
 
     async def _page(self, request: HttpRequest) -> HttpAnswer:
         host = request.header(b"host") or b""
         shown = host.decode() if _HOST(host) else _LOOPBACK
-        text = _html(self._document(self.example(now=request.received_at)), host=shown)
+        text = _html(self._document(await self.example(now=request.received_at)), host=shown)
         return HttpAnswer(text.encode(), headers=_HEADERS, media_type=b"text/html; charset=utf-8")
 
 

@@ -22,6 +22,7 @@ from serving.events.types import EventTypes
 from serving.following.life import FollowerKeeper, end_soon, is_orphan, is_plan_known, server_of_this_worker
 from serving.following.turns import LoadTurn
 from serving.following.watch import FollowerWatch
+from serving.http.api_keys import key_door
 from serving.http.endpoints import ProductEndpoints, StoreFacts
 from serving.http.health import Health
 from serving.limits import SLICE_SECONDS
@@ -56,7 +57,8 @@ class Worker:
         `own` loads the bento's own version; it is asked only where no plan can be had, so that a bento whose model does
         not load serves what is released. `example` is an event as a request sends it, for the documentation.
 
-        Raises: PackagingError when the bento's version or manifest does not fit its feature view.
+        Raises: PackagingError when the bento's version or manifest does not fit its feature view; ConfigurationError
+        when the API keys cannot be read.
         """
         self.product = ServedProduct.of(manifest)
         if self.product.view.digest != manifest.view_digest:
@@ -99,7 +101,9 @@ class Worker:
         self.types = EventTypes(self.product, example=example)
         self._shadow = ShadowLane(self.open_store, self.metrics)
         self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
-        self.health = Health(self.lane, clock=time.monotonic)
+        self.door = key_door(self.settings.api_keys)
+        lets_in = self.door.is_readable if self.door is not None else lambda: True
+        self.health = Health(self.lane, clock=time.monotonic, lets_in=lets_in)
         self.endpoints = ProductEndpoints(
             self.product,
             manifest,

@@ -25,9 +25,12 @@ _log = logging.getLogger(__name__)
 class Health:
     """Says whether predictions would be answered; belongs to one event loop."""
 
-    def __init__(self, lane: ScoringLane, *, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds, and never goes back."""
+    def __init__(
+        self, lane: ScoringLane, *, clock: Callable[[], float], lets_in: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`clock` gives seconds, and never goes back. `lets_in` says whether a client with a key could be let in."""
         self._lane = lane
+        self._lets_in = lets_in
         self._clock = clock
         self._tried_at: float | None = None
         self._problem: str | None = None
@@ -37,7 +40,8 @@ class Health:
         """Whether the store was ever looked at."""
 
     async def is_ready(self) -> bool:
-        """Whether models are loaded, the store answers and takes predictions, and requests get a place in the queue.
+        """Whether models are loaded, clients are let in, the store answers and takes predictions, and requests get a
+        place in the queue.
 
         Comes within READY_SECONDS: while a store lets wait longer for its answer, what was found last stands a moment.
         """
@@ -79,6 +83,8 @@ class Health:
     def _found(self) -> Steps[str | None]:
         if self._lane.is_full:
             return "as many requests wait as may"
+        if not self._lets_in():
+            return "the API keys cannot be read, and nobody is let in"
         scoring = self._lane.scoring
         try:
             (noted,) = yield from scoring.asked(partial(scoring.store.read, [NOTE]))

@@ -37,6 +37,11 @@ MAXIMUM_CONNECTIONS = 1000
 SPARE_FILES = 100
 """Files that a worker keeps open beside its connections."""
 
+LOST_ROUNDS = 2
+"""Rounds of a large request in which others changed its entities first, before it has them for itself."""
+HOLD_SECONDS = 2.0
+"""How long it has them: other requests for them wait so long at most."""
+
 MAXIMUM_WAITING = 2000
 """Small requests that wait for their turn; the next one is refused with 503, so that none waits for long."""
 MAXIMUM_LARGE = 16

@@ -4,7 +4,7 @@ The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -58,6 +58,10 @@ class EventFacts:
     def of(cls, view: FeatureView, entities: Sequence[str]) -> Self:
         """The columns of a view's events: the first entity decides the arm, or the id where none is declared."""
         return cls(view.id_column, view.event_timestamp, (*entities, view.id_column)[0])
+
+
+def _ignore(_: Sequence[str]) -> None:
+    """Wait for nothing after a lost attempt."""
 
 
 class _Asked(msgspec.Struct, frozen=True, gc=False):
@@ -129,13 +133,21 @@ class OnlineScoring:
         """
         return finished(self.steps(requests))
 
-    def steps(self, requests: Sequence[ScoringRequest]) -> Steps[list[Outcome]]:
+    def steps(
+        self,
+        requests: Sequence[ScoringRequest],
+        *,
+        lost: Callable[[Sequence[str]], Future[None] | None] = _ignore,
+    ) -> Steps[list[Outcome]]:
         """Answer as `answer` does, in steps of a slice's length; the outcomes are what the generator returns.
 
         Between two steps others may be answered, also about the same entities. Nothing is written before the last step:
         what was computed from a state that another one changed meanwhile is then computed anew, and no more than that.
 
-        Raises: as `answer` does.
+        `lost` is told the keys of the states each time that another one was first; what it returns is waited for before
+        the next attempt.
+
+        Raises: as `answer` does, and what `lost` raises.
         """
         is_long = sum(len(request.events) for request in requests) >= LONG_EVENTS
         turn = Turn(self.arms, self._clock, self._slice_seconds, is_long=is_long)
@@ -155,9 +167,15 @@ class OnlineScoring:
             if (yield from self._commit(turn, states, outcomes)):
                 return outcomes
             self.conflicts += 1
+            if (awaited := lost(keys)) is not None:
+                yield awaited
         raise OnlineStoreError(
             f"other workers changed {', '.join(keys[:3])} {ATTEMPTS} times during one request: send it again"
         )
+
+    def keys_of(self, request: ScoringRequest) -> set[str]:
+        """Return the keys of the states that a request reads and changes."""
+        return {key for own in _keys(self.arms, request) for key in own or ()}
 
     def features_of(self, event: Event, *, received_at: int) -> tuple[ScoringArm, tuple[float | None, ...]]:
         """Return the arm that would answer and its feature vector, as of the event's own time; nothing is changed.

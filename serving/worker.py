@@ -85,25 +85,14 @@ class Worker:
         )
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
-        is_embedded = store_file(self.settings.online_store, self.product.name) is not None
-        self._asking = None if is_embedded else ThreadPoolExecutor(1, thread_name_prefix="store")
-        """The thread that asks a store over the network."""
-        self.scoring = OnlineScoring(
-            EventFacts.of(self.product.view, self.product.declaration.entities),
-            StoreBreaker(self._store, clock=time.monotonic),
-            self._first_arms(),
-            policy=self.settings.capture_policy,
-            clock=time.perf_counter,
-            slice_seconds=SLICE_SECONDS,
-            asks_by=self._asking,
-        )
+        self._asking = self._thread_that_asks()
+        self.scoring = self._scoring()
         self.metrics.plan_sequence.set(self.scoring.arms.sequence)
         self.types = EventTypes(self.product, example=example)
         self._shadow = ShadowLane(self.open_store, self.metrics)
         self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
         self.door = key_door(self.settings.api_keys)
-        lets_in = self.door.is_readable if self.door is not None else lambda: True
-        self.health = Health(self.lane, clock=time.monotonic, lets_in=lets_in)
+        self.health = Health(self.lane, clock=time.monotonic, lets_in=self._lets_in)
         self.endpoints = ProductEndpoints(
             self.product,
             manifest,
@@ -148,6 +137,26 @@ class Worker:
         if self._asking is not None:
             self._asking.shutdown(cancel_futures=True)
         self._store.close()
+
+    def _scoring(self) -> OnlineScoring:
+        """Return what scores on the worker's store, by the arms to start with."""
+        return OnlineScoring(
+            EventFacts.of(self.product.view, self.product.declaration.entities),
+            StoreBreaker(self._store, clock=time.monotonic),
+            self._first_arms(),
+            policy=self.settings.capture_policy,
+            clock=time.perf_counter,
+            slice_seconds=SLICE_SECONDS,
+            asks_by=self._asking,
+        )
+
+    def _thread_that_asks(self) -> ThreadPoolExecutor | None:
+        """Return the thread that asks a store over the network; None for an embedded one."""
+        is_embedded = store_file(self.settings.online_store, self.product.name) is not None
+        return None if is_embedded else ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    def _lets_in(self) -> bool:
+        return self.door is None or self.door.is_readable()
 
     def _first_arms(self) -> ReleasedArms:
         """Load the host's plan; where it never had one, the follower is given some time to say what it is."""

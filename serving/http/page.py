@@ -27,7 +27,7 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
-_KEY_VARIABLE = "MLOPS_API_KEY"
+_KEY_VARIABLE = "API_KEY"
 """Of the reader's shell: the examples take the key from there, so that a copy of them holds none."""
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }

@@ -58,7 +58,7 @@ def test_with_a_key_the_page_is_the_products_and_with_a_wrong_one_nothing(servic
     assert service.sampled.product.spec.title in text
     for call in re.findall(r"curl [^<]*", text):
         path = "/" + call.split("'")[1].split("/", 3)[3]
-        assert ('-H "authorization: Bearer $MLOPS_API_KEY"' in call) == (path not in OPEN_PATHS), call
+        assert ('-H "authorization: Bearer $API_KEY"' in call) == (path not in OPEN_PATHS), call
     assert KEY not in text
 
 

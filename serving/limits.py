@@ -37,6 +37,11 @@ MAXIMUM_CONNECTIONS = 1000
 SPARE_FILES = 100
 """Files that a worker keeps open beside its connections."""
 
+LOST_ROUNDS = 2
+"""Rounds of a large request in which others changed its entities first, before it has them for itself."""
+HOLD_SECONDS = 2.0
+"""How long it has them: other requests for them wait so long at most."""
+
 MAXIMUM_WAITING = 2000
 """Small requests that wait for their turn; the next one is refused with 503, so that none waits for long."""
 MAXIMUM_LARGE = 16
@@ -52,5 +57,7 @@ MAXIMUM_EXPLANATIONS = 16
 MAXIMUM_SEARCH_SECONDS = 5.0
 """Of a search for a captured prediction."""
 
+READY_SECONDS = 0.05
+"""After which readiness answers by what it knows, where a store lets wait for its answer."""
 SLICE_SECONDS = 0.01
 """Of scoring within one turn of the event loop; one event more, a read and a commit may come on top."""

@@ -1,18 +1,20 @@
 """Joins the requests that arrive at the same moment into one read and one commit of the store.
 
 A worker is one event loop. Small requests that are ready in the same turn of the loop share one atomic step, so that a
-busy worker commits less often than it answers, and an idle one never waits. The store is called on the loop's own
-thread: handing a call of 0.1 ms to another thread and back would take longer than the call. `store_breaker` bounds how
-long a store that does not answer may hold the loop.
+busy worker commits less often than it answers, and an idle one never waits. An embedded store is called on the loop's
+own thread: handing a call of 0.1 ms to another thread and back would take longer than the call. One that answers over a
+network is called on a thread of its own, and the loop goes on meanwhile.
 
 Scoring holds the loop for a slice at a time, and goes on in the next turn. A large request is scored by itself, and
-small ones go on meanwhile: where they change one of its entities first, it computes anew what that changes.
+small ones go on meanwhile: where they change one of its entities first, it computes anew what that changes. After some
+such rounds it has its entities for itself for a moment (`claims`), so that it comes to an end.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from mlops_assets.core.errors import OnlineStoreError, ServingError
 from mlops_assets.core.features.online.event import Event
@@ -24,6 +26,8 @@ from mlops_assets.core.serving.outcome import (
     captured_of,
 )
 from mlops_assets.core.serving.scoring import OnlineScoring
+from mlops_assets.core.serving.turn import Steps
+from serving.claims import Claim, Claims
 from serving.http_errors import RefusedRequestError
 from serving.limits import BATCH_EVENTS, LARGE_AT_ONCE, MAXIMUM_LARGE, MAXIMUM_WAITING, REQUEST_SECONDS
 from serving.metrics import ServingMetrics
@@ -33,7 +37,6 @@ from serving.turns import Turns
 
 _log = logging.getLogger(__name__)
 _Waiting = tuple[ScoringRequest, "asyncio.Future[list[ScoredEvent]]"]
-_Steps = Generator[None, None, list[Outcome]]
 
 
 class ScoringLane:
@@ -46,6 +49,9 @@ class ScoringLane:
         self._metrics = metrics
         self._shadow = shadow
         self._waiting: deque[_Waiting] = deque()
+        self._held: deque[_Waiting] = deque()
+        """Those that wait until a large request is done with their entities."""
+        self._claims = Claims(self._let_go)
         self._alone = 0
         """How many of those that wait are answered by themselves, since one of them failed for all."""
         self._is_busy = False
@@ -56,7 +62,7 @@ class ScoringLane:
     @property
     def is_full(self) -> bool:
         """Whether the next small request would be refused."""
-        return len(self._waiting) >= MAXIMUM_WAITING
+        return len(self._waiting) + len(self._held) >= MAXIMUM_WAITING
 
     async def score(self, events: Sequence[Event], *, received_at: int, started: float) -> list[ScoredEvent]:
         """Score the events of one request; the answer comes after the predictions are safe.
@@ -69,29 +75,51 @@ class ScoringLane:
             return await self._score_large(request)
         if self.is_full:
             raise _too_many()
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
+        future = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
-        if not self._is_busy:
-            self._is_busy = True
-            loop.call_soon(self._next_batch)
+        self._go_on()
         return await future
 
+    def _go_on(self) -> None:
+        if self._waiting and not self._is_busy:
+            self._is_busy = True
+            asyncio.get_running_loop().call_soon(self._next_batch)
+
+    def _let_go(self) -> None:
+        """Let those go on, in the order in which they came, that waited for a large request."""
+        self._waiting.extendleft(reversed(self._held))
+        self._held.clear()
+        self._go_on()
+
+    def _next_waiting(self) -> _Waiting | None:
+        """Take the next one that need not wait for a large request; those that have to are set aside."""
+        while self._waiting:
+            one = self._waiting.popleft()
+            if not (self._claims.is_any and self._claims.holds(self.scoring.keys_of(one[0]))):
+                return one
+            self._held.append(one)
+        return None
+
     def _next_batch(self) -> None:
-        turn = [self._waiting.popleft()]
-        count = len(turn[0][0].events)
+        if (first := self._next_waiting()) is None:
+            self._is_busy = False
+            return
+        turn, count = [first], len(first[0].events)
         if self._alone:
             self._alone -= 1
         else:
-            while self._waiting and (count := count + len(self._waiting[0][0].events)) <= BATCH_EVENTS:
-                turn.append(self._waiting.popleft())
+            while (one := self._next_waiting()) is not None:
+                if (count := count + len(one[0].events)) > BATCH_EVENTS:
+                    self._waiting.appendleft(one)
+                    break
+                turn.append(one)
         self._step(turn, self.scoring.steps([request for request, _ in turn]))
 
-    def _step(self, turn: list[_Waiting], steps: _Steps) -> None:
+    def _step(self, turn: list[_Waiting], steps: Steps[list[Outcome]]) -> None:
         """Take one step of a turn's; the next one comes after a look at the connections."""
         loop = asyncio.get_running_loop()
         try:
-            next(steps)
+            awaited = next(steps)
         except StopIteration as done:
             self._deliver(turn, done.value)
         except OnlineStoreError as error:
@@ -103,11 +131,14 @@ class ScoringLane:
                 self._waiting.extendleft(reversed(turn))
                 self._alone = len(turn)
         else:
-            loop.call_soon(self._step, turn, steps)
+            go_on = partial(self._step, turn, steps)
+            if awaited is None:
+                loop.call_soon(go_on)
+            else:
+                awaited.add_done_callback(lambda _: loop.call_soon_threadsafe(go_on))
             return
-        self._is_busy = bool(self._waiting)
-        if self._is_busy:
-            loop.call_soon(self._next_batch)
+        self._is_busy = False
+        self._go_on()
 
     async def _score_large(self, request: ScoringRequest) -> list[ScoredEvent]:
         if self._large >= MAXIMUM_LARGE:
@@ -122,20 +153,21 @@ class ScoringLane:
         return await turn[0][1]
 
     async def _outcomes_in_turns(self, turn: list[_Waiting]) -> list[Outcome] | list[Exception]:
-        loop = asyncio.get_running_loop()
-        given_up, steps = loop.time() + REQUEST_SECONDS, self.scoring.steps([request for request, _ in turn])
+        claim = Claim(self._claims)
+        steps = self.scoring.steps([request for request, _ in turn], lost=claim.lost)
         try:
-            while loop.time() < given_up:
-                await self.turns.mine()
-                next(steps)
-        except StopIteration as done:
-            return done.value
+            return await self.turns.through(steps, seconds=REQUEST_SECONDS)
+        except TimeoutError:
+            told = (
+                f"the events of a request must be scored within {REQUEST_SECONDS:.0f} s: send fewer at once"
+            )
+            return [RefusedRequestError(503, f"{told}; nothing was recorded")]
         except OnlineStoreError as error:
             return self._refused(turn, error)
         except Exception as error:
             return [error]
-        told = f"the events of a request must be scored within {REQUEST_SECONDS:.0f} s: send fewer at once"
-        return [RefusedRequestError(503, f"{told}; nothing was recorded")]
+        finally:
+            claim.end()
 
     def _refused(self, turn: list[_Waiting], error: OnlineStoreError) -> list[Exception]:
         self._metrics.store_errors.inc(len(turn))

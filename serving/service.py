@@ -73,7 +73,7 @@ def make_service(folder: Path) -> Any:
             self.worker.close()
 
         async def __is_ready__(self) -> bool:
-            return self.worker.health.is_ready()
+            return await self.worker.health.is_ready()
 
     middleware: Any = FastLane  # BentoML's protocol describes a function, and takes a class as Starlette does
     Scoring.add_asgi_middleware(middleware, lane=lane)
@@ -93,10 +93,9 @@ def open_application(
 
     manifest: of the bento. own: loads the version that the bento holds.
 
-    Raises: PackagingError as `Worker` does.
+    Raises: PackagingError and ConfigurationError as `Worker` does.
     """
     # What only a worker needs: BentoML's supervisor imports this module too.
-    from serving.http.api_keys import key_door
     from serving.http.open_inference import OpenInference
     from serving.http.openapi import openapi_document
     from serving.http.page import Page
@@ -119,14 +118,16 @@ def open_application(
         version=manifest.model_tag,
         product=product.name,
         types=worker.types,
+        asks_for_keys=worker.door is not None,
     )
     page = Page(
         worker.types,
         worker.scoring,
         example=example,
         document=lambda shown: document(example=shown),
+        asks_for_keys=worker.door is not None,
     )
-    app.door = key_door(worker.settings.api_keys)
+    app.door = worker.door
     app.serve(
         {**worker.endpoints.routes(), **protocol.routes(), **worker.health.routes(), **page.routes()},
         find=protocol.find,

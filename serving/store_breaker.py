@@ -1,8 +1,8 @@
-"""Keeps a store that does not answer from holding up its worker again and again.
+"""Keeps requests from waiting one after another for a store that does not answer.
 
-The store is called on the event loop (`scoring_lane`): while it is waited for, every request of the worker waits, its
-health too. So after a question that failed slowly the next ones are refused at once for a moment, and then one is asked
-again (the pattern *circuit breaker* of M. Nygard, Release It!, 2007).
+The store is asked one question at a time (`scoring_lane`): while one waits for its answer, the next ones wait for their
+turn. So after a question that failed slowly the next ones are refused at once for a moment, and then one is asked again
+(the pattern *circuit breaker* of M. Nygard, Release It!, 2007).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from mlops_assets.core.online_store.protocol import ScoringStore, StateChange, S
 SLOW_SECONDS = 0.1
 """A failure that takes longer held requests up; a faster one may be met again by each of them."""
 PAUSE_SECONDS = 1.0
-"""How long questions are refused at once: a Redis that hangs holds a worker for a fifth of the time at most."""
+"""How long questions are refused at once: a Redis that hangs holds requests up for a fifth of the time at most."""
 
 
 class StorePausedError(OnlineStoreError):

@@ -6,10 +6,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlops_assets.core.errors import PackagingError
-from mlops_assets.core.online_store.opening import open_online_store
+from mlops_assets.core.online_store.opening import open_online_store, store_file
 from mlops_assets.core.online_store.protocol import OnlineStore
 from mlops_assets.core.serving.arms import LoadedVersion, ReleasedArms
 from mlops_assets.core.serving.host.follower_status import FollowerStatus
@@ -21,6 +22,7 @@ from serving.events.types import EventTypes
 from serving.following.life import FollowerKeeper, end_soon, is_orphan, is_plan_known, server_of_this_worker
 from serving.following.turns import LoadTurn
 from serving.following.watch import FollowerWatch
+from serving.http.api_keys import key_door
 from serving.http.endpoints import ProductEndpoints, StoreFacts
 from serving.http.health import Health
 from serving.limits import SLICE_SECONDS
@@ -55,7 +57,8 @@ class Worker:
         `own` loads the bento's own version; it is asked only where no plan can be had, so that a bento whose model does
         not load serves what is released. `example` is an event as a request sends it, for the documentation.
 
-        Raises: PackagingError when the bento's version or manifest does not fit its feature view.
+        Raises: PackagingError when the bento's version or manifest does not fit its feature view; ConfigurationError
+        when the API keys cannot be read.
         """
         self.product = ServedProduct.of(manifest)
         if self.product.view.digest != manifest.view_digest:
@@ -82,19 +85,14 @@ class Worker:
         )
         self._store = self.open_store()
         self._checkpoints = Checkpoints(self._store, self.open_store)
-        self.scoring = OnlineScoring(
-            EventFacts.of(self.product.view, self.product.declaration.entities),
-            StoreBreaker(self._store, clock=time.monotonic),
-            self._first_arms(),
-            policy=self.settings.capture_policy,
-            clock=time.perf_counter,
-            slice_seconds=SLICE_SECONDS,
-        )
+        self._asking = self._thread_that_asks()
+        self.scoring = self._scoring()
         self.metrics.plan_sequence.set(self.scoring.arms.sequence)
         self.types = EventTypes(self.product, example=example)
         self._shadow = ShadowLane(self.open_store, self.metrics)
         self.lane = ScoringLane(self.scoring, self.metrics, self._shadow)
-        self.health = Health(self.lane, self.scoring.store, clock=time.monotonic)
+        self.door = key_door(self.settings.api_keys)
+        self.health = Health(self.lane, clock=time.monotonic, lets_in=self._lets_in)
         self.endpoints = ProductEndpoints(
             self.product,
             manifest,
@@ -136,7 +134,29 @@ class Worker:
         self.endpoints.close()
         self._shadow.close()
         self._checkpoints.close()
+        if self._asking is not None:
+            self._asking.shutdown(cancel_futures=True)
         self._store.close()
+
+    def _scoring(self) -> OnlineScoring:
+        """Return what scores on the worker's store, by the arms to start with."""
+        return OnlineScoring(
+            EventFacts.of(self.product.view, self.product.declaration.entities),
+            StoreBreaker(self._store, clock=time.monotonic),
+            self._first_arms(),
+            policy=self.settings.capture_policy,
+            clock=time.perf_counter,
+            slice_seconds=SLICE_SECONDS,
+            asks_by=self._asking,
+        )
+
+    def _thread_that_asks(self) -> ThreadPoolExecutor | None:
+        """Return the thread that asks a store over the network; None for an embedded one."""
+        is_embedded = store_file(self.settings.online_store, self.product.name) is not None
+        return None if is_embedded else ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    def _lets_in(self) -> bool:
+        return self.door is None or self.door.is_readable()
 
     def _first_arms(self) -> ReleasedArms:
         """Load the host's plan; where it never had one, the follower is given some time to say what it is."""

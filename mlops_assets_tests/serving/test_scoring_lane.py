@@ -32,7 +32,7 @@ class Scoring:
         self.capture_failures = self.conflicts = 0
         self.arms = SimpleNamespace(shadow=None)
 
-    def steps(self, requests: Sequence) -> Generator[None, None, list]:
+    def steps(self, requests: Sequence, **_: Any) -> Generator[None, None, list]:
         self.turns.append([request.events for request in requests])
         if any({"id": "away"} in request.events for request in requests):
             raise OnlineStoreError("the store is away")

@@ -14,6 +14,8 @@ LOOK_SECONDS = 1.0
 """Between two looks at the file: a new key opens, and a revoked one is refused, within this time."""
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready"})
 """Without a key: what an orchestrator asks, which has no place for one. They say yes or no, and nothing else."""
+PAGE_PATH = "/"
+"""Who brings no key gets a page that asks for one there; a key that is brought must open."""
 _BEARER = b"bearer "
 _MISSING = "an API key is needed: send it as `Authorization: Bearer KEY`"
 _UNKNOWN = "the API key is not known, or was revoked"
@@ -45,16 +47,23 @@ class KeyDoor:
         """
         if path in OPEN_PATHS:
             return
+        given = keys_given(headers)
+        if path == PAGE_PATH and not given:
+            return
+        if not self.is_readable():
+            raise RefusedRequestError(503, _UNREADABLE)
+        if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
+            raise RefusedRequestError(401, _MISSING)
+        key = given[0][len(_BEARER) :].strip().decode("latin-1")
+        if self._keys is None or self._keys.holder(key) is None:
+            raise RefusedRequestError(401, _UNKNOWN)
+
+    def is_readable(self) -> bool:
+        """Whether the keys are known; looks at the file, once a second at most."""
         if (now := self._clock()) - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._look()
-        if self._keys is None:
-            raise RefusedRequestError(503, _UNREADABLE)
-        given = [value for name, value in headers if name == b"authorization"]
-        if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
-            raise RefusedRequestError(401, _MISSING)
-        if self._keys.holder(given[0][len(_BEARER) :].strip().decode("latin-1")) is None:
-            raise RefusedRequestError(401, _UNKNOWN)
+        return self._keys is not None
 
     def _look(self) -> None:
         state = _state(self._file)
@@ -67,6 +76,11 @@ class KeyDoor:
         except ConfigurationError as error:
             self._keys = None
             _log.error("nobody is let in: %s", error)
+
+
+def keys_given(headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return what a request brings to be let in."""
+    return [value for name, value in headers if name == b"authorization"]
 
 
 def key_door(file: Path | None) -> KeyDoor | None:

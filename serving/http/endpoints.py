@@ -34,6 +34,7 @@ from serving.limits import MAXIMUM_EXPLANATIONS, MAXIMUM_SEARCH_SECONDS
 from serving.live_release import LiveRelease
 from serving.scoring_lane import ScoringLane
 from serving.served_product import ServedProduct
+from serving.turns import at_once
 
 PAGE = 1000
 """Captured records that are searched at once."""
@@ -110,7 +111,8 @@ class ProductEndpoints:
             raise RefusedRequestError(422, 'explain takes one event, or {"prediction_id": ...}')
         scoring = self._lane.scoring
         try:
-            arm, vector = scoring.features_of(events[0], received_at=request.received_at)
+            steps = scoring.feature_steps(events[0], received_at=request.received_at)
+            arm, vector = await at_once(steps)
         except ServingError as error:
             raise refused(error) from error
         explain = partial(

@@ -8,7 +8,7 @@ specification (kserve/open-inference-protocol) and Triton's binary tensor data e
 import math
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -75,7 +75,7 @@ class OpenInference:
         version: str,
         types: EventTypes,
         lane: ScoringLane,
-        is_ready: Callable[[], bool],
+        is_ready: Callable[[], Awaitable[bool]],
     ) -> None:
         """`version` is the server's own: that of the bento."""
         self._product = product
@@ -144,11 +144,11 @@ class OpenInference:
         )
 
     async def _ready(self, _: HttpRequest) -> HttpAnswer:
-        is_ready = self._is_ready()
+        is_ready = await self._is_ready()
         return HttpAnswer({"ready": is_ready}, 200 if is_ready else 503)
 
     async def _model_ready(self, _: HttpRequest, _version: str | None) -> HttpAnswer:
-        is_ready = self._is_ready()
+        is_ready = await self._is_ready()
         return HttpAnswer({"name": self._product, "ready": is_ready}, 200 if is_ready else 503)
 
     async def _model(self, _: HttpRequest, _version: str | None) -> HttpAnswer:

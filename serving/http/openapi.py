@@ -6,14 +6,17 @@ from typing import Any
 import msgspec
 
 from serving.events.types import EventTypes
+from serving.http.api_keys import OPEN_PATHS
 from serving.http.open_inference import InferRequest
 from serving.http.responses import Explanation, Prediction, Release
 from serving.http_errors import Refusal
 from serving.limits import MAXIMUM_EVENTS
 
 _REFERENCE = "#/components/schemas/{name}"
+_SCHEME = "ApiKey"
 _REFUSALS = {
     400: "The body is no JSON.",
+    401: "There is no API key, or none that opens.",
     404: "There is no such path, prediction, model or version.",
     405: "The path does not take this method.",
     408: "The body did not come in time.",
@@ -34,11 +37,12 @@ def openapi_document(
     product: str,
     types: EventTypes,
     example: Mapping[str, object],
+    asks_for_keys: bool = False,
 ) -> dict[str, Any]:
     """Return the document, OpenAPI 3.1.
 
     title, description, version: of the document. product: whose endpoints. types: of an event in a request. example: an
-    event as a request sends it.
+    event as a request sends it. asks_for_keys: whether all but `OPEN_PATHS` need an API key.
     """
     answers = [types.event_type, Prediction, Explanation, Release, Refusal, InferRequest]
     _, schemas = msgspec.json.schema_components(answers, ref_template=_REFERENCE)
@@ -72,12 +76,34 @@ def openapi_document(
         **_protocol(product, types, example),
         **_operation(),
     }
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": title, "description": description, "version": version},
         "paths": paths,
         "components": {"schemas": schemas},
     }
+    return _closed(document, product) if asks_for_keys else document
+
+
+def _closed(document: dict[str, Any], product: str) -> dict[str, Any]:
+    """Return the document with what it says of API keys."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "A key of `mlops keys create`."}
+    for path, methods in document["paths"].items():
+        is_protocol = path == "/v2" or path.startswith(f"/v2/models/{product}")
+        shape: dict[str, Any] = (
+            {"type": "object"} if is_protocol else {"$ref": _REFERENCE.format(name="Refusal")}
+        )
+        content = {"application/json": {"schema": shape}}
+        refusals = {
+            str(status): {"description": _REFUSALS[status], "content": content} for status in (401, 503)
+        }
+        for operation in methods.values():
+            if path in OPEN_PATHS:
+                operation["security"] = []
+            else:
+                operation["responses"] = {**refusals, **operation["responses"]}
+    components = {**document["components"], "securitySchemes": {_SCHEME: scheme}}
+    return {**document, "components": components, "security": [{_SCHEME: []}]}
 
 
 def _protocol(product: str, types: EventTypes, example: Mapping[str, object]) -> dict[str, Any]:

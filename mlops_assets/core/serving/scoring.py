@@ -3,10 +3,12 @@
 The same object answers behind HTTP, in the parity replay and in the drills.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from math import inf
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -25,7 +27,7 @@ from mlops_assets.core.serving.outcome import (
     captured_of,
 )
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record, prediction_id
-from mlops_assets.core.serving.turn import Computed, States, Turn, finished
+from mlops_assets.core.serving.turn import Computed, States, Steps, Turn, asked, finished
 from mlops_assets.core.settings import CapturePolicy
 from mlops_assets.core.times import KNOWN_AT
 
@@ -39,6 +41,7 @@ ENCODED_AT_ONCE = 50
 """Records that are encoded between two looks at the clock."""
 MAXIMUM_STATES = 256 << 20
 """Bytes of all states that one request, or those that are answered together, may read."""
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class EventFacts:
         return cls(view.id_column, view.event_timestamp, (*entities, view.id_column)[0])
 
 
+def _ignore(_: Sequence[str]) -> None:
+    """Wait for nothing after a lost attempt."""
+
+
 class _Asked(msgspec.Struct, frozen=True, gc=False):
     """One event, the request that it came in, and the arms that answer it."""
 
@@ -66,7 +73,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
 
 
 class OnlineScoring:
-    """Scores the events of one product; belongs to one thread, as its store and arms do."""
+    """Scores the events of one product; belongs to one thread, as its arms and what it asks by itself do."""
 
     def __init__(
         self,
@@ -77,11 +84,13 @@ class OnlineScoring:
         policy: CapturePolicy = "refuse",
         clock: Callable[[], float] = lambda: 0.0,
         slice_seconds: float = inf,
+        asks_by: Executor | None = None,
     ) -> None:
         """`policy` says what happens when a score cannot be captured: `refuse` raises, `score` answers and counts.
 
         `clock` gives seconds, for latencies; the default measures none. `slice_seconds` is how long a step of `steps`
-        takes, about.
+        takes, about. `asks_by` has the one thread that asks a store which may let wait for its answer; without one the
+        store is asked within a step.
         """
         self.facts = facts
         self.store = store
@@ -96,6 +105,7 @@ class OnlineScoring:
         """Attempts that were repeated because another worker had changed a state."""
         self._clock = clock
         self._slice_seconds = slice_seconds
+        self._asks_by = asks_by
 
     def score(self, events: Sequence[Event], *, received_at: int) -> list[PredictionRecord]:
         """Score the events of one request, in their order; one record per event, of the arm that answered.
@@ -123,18 +133,26 @@ class OnlineScoring:
         """
         return finished(self.steps(requests))
 
-    def steps(self, requests: Sequence[ScoringRequest]) -> Generator[None, None, list[Outcome]]:
+    def steps(
+        self,
+        requests: Sequence[ScoringRequest],
+        *,
+        lost: Callable[[Sequence[str]], Future[None] | None] = _ignore,
+    ) -> Steps[list[Outcome]]:
         """Answer as `answer` does, in steps of a slice's length; the outcomes are what the generator returns.
 
         Between two steps others may be answered, also about the same entities. Nothing is written before the last step:
         what was computed from a state that another one changed meanwhile is then computed anew, and no more than that.
 
-        Raises: as `answer` does.
+        `lost` is told the keys of the states each time that another one was first; what it returns is waited for before
+        the next attempt.
+
+        Raises: as `answer` does, and what `lost` raises.
         """
         is_long = sum(len(request.events) for request in requests) >= LONG_EVENTS
         turn = Turn(self.arms, self._clock, self._slice_seconds, is_long=is_long)
-        asked = [_keys(turn.arms, request) for request in requests]
-        keys = list(dict.fromkeys([key for events in asked for found in events for key in found or ()]))
+        found = [_keys(turn.arms, request) for request in requests]
+        keys = list(dict.fromkeys([key for events in found for own in events for key in own or ()]))
         is_any_late = any(
             turn.arms.features.is_late(event, now=request.received_at)
             for request in requests
@@ -144,48 +162,62 @@ class OnlineScoring:
         for _ in range(ATTEMPTS):
             states = yield from self._read(turn, keys, is_any_late=is_any_late, before=states)
             outcomes: list[Outcome] = []
-            for request, events in zip(requests, asked, strict=True):
+            for request, events in zip(requests, found, strict=True):
                 outcomes.append((yield from self._try(turn, request, events, states)))
             if (yield from self._commit(turn, states, outcomes)):
                 return outcomes
             self.conflicts += 1
+            if (awaited := lost(keys)) is not None:
+                yield awaited
         raise OnlineStoreError(
             f"other workers changed {', '.join(keys[:3])} {ATTEMPTS} times during one request: send it again"
         )
+
+    def keys_of(self, request: ScoringRequest) -> set[str]:
+        """Return the keys of the states that a request reads and changes."""
+        return {key for own in _keys(self.arms, request) for key in own or ()}
 
     def features_of(self, event: Event, *, received_at: int) -> tuple[ScoringArm, tuple[float | None, ...]]:
         """Return the arm that would answer and its feature vector, as of the event's own time; nothing is changed.
 
         Raises: InvalidEventError and OnlineStoreError as `score` does.
         """
-        features = self.arms.features
+        return finished(self.feature_steps(event, received_at=received_at))
+
+    def feature_steps(
+        self, event: Event, *, received_at: int
+    ) -> Steps[tuple[ScoringArm, tuple[float | None, ...]]]:
+        """Return what `features_of` does, in steps; raises as it does."""
+        turn = Turn(self.arms, self._clock, inf)
+        features = turn.arms.features
         keys = features.keys(event)
-        reading = self._read(
-            Turn(self.arms, self._clock, inf),
-            list(keys),
-            is_any_late=features.is_late(event, now=received_at),
-            before=None,
+        states = yield from self._read(
+            turn, list(keys), is_any_late=features.is_late(event, now=received_at), before=None
         )
-        states = finished(reading)
         answer = features.answer(
             event,
             [states.contents[key] for key in keys],
             known_at=self._known_at(event, received_at),
             empty=states.empty,
         )
-        arm = self.arms.route(self._entity(event))
+        arm = turn.arms.route(self._entity(event))
         return arm, arm.vector(answer.features)
+
+    def asked(self, question: Callable[[], _Answer]) -> Steps[_Answer]:
+        """Ask a question of the store, as requests do; raises what it raises."""
+        return asked(question, self._asks_by)
 
     def _read(
         self, turn: Turn, keys: list[str], *, is_any_late: bool, before: States | None
-    ) -> Generator[None, None, States]:
+    ) -> Steps[States]:
         """Read the states; one that has the version of `before` is the same object as there."""
         if self.facts.event_timestamp is None:
             return States({}, {}, b"")
         states, size = States({}, {}, b""), 0
         for first in range(0, len(keys), READ_AT_ONCE):
             some = keys[first : first + READ_AT_ONCE]
-            for key, state in zip(some, self.store.read(some), strict=True):
+            found = yield from self.asked(partial(self.store.read, some))
+            for key, state in zip(some, found, strict=True):
                 is_known = before is not None and before.versions[key] == state.version
                 states.versions[key] = state.version
                 states.read[key] = before.read[key] if before is not None and is_known else state.content
@@ -199,14 +231,15 @@ class OnlineScoring:
                 yield
                 turn.renew()
         if is_any_late or ABSENT in states.versions.values():
-            empty = self.store.read([turn.arms.features.empty_key])[0].content
+            (stored,) = yield from self.asked(partial(self.store.read, [turn.arms.features.empty_key]))
+            empty = stored.content
             states.empty = before.empty if before is not None and before.empty == empty else empty
         states.contents = dict(states.read)
         return states
 
     def _try(
         self, turn: Turn, request: ScoringRequest, keys: list[tuple[str, ...] | None], states: States
-    ) -> Generator[None, None, Outcome]:
+    ) -> Steps[Outcome]:
         before = dict(states.contents), dict(states.changed)
         scored: list[ScoredEvent] = []
         for index, (event, found) in enumerate(zip(request.events, keys, strict=True)):
@@ -319,7 +352,7 @@ class OnlineScoring:
         entity = event.get(self.facts.entity)
         return event[self.facts.id_column] if entity is None else entity  # pyright: ignore[reportReturnType]
 
-    def _commit(self, turn: Turn, states: States, outcomes: list[Outcome]) -> Generator[None, None, bool]:
+    def _commit(self, turn: Turn, states: States, outcomes: list[Outcome]) -> Steps[bool]:
         captured = [record for outcome in outcomes for record in captured_of(outcome)]
         records: list[bytes] = []
         for first in range(0, len(captured), ENCODED_AT_ONCE):
@@ -330,7 +363,7 @@ class OnlineScoring:
         if not records:
             return True
         try:
-            is_done = self.store.commit(states.changes(), records)
+            is_done = yield from self.asked(partial(self.store.commit, states.changes(), records))
         except OnlineStoreError:
             self.capture_failures += sum(len(outcome) for outcome in outcomes if isinstance(outcome, list))
             if self.policy == "refuse":

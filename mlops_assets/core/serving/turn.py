@@ -1,9 +1,10 @@
 """All attempts at some requests: the states that they read, the arms that answer, their pace, and what was computed."""
 
 from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from operator import is_
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mlops_assets.core.features.online.event import Event
 from mlops_assets.core.online_store.protocol import StateChange
@@ -14,6 +15,9 @@ MAXIMUM_REMEMBERED = 32 << 20
 """Bytes of states from which something was computed that is kept for another attempt."""
 Computed = tuple[ScoredEvent, tuple[bytes | None, ...] | None]
 """An event's answer, and its entities' next states."""
+_Result = TypeVar("_Result")
+Steps = Generator[Future[Any] | None, None, _Result]
+"""Work that others may interrupt: after a step that gives a future, the next one is taken when that is done."""
 
 
 @dataclass(slots=True)
@@ -74,13 +78,23 @@ class Turn:
             self._known[id(event)] = given, empty, computed
 
 
-_Result = TypeVar("_Result")
+def asked(question: Callable[[], _Result], executor: Executor | None) -> Steps[_Result]:
+    """Ask by the executor, so that nobody else waits for the answer; without one at once, on the caller's thread.
+
+    Raises: what the question raises.
+    """
+    if executor is None:
+        return question()
+    answer = executor.submit(question)
+    yield answer
+    return answer.result()
 
 
-def finished(steps: Generator[None, None, _Result]) -> _Result:
-    """Take all steps without a pause, and return what comes of them."""
+def finished(steps: Steps[_Result]) -> _Result:
+    """Take all steps without a pause but for what they wait for, and return what comes of them."""
     while True:
         try:
-            next(steps)
+            if (awaited := next(steps)) is not None:
+                wait([awaited])
         except StopIteration as done:
             return done.value

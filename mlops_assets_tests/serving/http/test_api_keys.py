@@ -68,7 +68,8 @@ def test_a_key_opens_and_nothing_else_does(
     with pytest.raises(RefusedRequestError):
         door("/predict", twice)
     assert {status(door, None, path) for path in OPEN_PATHS} == {200}
-    assert [status(door, None, path) for path in ("/metrics", "/", "/model", "/livez/", "/other")] == [
+    assert (status(door, None, "/"), status(door, f"Bearer {key}x", "/")) == (200, 401)
+    assert [status(door, None, path) for path in ("/metrics", "//", "/model", "/livez/", "/other")] == [
         401
     ] * 5
     assert key not in caplog.text

@@ -137,6 +137,19 @@ def test_another_content_under_a_known_id_is_a_conflict_over_either_protocol_als
     assert ask(service, "/predict", json.dumps(event).encode()).status == 200
 
 
+@pytest.mark.parametrize("service", ["mortality_risk"], indirect=True)
+def test_a_row_of_a_cohort_whose_values_changed_is_scored_anew_as_a_prediction_of_its_own(
+    service: AsgiService,
+) -> None:
+    row = {**service.events[-1], service.sampled.product.view.id_column: 77_000_006, "age_years": 30.5}
+    sent = [row, {**row, "age_years": 31.5}, row]
+    answers = [ask(service, "/predict", json.dumps(one).encode()) for one in sent]
+    assert [answer.status for answer in answers] == [200] * 3
+    ids = [json.loads(answer.body)["prediction_id"] for answer in answers]
+    assert (ids[0] == ids[2], ids[0] == ids[1]) == (True, False)
+    assert set(ids) <= {record.prediction_id for record in service.captured()}
+
+
 def test_costly_bodies_are_refused_before_they_cost_much(service: AsgiService) -> None:
     infer = f"/v2/models/{service.sampled.product.name}/infer"
     outputs = json.dumps({"inputs": [], "outputs": [{"name": "score"}] * 2}).encode()

@@ -72,10 +72,11 @@ def test_it_is_on_loopback_and_asks_for_a_key(
             "message": "an API key is needed: send it as `Authorization: Bearer KEY`",
             "problems": [],
         }
-        closed = ("/", "/model", "/docs.json", "/metrics", "/v2", "/nowhere", "/schema.json")
+        closed = ("/model", "/docs.json", "/metrics", "/v2", "/nowhere", "/schema.json")
         assert {path: client.get(path).status_code for path in closed} == dict.fromkeys(closed, 401)
         opened = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
         assert {path: client.get(path).status_code for path in opened} == dict.fromkeys(opened, 200)
+        assert "API key" in client.get("/").text
         bearer = {"Authorization": f"Bearer {key}"}
         assert client.get("/model", headers=bearer).json()["access"] == "api_key"
         assert 'status="401"' in client.get("/metrics", headers=bearer).text

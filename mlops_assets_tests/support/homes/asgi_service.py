@@ -106,16 +106,23 @@ def counted(name: str, **labels: str) -> float:
 
 
 @contextmanager
-def asgi_service(name: str, folder: Path) -> Iterator[AsgiService]:
-    """Open a product's application on a store in `folder`; its metrics leave this process with it."""
-    sampled, location = sampled_product(name), str(folder / "online")
+def asgi_service(
+    name: str, folder: Path, *, store_location: str | None = None, api_keys: Path | None = None
+) -> Iterator[AsgiService]:
+    """Open a product's application on a store in `folder`, which has the golden events' states, or on the one that is
+    named as it is; its metrics leave this process with it. `api_keys` is the file of keys that it asks for.
+    """
+    sampled, location = sampled_product(name), store_location or str(folder / "online")
     golden = golden_requests(sampled.product, sampled.model, sampled.events, sampled.labels)
-    store = open_online_store(location, name)
-    store.commit([StateChange(key, ABSENT, content) for key, content in golden.states], [])
-    store.close()
+    if store_location is None:
+        store = open_online_store(location, name)
+        store.commit([StateChange(key, ABSENT, content) for key, content in golden.states], [])
+        store.close()
     before: set[Collector] = set(REGISTRY._collector_to_names)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     app = HttpApp()
     own = {"MLOPS_HOME": str(folder), "MLOPS_ONLINE_STORE": location}
+    if api_keys is not None:
+        own["MLOPS_API_KEYS"] = str(api_keys)
     with mock.patch.dict(os.environ, own):
         worker = open_application(
             app,

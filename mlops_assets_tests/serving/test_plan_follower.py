@@ -344,7 +344,7 @@ def test_a_registry_that_hangs_keeps_no_other_plan_from_being_followed(
         wait_until(lambda: FollowerStatus.read(file).plan_sequence == back.sequence)
         assert snapshot(serving_home).plan == back
         assert FollowerStatus.read(file).last_error is None
-        small.release(1)
+        small.release(3)
         looking.join(60)
         assert not looking.is_alive()
     assert stalled.startswith(f"the fetch of the model of {PRODUCT} version 2 from the registry has taken")

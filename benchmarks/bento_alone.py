@@ -68,7 +68,7 @@ def _install(bento: BuiltBento, python: Path) -> float:
     subprocess.run([sys.executable, "-m", "venv", str(python.parent.parent)], check=True)
     requirements = bento.path / "env" / "python" / "requirements.lock.txt"
     quiet = ("--quiet", "--disable-pip-version-check")
-    _run(python, "-m", "pip", "install", *quiet, "--requirement", str(requirements))
+    _run(python, "-m", "pip", "install", *quiet, "--require-hashes", "--requirement", str(requirements))
     _run(python, "-m", "pip", "check")
     seconds = time.perf_counter() - began
     finder = "import importlib.util, sys; print([n for n in sys.argv[1:] if importlib.util.find_spec(n)])"

@@ -18,6 +18,8 @@ CHECK_SHARE = 0.01
 """Largest share of the time that looking takes: a large store is looked at less often."""
 CHECK_SECONDS = 120.0
 """After which a look is given up, some 40 GB."""
+LONG_LOG_BYTES = 512 * 1024 * 1024
+"""Twice the length from which on anybody brings it in."""
 NICENESS = 10
 """Of the threads: where a service has one core, requests come first, a tenth of its time being left for the log."""
 _log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ class Checkpoints:
         """`store` is the one that requests use, before its first use; each thread opens one of its own."""
         self._ended = threading.Event()
         self._owns = threading.Event()
+        self.log_bytes = 0
+        """Length of the store's log at the last look."""
         self._threads: list[threading.Thread] = []
         if isinstance(store, SqliteOnlineStore):
             store.has_checkpointer = True
@@ -59,10 +63,18 @@ class Checkpoints:
         store.close()
 
     def _write(self, store: SqliteOnlineStore) -> None:
-        is_well = True
+        is_well = is_short = True
         while not self._ended.wait(PAUSE_SECONDS):
             try:
                 owns, is_well = store.checkpoint(), True
+                self.log_bytes = store.log_length().size_bytes
+                if is_short and self.log_bytes > LONG_LOG_BYTES:
+                    _log.warning(
+                        "the online store's log has %.0f MiB: the owner of its checkpoints hangs, or a process reads "
+                        "for long; `mlops doctor` says which",
+                        self.log_bytes / 2**20,
+                    )
+                is_short = self.log_bytes <= LONG_LOG_BYTES
             except OnlineStoreError as error:
                 owns = False
                 if is_well:

@@ -36,6 +36,12 @@ class ServingMetrics:
         self.store_conflicts = Counter(
             "mlops_store_conflicts", "Attempts repeated because another worker changed a state.", one
         ).labels(product)
+        self.store_log_bytes = Gauge(
+            "mlops_store_log_bytes",
+            "What counts of the embedded store's log; long where the owner of its checkpoints hangs.",
+            one,
+            multiprocess_mode="livemax",
+        ).labels(product)
         self.shadow_dropped = Counter(
             "mlops_shadow_dropped", "Events that the shadow did not score, for want of time.", one
         ).labels(product)
@@ -59,6 +65,12 @@ class ServingMetrics:
         self.follower_failing = Gauge(
             "mlops_follower_failing",
             "1 while the host's follower is silent, or says why the standing plan is not served; see /model.",
+            one,
+            multiprocess_mode="livemax",
+        ).labels(product)
+        self.follower_stalled = Gauge(
+            "mlops_follower_stalled",
+            "1 while the host's follower waits long for the registry or for the trial of a model; see /model.",
             one,
             multiprocess_mode="livemax",
         ).labels(product)

@@ -28,8 +28,9 @@ from mlops_assets.core.release.record import ReleaseRecord
 from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.host.snapshot import ServingSnapshot
 from mlops_assets.core.settings import load_settings
+from serving.following.fetching import ArtifactFetcher
 from serving.following.host_plans import HostPlans
-from serving.following.host_versions import HostVersions, Prove, prove_apart
+from serving.following.host_versions import Fetcher, HostVersions, Prove, prove_apart
 from serving.following.life import ServerLife, lock_file
 from serving.following.proving import MemoryLimit
 from serving.served_product import product_view
@@ -45,7 +46,9 @@ RETRY_SECONDS = 10.0
 LONGEST_RETRY_SECONDS = 300.0
 """A model that fails its proof is tried again after twice as long each time, up to this."""
 STANDS_SECONDS = 0.5
-"""Between looks at the record while a model is proved: a plan that is taken back is not waited for."""
+"""Between looks at the record while a model is fetched or proved: a plan that is taken back is not waited for."""
+STALLED_SECONDS = 10.0
+"""What takes longer than this is told as `stalled`."""
 LOCK_TRIES = 3
 """A follower that ends with its server gives up after so many looks at a lock that another one holds."""
 _logger = logging.getLogger(__name__)
@@ -63,6 +66,8 @@ class PlanFollower:
     model_memory: int | None = None
     """Bytes that the models of a plan may take in all workers; None is what the host has free."""
     prove: Prove = prove_apart
+    fetcher: Fetcher | None = None
+    """None fetches from the control's registry, in processes of their own."""
     clock: Callable[[], float] = time.monotonic
     status: FollowerStatus = field(default_factory=FollowerStatus)
     _versions: HostVersions = field(init=False)
@@ -73,12 +78,15 @@ class PlanFollower:
     """The plan that could not be followed, and when it is tried again."""
     _refusals: int = 0
     """How often in a row its models failed their proof."""
+    _unprepared: tuple[ReleaseRecord, ReleasePlan] | None = None
+    """The plan that is served, while a rollback from it was not prepared yet."""
     _is_dumb: bool = False
     """Whether the last status could not be written."""
 
     def __post_init__(self) -> None:
         folder = self.serving_home / self.product
-        self._versions = HostVersions(self.product, folder, self.control, self.view_digest, self.prove)
+        fetcher = self.fetcher or ArtifactFetcher(self.control.tracking_uri)
+        self._versions = HostVersions(self.product, folder, fetcher, self.view_digest, self.prove)
         self._plans = HostPlans(self.product, self.serving_home, clock=self.clock)
 
     def look(self, now: datetime) -> FollowerStatus:
@@ -87,7 +95,7 @@ class PlanFollower:
         Nothing ends the follower: whatever goes wrong, the last good snapshot stays, the status says why, and a later
         look tries again. An error is logged once. Where the status cannot be written, services see that it is old.
         """
-        before = self.status
+        before = replace(self.status, stalled=None)
         try:
             plan = self._follow()
             self.status = FollowerStatus(plan.sequence, now, None)
@@ -104,6 +112,8 @@ class PlanFollower:
         if self.status.last_error and self.status.last_error != before.last_error:
             _logger.warning("%s: the last good plan stays: %s", self.product, self.status.last_error)
         self.beat()
+        if self._unprepared is not None:
+            self._prepare_rollback(*self._unprepared)
         return self.status
 
     def beat(self) -> None:
@@ -116,6 +126,24 @@ class PlanFollower:
             self._is_dumb = True
         else:
             self._is_dumb = False
+
+    @property
+    def doing(self) -> str:
+        """What takes time just now, for people."""
+        return self._versions.doing
+
+    def sees(self, plan: ReleasePlan) -> None:
+        """Note that the plan stands now: if it is served already, following succeeds."""
+        if self.status.last_error is None and self.status.plan_sequence == plan.sequence:
+            self.status = replace(self.status, last_success_at=datetime.now(UTC))
+
+    def wait(self, seconds: float) -> None:
+        """Tell services that somebody follows, and what takes long, if it does."""
+        stalled = None
+        if seconds >= STALLED_SECONDS:
+            stalled = f"{self.doing} has taken {seconds:.0f} s so far"
+        self.status = replace(self.status, stalled=stalled)
+        self.beat()
 
     def _follow(self) -> ReleasePlan:
         self._plans.look()
@@ -146,16 +174,18 @@ class PlanFollower:
         return is_same and self._versions.is_untouched(snapshot)
 
     def _install(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
+        is_wanted = _Standing(self, plan)
         versions = {arm.version: record.released_version(arm.version) for arm in plan.arms}
-        snapshot = ServingSnapshot(
-            plan, {number: self._versions.ensure(one) for number, one in versions.items()}
-        )
+        on_disk = {
+            number: self._versions.ensure(one, is_wanted=is_wanted) for number, one in versions.items()
+        }
+        snapshot = ServingSnapshot(plan, on_disk)
         try:
             self._versions.require_proof(
                 versions.values(),
                 MemoryLimit.of_host(workers=self._plans.workers(), allowed=self.model_memory),
                 known_to_work=self._plans.known_to_work(),
-                is_wanted=_Standing(self, plan),
+                is_wanted=is_wanted,
             )
         except ServingError:
             pause = min(RETRY_SECONDS * 2**self._refusals, LONGEST_RETRY_SECONDS)
@@ -166,17 +196,30 @@ class PlanFollower:
         self._installed = (snapshot, _state(self._plans.file))
         arms = ", ".join(f"{arm.role} version {arm.version} ({arm.percent} %)" for arm in plan.arms)
         _logger.info("%s: plan %d is served: %s", self.product, plan.sequence, arms)
-        self._prepare_rollback(record, plan)
+        self._unprepared = (record, plan)
 
     def _prepare_rollback(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
-        """Keep the models of the latest plans and of those that worked here, and that of the version to return to."""
+        """Keep the models of the latest plans and of those that worked here, and that of the version to return to.
+
+        Done after services were told of the plan, since the registry may hang.
+        """
+        self._unprepared = None
+        try:
+            self._keep_models(record, plan)
+        except (PlatformError, OSError) as error:
+            _logger.warning("%s: a rollback is not prepared: %s", self.product, error)
+        if self.status.stalled is not None:
+            self.status = replace(self.status, stalled=None)
+            self.beat()
+
+    def _keep_models(self, record: ReleaseRecord, plan: ReleasePlan) -> None:
         numbers = {arm.version for one in record.plans[-KEPT_PLANS:] for arm in one.arms}
         known = {number for number in numbers if record.has_released(number)}
         kept = [record.released_version(number) for number in known]
         if plan.previous_champion is not None and record.has_released(plan.previous_champion):
             previous = record.released_version(plan.previous_champion)
             kept.append(previous)
-            self._versions.keep_ready(previous)
+            self._versions.keep_ready(previous, is_wanted=_Standing(self, plan))
         worked = self._plans.versions_that_worked()
         self._versions.keep_only(
             models={one.digest for one in kept} | {one.digest for one in worked},
@@ -185,21 +228,29 @@ class PlanFollower:
 
 
 class _Standing:
-    """Whether a plan still stands, asked while its models are proved; meanwhile services hear that somebody follows."""
+    """Whether a plan still stands, asked while its models are fetched and proved; meanwhile services hear that somebody
+    follows, and what takes so long.
+    """
 
     def __init__(self, follower: PlanFollower, plan: ReleasePlan) -> None:
         self._follower = follower
         self._plan = plan
-        self._next_look = follower.clock() + STANDS_SECONDS
+        self._doing, self._began = "", follower.clock()
+        self._next_look = self._began + STANDS_SECONDS
         self._stands = True
 
     def __call__(self) -> bool:
-        follower = self._follower
-        if follower.clock() >= self._next_look:
-            self._next_look = follower.clock() + STANDS_SECONDS
-            follower.beat()
+        now = self._follower.clock()
+        if now >= self._next_look:
+            self._next_look = now + STANDS_SECONDS
             with contextlib.suppress(PlatformError, OSError):  # the record is away: what was wanted still is
-                self._stands = follower.control.record(follower.product).standing in (None, self._plan)
+                standing = self._follower.control.record(self._follower.product).standing
+                self._stands = standing in (None, self._plan)
+                if standing == self._plan:
+                    self._follower.sees(self._plan)
+            if self._doing != self._follower.doing:
+                self._doing, self._began = self._follower.doing, now
+            self._follower.wait(now - self._began)
         return self._stands
 
 

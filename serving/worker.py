@@ -200,6 +200,7 @@ class Worker:
             await asyncio.sleep(KEEP_SECONDS)
 
     def _keep_host(self) -> None:
+        self.metrics.store_log_bytes.set(self._checkpoints.log_bytes)
         if is_orphan(self._server):
             _log.error("%s: the server of this worker is gone: it ends, too", self.product.name)
             end_soon()
@@ -207,7 +208,9 @@ class Worker:
             self._keeper.keep()
             self._watch.look()
             self.metrics.follower_age.set(self._watch.seconds_since_success)
-            self.metrics.follower_failing.set(self._watch.status.last_error is not None)
+            status = self._watch.status
+            self.metrics.follower_failing.set(status.last_error is not None)
+            self.metrics.follower_stalled.set(status.stalled is not None)
 
     async def _look_at_store(self) -> None:
         """Notice which views the store keeps; a store that hangs keeps no plan from being followed."""

@@ -1,9 +1,12 @@
 """How a file is put in the place of another in one step, so that a reader sees the old one or the new one whole."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+LARGEST_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""Of a JSON document that the platform stores as a file of its own; the largest have some kilobytes."""
 OTHERS = 0o077
 """Bits of a mode that let the group and everybody in."""
 PRIVATE = 0o600
@@ -52,6 +55,26 @@ def replace_text(file: Path, text: str, *, is_durable: bool = False, is_private:
         is_durable=is_durable,
         is_private=is_private,
     )
+
+
+def read_limited(file: Path, limit: int = LARGEST_DOCUMENT_BYTES) -> bytes:
+    """Return the file's content; its size is looked at before anything is read.
+
+    Raises: OSError, also for a file of more than `limit` bytes.
+    """
+    with file.open("rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        require_size(file, size, limit)
+        return opened.read(size)  # what somebody adds meanwhile is not read
+
+
+def require_size(file: Path, size: int, limit: int) -> None:
+    """Refuse a file of more than `limit` bytes.
+
+    Raises: OSError, with what the file has and what it may have.
+    """
+    if size > limit:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes, and at most {limit:,} are read", str(file))
 
 
 def sync(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.core.files import OTHERS, replace_file, replace_text
+from mlops_assets.core.files import OTHERS, read_limited, replace_file, replace_text
 
 
 @pytest.mark.parametrize("is_durable", [False, True])
@@ -19,6 +19,15 @@ def test_the_new_content_stands_in_the_place_of_the_old_and_nothing_beside_it(
     replace_text(file, "größer\n", is_durable=is_durable)
     assert file.read_bytes() == "größer\n".encode()
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    file = replace_text(tmp_path / "plan.json", "four")
+    assert read_limited(file, 4) == b"four"
+    with file.open("r+b") as opened:
+        opened.truncate(2**40)  # takes no room on the disk, and would take more than the memory
+    with pytest.raises(OSError, match="1,099,511,627,776 bytes, and at most 16,777,216 are read"):
+        read_limited(file)
 
 
 def test_a_writer_that_fails_leaves_the_old_content_and_no_half(tmp_path: Path) -> None:

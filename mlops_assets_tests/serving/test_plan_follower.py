@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.release.control import ReleaseControl
 from mlops_assets.core.release.record import TABLE
 from mlops_assets.core.serving.host.follower_status import FollowerStatus, status_file
 from mlops_assets.core.serving.host.snapshot import ServingSnapshot, snapshot_file
 from mlops_assets_tests.support.homes.followed import (
     LATER,
     Clock,
+    FetcherHere,
     Proofs,
     new_follower,
     roll_back,
@@ -32,6 +36,8 @@ from mlops_assets_tests.support.homes.small_registry import (
     VIEW,
     SmallRegistry,
 )
+from mlops_assets_tests.support.processes.deaf_server import deaf_server
+from serving.following.fetching import ArtifactFetcher
 from serving.plan_follower import RETRY_SECONDS, PlanFollower
 from serving.served_product import product_view
 
@@ -68,10 +74,10 @@ def test_a_rollback_needs_no_artifacts(
     small.release(2)
     follower.look(NOON)  # this host never served version 1
 
-    def unavailable(*_: object, **__: object) -> TrainedModel:
-        raise OSError("the artifact store is away")
+    def unavailable(*_: object, **__: object) -> None:
+        raise RegistryError("the artifact store is away")
 
-    monkeypatch.setattr("mlops_assets.core.registry.artifacts.load_model", unavailable)
+    monkeypatch.setattr(FetcherHere, "model", unavailable)
     roll_back(small)
     assert follower.look(NOON).last_error is None
     assert snapshot(serving_home).plan.champion.version == 1
@@ -278,7 +284,7 @@ def test_one_process_follows_for_a_host_and_the_next_takes_over(
     first = start(small, serving_home, "--server", str(os.getpid()))
     second = None
     try:
-        wait_until(status.exists)
+        wait_until(lambda: FollowerStatus.read(status).last_error is not None)
         assert product_view(PRODUCT).digest[:12] in str(FollowerStatus.read(status).last_error)
         third = start(small, serving_home, "--server", str(os.getpid()))
         assert third.wait(60) == 0, "one that has a server is not needed beside another"
@@ -306,3 +312,67 @@ def test_a_follower_ends_with_its_server_whoever_started_it(small: SmallRegistry
         finally:
             process.kill()
             server.kill()
+
+
+def test_a_registry_that_hangs_keeps_no_other_plan_from_being_followed(
+    small: SmallRegistry,
+    follower: PlanFollower,
+    serving_home: Path,
+    proofs: Proofs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Version 2 is not on this host, and its fetch never ends; services are told, and the rollback arrives."""
+    follower.look(NOON)
+    monkeypatch.setattr("serving.plan_follower.STALLED_SECONDS", 0.2)
+    small.release(2)
+    own = ReleaseControl(small.tables_uri, small.uri)
+    file = status_file(serving_home, PRODUCT)
+    with deaf_server() as server:
+        hanging = PlanFollower(
+            PRODUCT, own, serving_home, VIEW, prove=proofs, fetcher=ArtifactFetcher(server.url)
+        )
+        looking = look_in_a_thread(hanging)
+        wait_until(lambda: FollowerStatus.read(file).stalled is not None)
+        stalled = str(FollowerStatus.read(file).stalled)
+        wait_until(server.asked.is_set)
+        back = small.release(1)
+        looking.join(60)
+        assert not looking.is_alive()
+        looking = look_in_a_thread(
+            hanging
+        )  # it serves the plan, and then tries again to be ready for version 2
+        wait_until(lambda: FollowerStatus.read(file).plan_sequence == back.sequence)
+        assert snapshot(serving_home).plan == back
+        assert FollowerStatus.read(file).last_error is None
+        small.release(3)
+        looking.join(60)
+        assert not looking.is_alive()
+    assert stalled.startswith(f"the fetch of the model of {PRODUCT} version 2 from the registry has taken")
+    assert [entry.name for entry in (serving_home / PRODUCT / "models").iterdir()] == [small.models[0].digest]
+
+
+def look_in_a_thread(follower: PlanFollower) -> threading.Thread:
+    looking = threading.Thread(target=follower.look, args=(NOON,), daemon=True)
+    looking.start()
+    return looking
+
+
+def test_a_rollback_that_cannot_be_prepared_keeps_nobody_from_knowing_that_the_plan_is_served(
+    small: SmallRegistry,
+    follower: PlanFollower,
+    serving_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[FollowerStatus] = []
+
+    def fail(*_: object, **__: object) -> None:
+        told.append(FollowerStatus.read(status_file(serving_home, PRODUCT)))
+        raise OSError(28, "No space left on device")
+
+    small.release(2)
+    monkeypatch.setattr("serving.following.host_versions.HostVersions.keep_ready", fail)
+    follower.look(NOON)
+    assert [one.plan_sequence for one in told] == [small.standing().sequence]
+    assert follower.status.last_error is None
+    assert "a rollback is not prepared" in caplog.text

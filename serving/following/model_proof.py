@@ -5,13 +5,11 @@ kills its process, this one dies.
 """
 
 import argparse
-import contextlib
 import json
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
+
+from serving.following.apart import die_in_time
 
 REFUSED = 1
 """Exit code of a model that does not answer right; the last line of the output says why."""
@@ -31,25 +29,11 @@ def main(arguments: list[str] | None = None) -> None:
         "--life", type=int, required=True, help="descriptor that is closed when nobody waits any more"
     )
     options = parser.parse_args(arguments)
-    _die_early(seconds=options.seconds, life=options.life)
+    die_in_time(seconds=options.seconds, life=options.life)
     told, code = _proved(options.folder, options.digest, options.answers, limit=options.bytes)
     sys.stdout.write(f"{json.dumps(told)}\n")
     sys.stdout.flush()
     sys.exit(code)
-
-
-def _die_early(*, seconds: int, life: int) -> None:
-    """Die when it takes too long or nobody waits; be the first to go when the host has no memory left."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(seconds)  # ends a call of a native library, too
-    threading.Thread(target=_outlive_nobody, args=(life,), daemon=True).start()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _outlive_nobody(life: int) -> None:
-    os.read(life, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _proved(

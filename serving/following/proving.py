@@ -1,28 +1,20 @@
 """Has a model proved in a process of its own, and says what came of it."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
+from mlops_assets.core.model.trained_model import BOOSTER_FILE
 from mlops_assets.core.runtime.memory import MEBIBYTE, free_memory
+from serving.following.apart import Ended, run_apart
 
 PROOF = "serving.following.model_proof"
 PROOF_SECONDS = 60
 """Within which a model must be loaded and have answered; a model of 100 MB takes some seconds."""
-POLL_SECONDS = 0.1
 _SHOWN = 300
 """Characters that are shown of what the process said last."""
-
-
-class ProofStoppedError(ServingError):
-    """The proof was given up: the model is not wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +61,34 @@ class ModelToProve:
 def prove(model: ModelToProve, limit: MemoryLimit, *, is_wanted: Callable[[], bool]) -> int:
     """Load the model and let it answer its golden rows in a process of its own; return the bytes that it took there.
 
-    `is_wanted` is asked several times a second; when it says no, the process is ended.
+    A model whose text alone does not fit is not tried. `is_wanted` is asked several times a second; when it says no,
+    the process is ended.
 
     Raises: ServingError when the model kills its process, hangs, answers wrongly or does not fit into memory;
-    ProofStoppedError when it was not wanted any more; OSError when no process can be started.
+    NotWantedError when it was not wanted any more; OSError when no process can be started.
     """
-    inner, outer = os.pipe()
-    try:
-        with subprocess.Popen(
-            [sys.executable, "-m", PROOF, *_options(model, limit), "--life", str(inner)],
-            cwd=Path(__file__).resolve().parents[2],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(inner,),
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        ) as process:
-            try:
-                output, errors = _outcome(process, is_wanted)
-            finally:
-                process.kill()
-    finally:
-        os.close(inner)
-        os.close(outer)
-    return _judged(model, limit, process.returncode, output=output, errors=errors)
+    _require_room(model, limit)
+    ended = run_apart(
+        PROOF,
+        _options(model, limit),
+        seconds=PROOF_SECONDS,
+        is_wanted=is_wanted,
+        environment={"OMP_NUM_THREADS": "1"},
+    )
+    return _judged(model, limit, ended)
+
+
+def _require_room(model: ModelToProve, limit: MemoryLimit) -> None:
+    size = (model.folder / BOOSTER_FILE).stat().st_size
+    if limit.per_worker is not None and size > limit.per_worker:
+        raise ServingError(
+            f"{model.name} is refused: it does not fit into memory: {limit.words()}; its text alone takes "
+            f"{size / MEBIBYTE:,.0f} MiB"
+        )
 
 
 def _options(model: ModelToProve, limit: MemoryLimit) -> list[str]:
-    options = [str(model.folder), "--digest", model.digest, "--seconds", str(PROOF_SECONDS)]
+    options = [str(model.folder), "--digest", model.digest]
     if model.answers is not None:
         options += ["--answers", model.answers]
     if limit.per_worker is not None:
@@ -104,39 +96,26 @@ def _options(model: ModelToProve, limit: MemoryLimit) -> list[str]:
     return options
 
 
-def _outcome(process: "subprocess.Popen[bytes]", is_wanted: Callable[[], bool]) -> tuple[str, str]:
-    deadline = time.monotonic() + PROOF_SECONDS
-    while True:
-        try:
-            output, errors = process.communicate(timeout=POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            if not is_wanted():
-                raise ProofStoppedError("another plan stands") from None
-            if time.monotonic() > deadline:
-                process.send_signal(signal.SIGALRM)
-        else:
-            return output.decode(errors="replace"), errors.decode(errors="replace")
-
-
-def _judged(model: ModelToProve, limit: MemoryLimit, code: int, *, output: str, errors: str) -> int:
-    told = _last_object(output)
-    if code == 0 and isinstance(growth := told.get("growth"), int):
+def _judged(model: ModelToProve, limit: MemoryLimit, ended: Ended) -> int:
+    told = ended.told
+    if ended.code == 0 and isinstance(growth := told.get("growth"), int):
         if limit.per_worker is None or growth <= limit.per_worker:
             return growth
         raise ServingError(
             f"{model.name} is refused: it takes {growth / MEBIBYTE:,.0f} MiB of memory, {limit.words()}; give the host "
             "more memory, serve with fewer workers, or release a smaller model"
         )
-    raise ServingError(f"{model.name} is refused: {_reason(told, limit, code, errors)}")
+    raise ServingError(f"{model.name} is refused: {_reason(told, limit, ended)}")
 
 
-def _reason(told: dict[str, object], limit: MemoryLimit, code: int, errors: str) -> str:
+def _reason(told: dict[str, object], limit: MemoryLimit, ended: Ended) -> str:
+    code, errors = ended.code, ended.errors
     if told.get("is_memory") or "bad_alloc" in errors:
         return f"it does not fit into memory: {limit.words()}"
     if "refused" in told:
         return str(told["refused"])
     last = f"; it said: {errors.strip()[-_SHOWN:]}" if errors.strip() else ""
-    if code == -signal.SIGALRM:
+    if code is None or code == -signal.SIGALRM or ended.is_late:
         return f"it was not loaded, or did not answer, within {PROOF_SECONDS} s"
     if code == -signal.SIGKILL:
         return (
@@ -145,13 +124,3 @@ def _reason(told: dict[str, object], limit: MemoryLimit, code: int, errors: str)
     if code < 0:
         return f"the process that tried it died of {signal.Signals(-code).name}{last}"
     return f"the process that tried it ended with code {code}{last}"
-
-
-def _last_object(output: str) -> dict[str, object]:
-    for line in reversed(output.splitlines()):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        return found if isinstance(found, dict) else {}
-    return {}

@@ -132,7 +132,9 @@ class ProductEndpoints:
         plan, view = arms.plan, self._product.view
         percent = {arm.version: arm.percent for arm in plan.arms} if plan else {arms.champion.version: 100}
         follower = self._follower()
-        problem = self._live.problem or (follower.last_error if follower is not None else None)
+        problem = self._live.problem
+        if problem is None and follower is not None:
+            problem = follower.last_error or follower.stalled
         return HttpAnswer(
             Release(
                 product=self._product.name,

@@ -11,6 +11,8 @@ from mlops_assets.core.online_store.embedded.check import examine
 from mlops_assets.core.online_store.embedded.checkpoint import owner_of
 from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.embedded.library import sqlite_version
+from mlops_assets.core.online_store.embedded.log_length import is_stopped, who_owns
+from mlops_assets.core.online_store.embedded.reserve import Reserve
 from mlops_assets.core.online_store.opening import open_online_store, store_file
 from mlops_assets.core.online_store.protocol import StateChange
 from mlops_assets.core.settings import Settings
@@ -78,11 +80,15 @@ def _file_check(product: str, file: Path) -> Check:
             AREA, name, "warning", detail, f"run `mlops store restore {product}`, which takes its time"
         )
     log, owner = files.log.stat().st_size if files.log.exists() else 0, owner_of(files.owner)
-    if log > LONGEST_LOG_BYTES:
-        owned = f"process {owner} owns its checkpoints" if owner else "no process writes its checkpoints"
-        detail = f"{file} is sound, and its log has {log / 2**20:,.0f} MiB: {owned}"
+    if log > LONGEST_LOG_BYTES or (owner is not None and is_stopped(owner)):
+        detail = f"{file} is sound, and its log has {log / 2**20:,.0f} MiB: {who_owns(files)}"
         return Check(
             AREA, name, "warning", detail, "look for a process that hangs, or reads for long; end it"
+        )
+    if Reserve(files).is_spent:
+        detail = f"{file} is sound, and takes nothing: its disk is full, and its reserve is given back"
+        return Check(
+            AREA, name, "failed", detail, "free space on its disk; services go on by themselves then"
         )
     return Check(AREA, name, "ok", f"every page of {file} was read, and is sound")
 

@@ -5,8 +5,10 @@ Stored as LightGBM's own text format plus JSON, so that loading runs no code of 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mlops_assets.core.errors import FeatureError, PackagingError
+from mlops_assets.core.files import read_limited, require_size
 from mlops_assets.core.formats import other_format
 from mlops_assets.core.model.calibration import Calibrator, calibrator_from_json
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 BOOSTER_FILE = "model.lgb"
 DOCUMENT_FILE = "model.json"
 FORMAT_VERSION = 1
+LARGEST_TEXT_BYTES = 2 * 1024**3
+"""Of a booster's text; one of 10,000 trees with 255 leaves each has some 150 MB."""
+PIECE_CHARACTERS = 1024 * 1024
+"""Of a booster's text that are encoded at once for its digest."""
 ROWS_WORTH_THREADS = 1000
 """Smaller batches are predicted on the calling thread: starting others takes longer."""
 SLICE_ROWS = 20_000
@@ -119,15 +126,17 @@ class TrainedModel:
     @property
     def digest(self) -> str:
         """SHA-256 of everything that is stored, as hexadecimal text."""
-        digest = hashlib.sha256(self.booster_text.encode())
-        digest.update(_canonical(self._document()).encode())
+        digest = hashlib.sha256()
+        for start in range(0, len(self.booster_text), PIECE_CHARACTERS):
+            digest.update(self.booster_text[start : start + PIECE_CHARACTERS].encode())
+        digest.update(_canonical(self.document()).encode())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write the model into `folder`, which is made if needed; the same model gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / BOOSTER_FILE).write_text(self.booster_text, encoding="utf-8", newline="\n")
-        document = {"format_version": FORMAT_VERSION, "digest": self.digest, "model": self._document()}
+        document = {"format_version": FORMAT_VERSION, "digest": self.digest, "model": self.document()}
         (folder / DOCUMENT_FILE).write_text(
             json.dumps(document, sort_keys=True, indent=1) + "\n", encoding="utf-8"
         )
@@ -136,27 +145,14 @@ class TrainedModel:
     def load(cls, folder: Path) -> "TrainedModel":
         """Read a model that `save` wrote.
 
-        Raises: PackagingError when a file is missing, is not ours, or does not match the digest.
+        Raises: PackagingError when a file is missing, is not ours, is larger than a model may be, or does not match the
+        digest.
         """
-        try:
-            booster_text = (folder / BOOSTER_FILE).read_bytes().decode()
-            document = json.loads((folder / DOCUMENT_FILE).read_bytes())
-            if document["format_version"] != FORMAT_VERSION:
-                remedy = "read it with the version that stored it, or train the model again"
-                found = document["format_version"]
-                raise PackagingError(
-                    other_format(f"model in {folder}", found, readable=FORMAT_VERSION, remedy=remedy)
-                )
-            model = _from_document(booster_text, document["model"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PackagingError(
-                f"model in {folder} cannot be read: {type(error).__name__}: {error}"
-            ) from error
-        if model.digest != document.get("digest"):
-            raise PackagingError(
-                f"model in {folder} does not match its digest {document.get('digest')}: "
-                "a file was changed or cut short"
-            )
+        with _reading(folder):
+            model, digest = _described(folder)
+            text = read_limited(folder / BOOSTER_FILE, LARGEST_TEXT_BYTES).decode()
+            model = replace(model, booster_text=text)
+        _require_digest(folder, model.digest, digest)
         return model
 
     @cached_property
@@ -176,7 +172,8 @@ class TrainedModel:
         threads = 1 if len(matrix) < ROWS_WORTH_THREADS else 0
         return np.asarray(self.booster.predict(matrix, num_threads=threads), dtype=np.float64)
 
-    def _document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
+        """Return everything that is stored beside the booster's text, as JSON values."""
         return {
             "feature_names": list(self.feature_names),
             "label": self.label,
@@ -188,6 +185,30 @@ class TrainedModel:
             "validation_metric": self.validation_metric,
             "validation_curve": list(self.validation_curve),
         }
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What can be said of a model's files without loading the model."""
+
+    digest: str
+    """See `TrainedModel.digest`."""
+    feature_names: tuple[str, ...]
+
+
+def stored_model(folder: Path) -> StoredModel:
+    """Check the files that `TrainedModel.save` wrote; whatever their size, this takes little memory.
+
+    Raises: PackagingError as `TrainedModel.load` does.
+    """
+    with _reading(folder):
+        model, digest = _described(folder)
+        with (folder / BOOSTER_FILE).open("rb") as text:
+            require_size(folder / BOOSTER_FILE, os.fstat(text.fileno()).st_size, LARGEST_TEXT_BYTES)
+            found = hashlib.file_digest(text, "sha256")
+        found.update(_canonical(model.document()).encode())
+    _require_digest(folder, found.hexdigest(), digest)
+    return StoredModel(found.hexdigest(), model.feature_names)
 
 
 def feature_matrix(frame: pl.DataFrame, feature_names: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -228,6 +249,32 @@ def _refuse_infinite(values: pl.Series) -> None:
         f"feature {values.name} is {values[row]} in {wrong.sum()} of {values.len()} rows, first in row "
         f"{row}; a missing value is null, and a ratio needs its zero denominator handled in the view"
     )
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PackagingError(f"model in {folder} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _described(folder: Path) -> tuple[TrainedModel, str | None]:
+    """Return the model without its booster's text, and the digest that it was stored under."""
+    document = json.loads(read_limited(folder / DOCUMENT_FILE))
+    if (found := document["format_version"]) != FORMAT_VERSION:
+        remedy = "read it with the version that stored it, or train the model again"
+        raise PackagingError(
+            other_format(f"model in {folder}", found, readable=FORMAT_VERSION, remedy=remedy)
+        )
+    return _from_document("", document["model"]), document.get("digest")
+
+
+def _require_digest(folder: Path, found: str, stored: str | None) -> None:
+    if found != stored:
+        raise PackagingError(
+            f"model in {folder} does not match its digest {stored}: a file was changed or cut short"
+        )
 
 
 def _from_document(booster_text: str, document: Mapping[str, Any]) -> TrainedModel:

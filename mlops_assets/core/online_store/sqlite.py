@@ -22,6 +22,7 @@ from mlops_assets.core.online_store.embedded.checkpoint import (
     LARGEST_LOG_PAGES,
     Ownership,
     bring_in_a_long_log,
+    descriptor_of,
     empty_the_log,
 )
 from mlops_assets.core.online_store.embedded.creation import FORMAT, create_store
@@ -35,7 +36,23 @@ from mlops_assets.core.online_store.embedded.library import (
     rows,
     value,
 )
+from mlops_assets.core.online_store.embedded.log_length import (
+    REFUSED_LOG_PAGES,
+    LogLength,
+    log_length,
+    require_new_beginning,
+)
+from mlops_assets.core.online_store.embedded.reserve import STEP, Reserve, is_full
 from mlops_assets.core.online_store.embedded.seen import Watermark, missing
+from mlops_assets.core.online_store.embedded.statements import (
+    CAPTURE,
+    INSERT,
+    clear_states,
+    evict_states,
+    forget_records,
+    page_of_states,
+    update_states,
+)
 from mlops_assets.core.online_store.protocol import ABSENT, CapturedRecord, StateChange, StoredState
 
 BUSY_SECONDS = 2.0
@@ -43,26 +60,8 @@ BUSY_SECONDS = 2.0
 POSITION_DIGITS = 20
 SHORT_LOG_PAGES = 1000
 """Length of the log, 4 MiB, from which on a commit brings it in where no other thread does."""
-PAGE_STATES = 500
-"""States that are read at once when all are."""
-_INSERT = (
-    # A version is never given twice to one key: what was read before a clear must not fit what was written after it.
-    "INSERT INTO state SELECT ?, newest_cleared_version + 1, ? FROM store WHERE true ON CONFLICT (key) DO NOTHING"
-)
-_NEVER_AGAIN = "UPDATE store SET newest_cleared_version = max(newest_cleared_version, ?)"
-_UPDATE = "UPDATE state SET content = ?, version = version + 1 WHERE key = ? AND version = ?"
-_UPDATE_READ = f"{_UPDATE} AND rowid = ?"
-_CAPTURE = "INSERT INTO captured (content) VALUES (?)"
-# The row of the last position stays, without content, so that SQLite never gives a position twice. AUTOINCREMENT would
-# do the same for one more page in every commit, a quarter of what is written.
-_EMPTY = "UPDATE captured SET content = NULL WHERE position = ? AND content = ?"
-_DELETE_EMPTY = (
-    "DELETE FROM captured "
-    "WHERE content IS NULL AND position <= ? AND position < (SELECT max(position) FROM captured)"
-)
 _Answer = TypeVar("_Answer")
-_DESCRIPTORS: dict[int, int] = {}
-"""Inode of a store's file to the descriptor that checkpoints use; see `_descriptor`."""
+_Thing = TypeVar("_Thing")
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +82,9 @@ class SqliteOnlineStore:
         self._damage_note = str(self._files.damaged)
         self._ownership = Ownership(self._files.owner)
         self._watermark = Watermark(self._files)
+        self._reserve = Reserve(self._files)
+        self._log_pages = 0
+        """Length of the log after the last commit of this object."""
         self.has_checkpointer = False
         """Whether another thread calls `checkpoint`: commits then leave that to it, and do not wait for the disk."""
         self._connection: apsw.Connection | None = None
@@ -120,8 +122,7 @@ class SqliteOnlineStore:
 
     def forget_captured(self, records: Sequence[CapturedRecord]) -> None:
         """See OnlineStore; the freed space is used again, and the file does not shrink."""
-        if records:
-            self._change(lambda connection: self._forget(connection, records))
+        self._delete(records, forget_records)
 
     def captured_count(self) -> int:
         """See OnlineStore."""
@@ -131,7 +132,7 @@ class SqliteOnlineStore:
     def states(self) -> Iterator[tuple[str, StoredState]]:
         """See OnlineStore; a page of keys at a time, between which others commit."""
         key = ""
-        while page := self._ask(partial(_page, after=key)):
+        while page := self._ask(partial(page_of_states, after=key)):
             for key, version, content in page:
                 yield key, StoredState(version, content)
 
@@ -141,11 +142,11 @@ class SqliteOnlineStore:
 
     def evict(self, versions: Mapping[str, int]) -> int:
         """See OnlineStore; the freed space is used again."""
-        return self._change(lambda connection: self._evict(connection, versions)) if versions else 0
+        return self._delete(list(versions.items()), evict_states)
 
     def clear(self) -> None:
         """See OnlineStore."""
-        self._change(self._clear)
+        self._change(lambda connection: self._done(connection, clear_states))
 
     def close(self) -> None:
         """See OnlineStore; a later call opens it again. The file then holds all of its log, unless others use it."""
@@ -161,6 +162,8 @@ class SqliteOnlineStore:
 
         One object on a machine does so, the first that asks, until it is closed or fails; say whether it is this one.
 
+        The log of an owner that hangs is brought in by whoever asks, once it is long.
+
         By itself SQLite does both within a commit, which then waits for the disk: tens of milliseconds where all
         others take a tenth of one. A log begins anew only when the file has all of it, which under load is never so by
         itself: so what was committed meanwhile is brought in until little is left, and commits wait for that little.
@@ -168,13 +171,24 @@ class SqliteOnlineStore:
 
         def bring_in(connection: apsw.Connection) -> bool:
             if not self._ownership.is_held and (not self._ownership.take() or self._has_lost(connection)):
+                if (
+                    log_length(connection).pages >= LARGEST_LOG_PAGES
+                ):  # its owner hangs; SQLite has locks of its own
+                    bring_in_a_long_log(
+                        connection, descriptor_of(self._file, self._inode), busy_seconds=BUSY_SECONDS
+                    )
                 return False
-            bring_in_a_long_log(connection, self._descriptor(), busy_seconds=BUSY_SECONDS)
+            bring_in_a_long_log(connection, descriptor_of(self._file, self._inode), busy_seconds=BUSY_SECONDS)
             with contextlib.suppress(OSError):  # a full disk: the next note is one that is needed as much
                 self._watermark.note(connection)
+                self._reserve.keep()
             return True
 
         return self._ask(bring_in)
+
+    def log_length(self) -> LogLength:
+        """Return how long the log is, whoever brings it in."""
+        return self._ask(log_length)
 
     def check(self, *, seconds: float, is_cancelled: Callable[[], bool] = lambda: False) -> Examination:
         """Look for damage, see `examine`; what is found is noted, so that every process refuses the store.
@@ -195,15 +209,6 @@ class SqliteOnlineStore:
         if lost is not None:
             self._mark_damaged(lost, self._inode)
         return lost is not None
-
-    def _descriptor(self) -> int:
-        """A descriptor of the file for `fdatasync`; it stays open until the process ends.
-
-        Closing any descriptor of a file would release the locks that SQLite holds on it in this process.
-        """
-        if self._inode not in _DESCRIPTORS:
-            _DESCRIPTORS[self._inode] = os.open(self._file, os.O_RDONLY)
-        return _DESCRIPTORS[self._inode]
 
     def _change(self, change: Callable[[apsw.Connection], _Answer]) -> _Answer:
         """Ask for a change, which looks at the file itself: in its transaction, during which nobody restores it."""
@@ -273,11 +278,12 @@ class SqliteOnlineStore:
 
     def _bring_in_after_commit(self, connection: apsw.Connection, _: str, pages: int) -> int:
         """Where no thread of any process writes checkpoints, a commit does once the log is long."""
+        self._log_pages = pages
         if pages < (LARGEST_LOG_PAGES if self.has_checkpointer else SHORT_LOG_PAGES):
             return apsw.SQLITE_OK
         had_it = self._ownership.is_held
         with contextlib.suppress(apsw.Error, OSError):  # the commit is done, whatever comes of this
-            if self._ownership.take():
+            if self._ownership.take() or pages >= LARGEST_LOG_PAGES:  # its owner hangs
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         if not had_it:
             self._ownership.give_back()
@@ -337,60 +343,58 @@ class SqliteOnlineStore:
     def _commit(
         self, connection: apsw.Connection, changes: Sequence[StateChange], records: Sequence[bytes]
     ) -> bool:
+        self._reserve.refuse_while_spent()
+        if self._log_pages >= REFUSED_LOG_PAGES:
+            require_new_beginning(connection, self._files, busy_seconds=BUSY_SECONDS)
+            self._log_pages = 0
         before = connection.total_changes()
         with self._transaction(connection):
             if new := [(one.key, one.content) for one in changes if one.expected_version == ABSENT]:
-                connection.executemany(_INSERT, new)
+                connection.executemany(INSERT, new)
             if old := [one for one in changes if one.expected_version != ABSENT]:
-                _update(connection, old, self._rows_read)
+                update_states(connection, old, self._rows_read)
             if connection.total_changes() - before != len(changes):
                 connection.execute("ROLLBACK")
                 return False
-            connection.executemany(_CAPTURE, ((record,) for record in records))
+            connection.executemany(CAPTURE, ((record,) for record in records))
             self._end(connection)
         return True
 
-    def _forget(self, connection: apsw.Connection, records: Sequence[CapturedRecord]) -> None:
-        with self._transaction(connection):
-            connection.executemany(_EMPTY, ((int(one.position), one.content) for one in records))
-            connection.execute(_DELETE_EMPTY, (int(records[-1].position),))
-            self._end(connection)
+    def _delete(
+        self, things: Sequence[_Thing], delete: Callable[[apsw.Connection, Sequence[_Thing]], int]
+    ) -> int:
+        """Delete things in one commit; on a full disk in small ones, each brought into the file, with the reserve."""
 
-    def _evict(self, connection: apsw.Connection, versions: Mapping[str, int]) -> int:
-        before = connection.total_changes()
-        with self._transaction(connection):
-            connection.executemany("DELETE FROM state WHERE key = ? AND version = ?", versions.items())
-            gone = connection.total_changes() - before
-            if gone:
-                newest = max(versions.values())
-                connection.execute(_NEVER_AGAIN, (newest,))
-            self._end(connection)
-        return gone
+        def deleted(some: Sequence[_Thing]) -> int:
+            return self._change(lambda connection: self._done(connection, lambda one: delete(one, some)))
 
-    def _clear(self, connection: apsw.Connection) -> None:
+        if not things:
+            return 0
+        try:
+            return deleted(things)
+        except OnlineStoreError as error:
+            if not is_full(error) or not self._reserve.spend():
+                raise
+        count = 0
+        try:
+            self._ask(self._empty_log)
+            for start in range(0, len(things), STEP):
+                count += deleted(things[start : start + STEP])
+                self._ask(self._empty_log)
+        finally:
+            with contextlib.suppress(OSError):
+                self._reserve.keep()
+        return count
+
+    def _empty_log(self, connection: apsw.Connection) -> None:
+        empty_the_log(connection, busy_seconds=BUSY_SECONDS)
+
+    def _done(self, connection: apsw.Connection, work: Callable[[apsw.Connection], _Answer]) -> _Answer:
+        """Do the work in a transaction of its own."""
         with self._transaction(connection):
-            connection.execute(
-                "UPDATE store SET newest_cleared_version = max(newest_cleared_version, "
-                "(SELECT coalesce(max(version), 0) FROM state))"
-            )
-            connection.execute("DELETE FROM state")
+            answer = work(connection)
             self._end(connection)
+        return answer
 
 
 _NO_STATE = StoredState(ABSENT, b"")
-
-
-def _update(connection: apsw.Connection, changes: Sequence[StateChange], rows: Mapping[str, int]) -> None:
-    """Write changes of states that are there and still have the expected version."""
-    try:
-        known = [(one.content, one.key, one.expected_version, rows[one.key]) for one in changes]
-    except KeyError:
-        values = [(one.content, one.key, one.expected_version) for one in changes]
-        connection.executemany(_UPDATE, values)
-    else:
-        connection.executemany(_UPDATE_READ, known)
-
-
-def _page(connection: apsw.Connection, *, after: str) -> list[tuple[str, int, bytes]]:
-    page = "SELECT key, version, content FROM state WHERE key > ? ORDER BY key LIMIT ?"
-    return rows(connection, page, (after, PAGE_STATES))

@@ -12,8 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_assets.core.errors import PackagingError, RegistryError
+from mlops_assets.core.files import LARGEST_DOCUMENT_BYTES, require_size
 from mlops_assets.core.model.golden_answers import answers_to_json, golden_answers
-from mlops_assets.core.model.trained_model import TrainedModel
+from mlops_assets.core.model.trained_model import (
+    BOOSTER_FILE,
+    DOCUMENT_FILE,
+    LARGEST_TEXT_BYTES,
+    TrainedModel,
+)
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
 from mlops_assets.core.registry.tag_names import DIGEST_TAG, GOLDEN_TAG, MODEL_DIGEST_TAG, MODEL_URI_TAG
 
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _FOLDER = "extra_files"  # where MLflow puts a flavour's extra files
+_LIMITS = {BOOSTER_FILE: LARGEST_TEXT_BYTES, DOCUMENT_FILE: LARGEST_DOCUMENT_BYTES}
+"""Name to most bytes of a model's files."""
 _SCHEME = "models:/"
 _REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")
 
@@ -72,16 +80,11 @@ def load_model(tracking_uri: str, model_uri: str, *, digest: str) -> TrainedMode
 
     Raises: RegistryError when it cannot be fetched, or is not the model that was registered under `digest`.
     """
-    from mlflow.exceptions import MlflowException
-
-    with tempfile.TemporaryDirectory() as folder, mlflow_globals(tracking_uri):
-        from mlflow.artifacts import download_artifacts
-
+    with tempfile.TemporaryDirectory() as folder:
+        fetch_model(tracking_uri, model_uri, Path(folder))
         try:
-            logged = mlflow_client(tracking_uri).get_logged_model(logged_model_id(model_uri))
-            downloaded = download_artifacts(f"{logged.artifact_location}/{_FOLDER}", dst_path=folder)
-            model = TrainedModel.load(Path(downloaded))
-        except (MlflowException, OSError, PackagingError) as error:
+            model = TrainedModel.load(Path(folder))
+        except PackagingError as error:
             raise RegistryError(f"model {model_uri} cannot be read from its artifacts: {error}") from error
     if model.digest != digest:
         raise RegistryError(
@@ -89,6 +92,28 @@ def load_model(tracking_uri: str, model_uri: str, *, digest: str) -> TrainedMode
             "artifacts were changed; register a newly trained model"
         )
     return model
+
+
+def fetch_model(tracking_uri: str, model_uri: str, folder: Path) -> None:
+    """Put the files of the model at `model_uri` into `folder`, which is there; they are not looked into.
+
+    Raises: RegistryError when they cannot be had, or are larger than a model may be.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with mlflow_globals(tracking_uri):
+        from mlflow.artifacts import download_artifacts, list_artifacts
+
+        try:
+            logged = mlflow_client(tracking_uri).get_logged_model(logged_model_id(model_uri))
+            place = f"{logged.artifact_location}/{_FOLDER}"
+            for found in list_artifacts(artifact_uri=place):
+                file = Path(found.path)
+                require_size(file, found.file_size or 0, _LIMITS.get(file.name, LARGEST_TEXT_BYTES))
+            for name in _LIMITS:
+                download_artifacts(artifact_uri=f"{place}/{name}", dst_path=str(folder))
+        except (MlflowException, OSError) as error:
+            raise RegistryError(f"model {model_uri} cannot be read from its artifacts: {error}") from error
 
 
 def find_model_run(tracking_uri: str, experiment: str, *, tags: Mapping[str, str]) -> LoggedRun | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from mlops_assets.core.errors import FeatureError, RegistryError
 from mlops_assets.core.features.stored_view import view_from_json
 from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.files import read_limited
 from mlops_assets.core.registry.mlflow_client import mlflow_client, mlflow_globals
 from mlops_assets.core.registry.tag_names import VIEW_TAG
 from mlops_assets.core.registry.version import ModelVersion
@@ -21,11 +22,12 @@ def version_view(tracking_uri: str, version: ModelVersion, *, declared: FeatureV
 
     Raises: RegistryError when its view was not stored and is another than the declared one, or cannot be fetched.
     """
-    digest = mlflow_client(tracking_uri).get_run(version.run_id).data.tags.get(VIEW_TAG)
+    digest = _digest_of_run(tracking_uri, version.run_id)
     if digest is not None:
         if declared is not None and digest == declared.digest:
             return declared
-        return _stored_view(tracking_uri, version, digest)
+        subject = f"the feature view of {version.product} version {version.version}"
+        return _stored_view(tracking_uri, version.run_id, digest, subject=subject)
     registered = version.tags.get(VIEW_TAG)
     if declared is None or registered != declared.digest:
         raise RegistryError(
@@ -36,17 +38,36 @@ def version_view(tracking_uri: str, version: ModelVersion, *, declared: FeatureV
     return declared
 
 
-def _stored_view(tracking_uri: str, version: ModelVersion, digest: str) -> FeatureView:
+def run_view(tracking_uri: str, run_id: str, *, subject: str) -> FeatureView:
+    """Return the view that was stored with a run; `subject` names it in errors.
+
+    Raises: RegistryError when none was stored, or it cannot be fetched.
+    """
     from mlflow.exceptions import MlflowException
 
-    subject = f"the feature view of {version.product} version {version.version}"
+    try:
+        digest = _digest_of_run(tracking_uri, run_id)
+    except MlflowException as error:
+        raise RegistryError(f"{subject} cannot be fetched: {error}") from error
+    if digest is None:
+        raise RegistryError(f"{subject} was not stored with it: train, and release, a version of today's")
+    return _stored_view(tracking_uri, run_id, digest, subject=subject)
+
+
+def _digest_of_run(tracking_uri: str, run_id: str) -> str | None:
+    return mlflow_client(tracking_uri).get_run(run_id).data.tags.get(VIEW_TAG)
+
+
+def _stored_view(tracking_uri: str, run_id: str, digest: str, *, subject: str) -> FeatureView:
+    from mlflow.exceptions import MlflowException
+
     with tempfile.TemporaryDirectory() as folder, mlflow_globals(tracking_uri):
         from mlflow.artifacts import download_artifacts
 
         try:
-            file = download_artifacts(run_id=version.run_id, artifact_path=VIEW_FILE, dst_path=folder)
-            view = view_from_json(Path(file).read_text(encoding="utf-8"))
-        except (MlflowException, OSError, FeatureError) as error:
+            file = download_artifacts(run_id=run_id, artifact_path=VIEW_FILE, dst_path=folder)
+            view = view_from_json(read_limited(Path(file)).decode())
+        except (MlflowException, OSError, UnicodeDecodeError, FeatureError) as error:
             raise RegistryError(f"{subject} cannot be read from its run's {VIEW_FILE}: {error}") from error
     if view.digest != digest:
         raise RegistryError(

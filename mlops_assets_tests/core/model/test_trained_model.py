@@ -175,7 +175,7 @@ def test_a_document_that_is_none_of_ours_is_refused(model, tmp_path, content):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(PackagingError, match=r"cannot be read: FileNotFoundError.*model\.lgb"):
+    with pytest.raises(PackagingError, match=r"cannot be read: FileNotFoundError.*model\.json"):
         TrainedModel.load(tmp_path)
 
 

@@ -13,7 +13,8 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.runtime.memory import MEBIBYTE
 from mlops_assets_tests.support.small_model import small_model
 from serving.following import proving
-from serving.following.proving import MemoryLimit, ModelToProve, ProofStoppedError, prove
+from serving.following.apart import NotWantedError
+from serving.following.proving import MemoryLimit, ModelToProve, prove
 
 AMPLE = MemoryLimit(1000 * MEBIBYTE, workers=2)
 
@@ -49,6 +50,19 @@ def test_a_model_that_does_not_fit_is_refused_with_what_there_is(tmp_path: Path)
     assert "it does not fit into memory: 2 workers would load it, and 2 MiB are free" in said
 
 
+def test_a_model_whose_text_alone_does_not_fit_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proving, "PROOF", "nothing")
+    model = on_disk(large(small_model(rounds=3)), tmp_path)
+    size = (tmp_path / "model.lgb").stat().st_size
+    said = refusal(model, MemoryLimit(2 * size - 2, workers=2))
+    assert (
+        f"2 workers would load it, and 76 MiB are free; its text alone takes {size / MEBIBYTE:,.0f} MiB"
+        in said
+    )
+
+
 def test_a_model_that_hangs_is_ended_when_its_time_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +73,7 @@ def test_a_model_that_hangs_is_ended_when_its_time_is_up(
 
 def test_a_proof_that_nobody_wants_any_more_is_ended(tmp_path: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(ProofStoppedError):
+    with pytest.raises(NotWantedError):
         prove(
             on_disk(small_model(rounds=3), tmp_path), AMPLE, is_wanted=lambda: time.monotonic() < began + 0.2
         )

@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from mlops_assets.core.errors import ServingError
+from mlops_assets.core.features.view import FeatureView
+from mlops_assets.core.registry.artifacts import fetch_model
+from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.registry.version_view import run_view
 from mlops_assets.core.release.plan import Order, ReleasePlan, rollback, start_canary
 from mlops_assets.core.serving.host.snapshot import ServingSnapshot, snapshot_file
 from mlops_assets.core.serving.host.worker_notes import Stage, WorkerNotes, notes_folder
@@ -18,6 +23,7 @@ from mlops_assets_tests.support.homes.small_registry import (
     VIEW,
     SmallRegistry,
 )
+from serving.following.host_versions import IsWanted
 from serving.following.proving import MemoryLimit, ModelToProve
 from serving.plan_follower import RETRY_SECONDS, PlanFollower
 
@@ -50,8 +56,31 @@ class Proofs:
         return 10
 
 
+@dataclass
+class FetcherHere:
+    """Fetches in the process of the test, which takes a fraction of a second, from the registry at `tracking_uri`."""
+
+    tracking_uri: str
+
+    def model(self, version: ModelVersion, folder: Path, *, is_wanted: IsWanted) -> None:
+        assert is_wanted()
+        fetch_model(self.tracking_uri, version.model_uri, folder)
+
+    def view(self, version: ModelVersion, *, is_wanted: IsWanted) -> FeatureView:
+        assert is_wanted()
+        return run_view(self.tracking_uri, version.run_id, subject=f"the view of version {version.version}")
+
+
 def new_follower(small: SmallRegistry, serving_home: Path, clock: Clock, proofs: Proofs) -> PlanFollower:
-    return PlanFollower(PRODUCT, small.control, serving_home, VIEW, prove=proofs, clock=clock)
+    return PlanFollower(
+        PRODUCT,
+        small.control,
+        serving_home,
+        VIEW,
+        prove=proofs,
+        fetcher=FetcherHere(small.control.tracking_uri),
+        clock=clock,
+    )
 
 
 def snapshot(serving_home: Path) -> ServingSnapshot:

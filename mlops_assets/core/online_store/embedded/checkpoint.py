@@ -18,6 +18,9 @@ RESTART_MILLISECONDS = 20
 LARGEST_LOG_PAGES = 65_536
 """Length of the log, 256 MiB, at which a commit empties it although another thread writes checkpoints."""
 
+_DESCRIPTORS: dict[int, int] = {}
+"""Inode of a store's file to the descriptor that checkpoints use."""
+
 
 class Ownership:
     """The right to write a store's checkpoints: a lock that ends with its holder's process at the latest."""
@@ -71,6 +74,16 @@ def owner_of(file: Path) -> int | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def descriptor_of(file: Path, inode: int) -> int:
+    """Return a descriptor of a store's file for `fdatasync`; it stays open until the process ends.
+
+    Closing any descriptor of a file would release the locks that SQLite holds on it in this process.
+    """
+    if inode not in _DESCRIPTORS:
+        _DESCRIPTORS[inode] = os.open(file, os.O_RDONLY)
+    return _DESCRIPTORS[inode]
 
 
 def bring_in_a_long_log(connection: apsw.Connection, file: int, *, busy_seconds: float) -> None:

@@ -64,6 +64,16 @@ class StoreFiles:
         """Which damaged files this one was made from."""
         return self.beside("-restored")
 
+    @property
+    def reserve(self) -> Path:
+        """Space that is given back when the disk is full."""
+        return self.beside("-reserve")
+
+    @property
+    def spent(self) -> Path:
+        """The reserve while it is given back; nothing is written then."""
+        return self.beside("-spent")
+
     def beside(self, ending: str) -> Path:
         """Return the file of the store's name and `ending`."""
         return self.file.with_name(self.file.name + ending)

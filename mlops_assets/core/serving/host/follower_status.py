@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from mlops_assets.core.errors import ServingError
-from mlops_assets.core.files import replace_text
+from mlops_assets.core.files import read_limited, replace_text
 from mlops_assets.core.formats import other_format
 
 STATUS_FILE = "follower.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, 2)
+"""Format 1 has no `stalled`."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class FollowerStatus:
     """When the plan that stands was last seen to be the snapshot's; how old the last good plan may be."""
     last_error: str | None = None
     """Why the plan that stands is not the snapshot's, or is not known; None when all is well."""
+
+    stalled: str | None = None
+    """What the follower has been waiting for longer than usual, while it still looks at the record."""
 
     def write(self, file: Path) -> None:
         """Replace the file; it need not survive a power cut, so nothing waits for the disk.
@@ -53,8 +58,8 @@ class FollowerStatus:
         A file without a version is of format 1. Raises: ServingError when it is damaged or of another format.
         """
         try:
-            content = json.loads(file.read_bytes())
-            if (found := content.pop("format_version", 1)) != FORMAT_VERSION:
+            content = json.loads(read_limited(file))
+            if (found := content.pop("format_version", 1)) not in _READABLE:
                 remedy = "bring this host's services and their follower to one version of mlops-assets"
                 raise ServingError(other_format(str(file), found, readable=FORMAT_VERSION, remedy=remedy))
             at = content.pop("last_success_at")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops_assets.core.errors import PlatformError, ServingError
-from mlops_assets.core.files import replace_text
+from mlops_assets.core.files import read_limited, replace_text
 from mlops_assets.core.formats import other_format
 from mlops_assets.core.release.plan import ReleasePlan
 from mlops_assets.core.serving.host.snapshot import ServingSnapshot
@@ -92,7 +92,7 @@ class SeenPlans:
         Raises: ServingError when it is damaged or of another format.
         """
         try:
-            content = json.loads(file.read_bytes())
+            content = json.loads(read_limited(file))
             if (found := content["format_version"]) != FORMAT_VERSION:
                 remedy = "bring this host's services and their follower to one version of mlops-assets"
                 raise ServingError(other_format(str(file), found, readable=FORMAT_VERSION, remedy=remedy))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_assets.core.errors import PlatformError, ServingError
-from mlops_assets.core.files import replace_text
+from mlops_assets.core.files import read_limited, replace_text
 from mlops_assets.core.formats import other_format
 from mlops_assets.core.release.plan import ReleasePlan
 
@@ -77,7 +77,7 @@ class ServingSnapshot:
         Raises: ServingError when the file is missing, damaged, or of another format.
         """
         try:
-            content = json.loads(file.read_bytes())
+            content = json.loads(read_limited(file))
             if (found := content["format_version"]) != FORMAT_VERSION:
                 remedy = "bring this host's services and their follower to one version of mlops-assets"
                 raise ServingError(other_format(str(file), found, readable=FORMAT_VERSION, remedy=remedy))

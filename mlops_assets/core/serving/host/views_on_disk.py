@@ -10,29 +10,29 @@ from pathlib import Path
 from mlops_assets.core.errors import FeatureError, RegistryError
 from mlops_assets.core.features.stored_view import view_from_json, view_to_json
 from mlops_assets.core.features.view import FeatureView
-from mlops_assets.core.files import replace_text
+from mlops_assets.core.files import read_limited, replace_text
 from mlops_assets.core.registry.version import ModelVersion
 
 VIEWS_FOLDER = "views"
 Fetch = Callable[[ModelVersion], FeatureView]
+"""Returns a version's view, or raises RegistryError."""
 
 
 @dataclass(frozen=True)
 class ServedViews:
-    """The views below `folder`; `fetch` gets that of a version from the registry."""
+    """The views below `folder`."""
 
     folder: Path
-    fetch: Fetch
 
-    def ensure(self, version: ModelVersion, digest: str) -> None:
-        """Make sure that the version's view, which has this digest, lies on disk unharmed.
+    def ensure(self, version: ModelVersion, digest: str, fetch: Fetch) -> None:
+        """Make sure that the version's view, which has this digest, lies on disk unharmed; else `fetch` gets it.
 
         Raises: RegistryError when it is not there and cannot be fetched, or is not the registered one.
         """
         try:
             read_view(self.folder, digest)
         except FeatureError:  # missing or damaged: it is fetched
-            view = self.fetch(version)
+            view = fetch(version)
             if view.digest != digest:
                 raise RegistryError(
                     f"{version.product} version {version.version}: fetched was feature view {view.digest[:12]}, "
@@ -55,7 +55,7 @@ def read_view(folder: Path, digest: str) -> FeatureView:
     """
     file = folder / f"{digest}.json"
     try:
-        view = view_from_json(file.read_text(encoding="utf-8"))
+        view = view_from_json(read_limited(file).decode())
     except (OSError, UnicodeDecodeError) as error:
         raise FeatureError(f"{file} cannot be read: {error}") from error
     if view.digest != digest:

@@ -19,6 +19,8 @@ NOTES_FOLDER = "workers"
 FORMAT_VERSION = 1
 Stage = Literal["loads", "works", "keeps"]
 """A worker loads a plan; the plan works in it; or it could not be loaded, and the worker keeps the one before."""
+READ_BYTES = 1024 * 1024
+"""Of the end of a file: the trace of a crash has some kilobytes."""
 _CRASH = b"Fatal Python error: "
 _log = logging.getLogger(__name__)
 
@@ -96,7 +98,8 @@ def read_notes(serving_home: Path, product: str) -> list[WorkerNote]:
 def _read(file: Path) -> WorkerNote:
     with file.open("rb") as opened:
         is_alive = _is_held(opened)
-        lines = opened.read().splitlines()
+        opened.seek(max(0, os.fstat(opened.fileno()).st_size - READ_BYTES))
+        lines = opened.read(READ_BYTES).splitlines()
     crash = next((line for line in lines if line.startswith(_CRASH)), None)
     note = WorkerNote(
         file, is_alive, crash=crash.removeprefix(_CRASH).decode(errors="replace") if crash else None

@@ -1,5 +1,7 @@
 """Models on a host's disk: fetched once, verified, fetched again when they were harmed, and removed when out of use."""
 
+import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from mlops_assets.core.errors import RegistryError
 from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.registry.version import ModelVersion
+from mlops_assets.core.runtime.memory import MEBIBYTE
 from mlops_assets.core.serving.host.models_on_disk import ServedModels
 from mlops_assets_tests.support.small_model import FEATURES, small_model
 
@@ -32,11 +35,11 @@ class Registry:
         self.models = dict(enumerate(models, start=1))
         self.asked: list[int] = []
 
-    def fetch(self, version: ModelVersion) -> TrainedModel:
+    def fetch(self, version: ModelVersion, folder: Path) -> None:
         self.asked.append(version.version)
         if version.version not in self.models:
             raise RegistryError("away")
-        return self.models[version.version]
+        self.models[version.version].save(folder)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,9 @@ def models() -> tuple[TrainedModel, TrainedModel]:
 
 def test_a_model_is_fetched_once_and_read_once(tmp_path: Path, models: tuple) -> None:
     registry = Registry(*models)
-    served, first = ServedModels(tmp_path, registry.fetch), version_of(1, models[0])
+    served, first = ServedModels(tmp_path), version_of(1, models[0])
     assert not served.is_untouched([first.digest])
-    assert served.ensure(first) == served.ensure(first) == FEATURES
+    assert served.ensure(first, registry.fetch) == served.ensure(first, registry.fetch) == FEATURES
     assert registry.asked == [1]
     assert TrainedModel.load(tmp_path / first.digest) == models[0]
     assert served.is_untouched([first.digest])
@@ -56,40 +59,52 @@ def test_a_model_is_fetched_once_and_read_once(tmp_path: Path, models: tuple) ->
 
 def test_another_process_takes_what_lies_there_without_the_registry(tmp_path: Path, models: tuple) -> None:
     first = version_of(1, models[0])
-    ServedModels(tmp_path, Registry(*models).fetch).ensure(first)
-    assert ServedModels(tmp_path, Registry().fetch).ensure(first) == FEATURES
+    ServedModels(tmp_path).ensure(first, Registry(*models).fetch)
+    assert ServedModels(tmp_path).ensure(first, Registry().fetch) == FEATURES
 
 
 @pytest.mark.parametrize("harm", ["damaged", "gone", "another model"])
 def test_a_model_that_was_harmed_is_fetched_again(tmp_path: Path, models: tuple, harm: str) -> None:
     registry = Registry(*models)
-    served, first = ServedModels(tmp_path, registry.fetch), version_of(1, models[0])
-    served.ensure(first)
+    served, first = ServedModels(tmp_path), version_of(1, models[0])
+    served.ensure(first, registry.fetch)
     if harm == "another model":
         models[1].save(tmp_path / first.digest)
     for file in (tmp_path / first.digest).iterdir() if harm != "another model" else ():
         file.write_text("damaged") if harm == "damaged" else file.unlink()
     assert not served.is_untouched([first.digest])
-    served.ensure(first)
+    served.ensure(first, registry.fetch)
     assert registry.asked == [1, 1]
     assert TrainedModel.load(tmp_path / first.digest) == models[0]
 
 
 def test_a_model_that_is_not_the_registered_one_is_not_served(tmp_path: Path, models: tuple) -> None:
-    served = ServedModels(tmp_path, Registry(models[1]).fetch)
+    served = ServedModels(tmp_path)
     with pytest.raises(RegistryError, match="fetched was model"):
-        served.ensure(version_of(1, models[0]))
+        served.ensure(version_of(1, models[0]), Registry(models[1]).fetch)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_large_model_takes_little_memory_to_check(tmp_path: Path, models: tuple) -> None:
+    large = replace(models[0], booster_text="x" * 64 * MEBIBYTE)
+    large.save(tmp_path / large.digest)
+    tracemalloc.start()
+    try:
+        assert ServedModels(tmp_path).ensure(version_of(1, large), Registry().fetch) == FEATURES
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * MEBIBYTE
+
+
 def test_models_out_of_use_and_halves_of_a_fetch_go(tmp_path: Path, models: tuple) -> None:
-    served = ServedModels(tmp_path, Registry(*models).fetch)
+    served, registry = ServedModels(tmp_path), Registry(*models)
     first, second = (version_of(n, model) for n, model in enumerate(models, start=1))
-    served.ensure(first)
-    served.ensure(second)
+    served.ensure(first, registry.fetch)
+    served.ensure(second, registry.fetch)
     (tmp_path / ".half").mkdir()
     served.keep_only({second.digest})
     assert [entry.name for entry in tmp_path.iterdir()] == [second.digest]
     assert not served.is_untouched([first.digest])
     assert served.is_untouched([second.digest])
-    ServedModels(tmp_path / "nowhere", Registry().fetch).keep_only(set())
+    ServedModels(tmp_path / "nowhere").keep_only(set())

@@ -36,12 +36,6 @@ class ServingMetrics:
         self.store_conflicts = Counter(
             "mlops_store_conflicts", "Attempts repeated because another worker changed a state.", one
         ).labels(product)
-        self.store_log_bytes = Gauge(
-            "mlops_store_log_bytes",
-            "What counts of the embedded store's log; long where the owner of its checkpoints hangs.",
-            one,
-            multiprocess_mode="livemax",
-        ).labels(product)
         self.shadow_dropped = Counter(
             "mlops_shadow_dropped", "Events that the shadow did not score, for want of time.", one
         ).labels(product)
@@ -55,6 +49,20 @@ class ServingMetrics:
             "The release plan that the workers follow, the oldest of them; 0 without a plan.",
             one,
             multiprocess_mode="livemin",
+        ).labels(product)
+        self._watch_host(product)
+        self._product = product
+        self._children = lru_cache(maxsize=1000)(self._make_children)
+        self._prediction = lru_cache(maxsize=1000)(self._make_prediction)
+
+    def _watch_host(self, product: str) -> None:
+        """Make what one host has once: its store's log, and its follower."""
+        one = ["product"]
+        self.store_log_bytes = Gauge(
+            "mlops_store_log_bytes",
+            "What counts of the embedded store's log; long where the owner of its checkpoints hangs.",
+            one,
+            multiprocess_mode="livemax",
         ).labels(product)
         self.follower_age = Gauge(
             "mlops_follower_seconds_since_success",
@@ -74,9 +82,6 @@ class ServingMetrics:
             one,
             multiprocess_mode="livemax",
         ).labels(product)
-        self._product = product
-        self._children = lru_cache(maxsize=1000)(self._make_children)
-        self._prediction = lru_cache(maxsize=1000)(self._make_prediction)
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
         """Count one answer."""

@@ -10,7 +10,8 @@ is counted. At the end the last records are collected.
 
 Last line: one JSON object with `kills`; `killed`, the kills of each kind; `acknowledged` predictions; `lost`, those of
 them that are in no table; `doubled`, those that are there twice; `damaged`, stores and tables that cannot be read, or
-fail their own check; `unfinished_runs`, which say that they go on though nothing runs any more; and `seconds`.
+fail their own check; `unfinished_runs`, which say that they go on though nothing runs any more, named in
+`unfinished`; and `seconds`.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from benchmarks.dagster_instance import instance_of
 from benchmarks.kills.platform import ASSETS, Platform
 from benchmarks.kills.processes import KINDS, processes_of
 from benchmarks.result import print_json, print_table
-from mlops_assets.automation.dead_runs import end_dead_runs
+from mlops_assets.automation.dead_runs import GRACE, end_dead_runs
 from mlops_assets.commands.drill.home import PRODUCT, THRESHOLD, DrillHome, make_drill_home
 from mlops_assets.commands.drill.load import DrillLoad
 from mlops_assets.commands.drill.stage import order_of
@@ -56,7 +57,7 @@ LONGEST_PATIENCE_SECONDS = 8.0
 WAITED_FOR = 5
 ACTION_SECONDS = 4.0
 """Between two things that somebody asks for, on average."""
-RUNNING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
+RUNNING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 RUNNING += [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -170,10 +171,15 @@ def _is_sound(file: Path) -> bool:
 
 
 def unfinished_runs(home: DrillHome) -> list[str]:
-    """Return the runs that say they go on, after those whose process is gone were ended, as `mlops dev` does."""
+    """Return the runs that say they go on, after those whose process is gone were ended, as `mlops dev` does.
+
+    A run that was killed before it named its process is ended after a time of silence, which is not waited for here.
+    Queued runs wait for the next daemon.
+    """
     with instance_of(home.settings) as instance:
-        end_dead_runs(instance, now=datetime.now(UTC))
-        return [run.run_id for run in instance.get_runs(filters=dg.RunsFilter(statuses=RUNNING))]
+        end_dead_runs(instance, now=datetime.now(UTC) + 2 * GRACE)
+        left = instance.get_runs(filters=dg.RunsFilter(statuses=RUNNING))
+        return [f"{run.run_id} {run.job_name} {run.status.value}" for run in left]
 
 
 def main() -> None:
@@ -200,6 +206,7 @@ def main() -> None:
                     progress.console.print("interrupted: what was done so far is counted")
                 platform.mend()
         counts = collected(home)
+        unfinished = unfinished_runs(home)
         acknowledged = {a.prediction_id for a in load.answers if a.is_answered and a.prediction_id}
         found = {
             "kills": killer.killed.total(),
@@ -207,7 +214,8 @@ def main() -> None:
             "acknowledged": len(acknowledged),
             **lost_and_doubled(acknowledged, counts),
             "damaged": damaged(home.settings),
-            "unfinished_runs": len(unfinished_runs(home)),
+            "unfinished_runs": len(unfinished),
+            "unfinished": unfinished,
             "unanswered": sum(not a.is_answered for a in load.answers),
             "seconds": round(time.monotonic() - began),
         }

@@ -19,7 +19,12 @@ GRACE = timedelta(minutes=10)
 """How long a run may say nothing at all before it has named its process."""
 _TOLERANCE = timedelta(seconds=10)
 """By how much the clock of events and that of processes may differ."""
-_STARTED = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+_STARTED = (
+    dg.DagsterRunStatus.NOT_STARTED,  # made and never queued: the web server was killed between the two
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 _EXECUTING = re.compile(r"^Executing steps .*\(pid: (\d+)\)")
 """What Dagster's executors write first, of one process and of several alike."""
 _GRPC_TAG = ".dagster/grpc_info"
@@ -93,10 +98,16 @@ def _why_dead(instance: dg.DagsterInstance, run_id: str, *, now: datetime) -> st
     pid = _pid(instance, run_id)
     if pid is not None and last_word is not None:
         return _end_of(pid, last_word=last_word)
-    if last_word is not None and now - last_word > GRACE:
+    since = last_word or _made_at(instance, run_id)
+    if since is not None and now - since > GRACE:
         minutes = GRACE.total_seconds() / 60
         return f"it named no process, and said nothing for {minutes:.0f} minutes"
     return None
+
+
+def _made_at(instance: dg.DagsterInstance, run_id: str) -> datetime | None:
+    record = instance.get_run_record_by_id(run_id)
+    return None if record is None else record.create_timestamp.astimezone(UTC)
 
 
 def _pid(instance: dg.DagsterInstance, run_id: str) -> int | None:

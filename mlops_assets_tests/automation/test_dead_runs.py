@@ -149,6 +149,20 @@ def test_a_started_run_that_names_no_process_is_ended_after_a_time(
     assert statuses(instance) == ["FAILURE" if is_here else "STARTED"]
 
 
+def test_a_run_that_was_made_and_never_queued_is_ended_after_a_time(instance: dg.DagsterInstance) -> None:
+    """As a web server leaves it that is killed between the two."""
+
+    @dg.job
+    def idle() -> None:
+        pass
+
+    instance.create_run_for_job(idle)
+    assert end_dead_runs(instance, now=now() + timedelta(minutes=1)) == ()
+    assert statuses(instance) == ["NOT_STARTED"]
+    assert len(end_dead_runs(instance, now=now() + GRACE + timedelta(seconds=1))) == 1
+    assert statuses(instance) == ["FAILURE"]
+
+
 def test_an_instance_whose_runs_are_not_in_sqlite_is_left_alone() -> None:
     """Its processes may be on any machine; a class of another name stands for a database server's."""
 

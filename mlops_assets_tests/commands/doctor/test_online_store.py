@@ -65,7 +65,7 @@ def test_a_log_that_nobody_brings_in_is_shown(tmp_path: Path, monkeypatch: pytes
     with closing(SqliteOnlineStore(tmp_path / "online" / "fraud_detection.sqlite")) as store:
         assert store.commit([], [b"record" * 1000])
         found = findings(settings_of(tmp_path))["fraud_detection's online store"]
-        assert (found.status, "no process writes its checkpoints" in found.detail) == ("warning", True)
+        assert (found.status, "no process owns its checkpoints" in found.detail) == ("warning", True)
 
 
 def test_a_redis_that_may_lose_what_it_took_says_so(tmp_path: Path, server: RedisServer) -> None:

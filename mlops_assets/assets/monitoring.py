@@ -9,31 +9,33 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from mlops_assets.assets.drift import drift_asset
 from mlops_assets.assets.support.asset_options import product_asset, upstream
-from mlops_assets.assets.support.pictures import page_only, picture, table
+from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.assets.support.report_pages import (
+    describe_window,
+    page_link,
+    shared_metadata,
+    stamped,
+    verdict_check,
+)
 from mlops_assets.assets.support.report_windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import own_metrics
-from mlops_assets.core.identity.content import rows_digest
 from mlops_assets.core.labels.outcomes import newest_outcomes
 from mlops_assets.core.lakehouse.day_range import days_of
-from mlops_assets.core.monitoring.categories import category_features
-from mlops_assets.core.monitoring.drift import DriftReport
-from mlops_assets.core.monitoring.drift import drift_report as compare_with_reference
-from mlops_assets.core.monitoring.drift_html import write_drift_html
 from mlops_assets.core.monitoring.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.monitoring.performance import performance_report as measure_outcomes
 from mlops_assets.core.monitoring.performance_html import write_performance_html
 from mlops_assets.core.monitoring.reports import report_path
-from mlops_assets.core.plots.overview import drift_scores, metric_over_time
+from mlops_assets.core.plots.overview import metric_over_time
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.registry.tag_names import TEST_METRICS_TAG
-from mlops_assets.core.release.champion import Champion, champion_held_out, load_champion, reference_rows
+from mlops_assets.core.release.champion import Champion, champion_held_out, load_champion
 from mlops_assets.core.times import KNOWN_AT
-from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
@@ -44,85 +46,7 @@ SAME_ROWS = "these are rows that the champion was made from or chosen on; member
 
 def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Build the monitoring stage of one product."""
-    return [_drift_report(product), _performance_report(product)]
-
-
-def _drift_report(product: Product) -> dg.AssetsDefinition:
-    monitoring, seed = product.spec.monitoring, product.spec.training.seed
-    lookback = timedelta(days=monitoring.window_days - 1)
-    key = dg.AssetKey([product.name, "drift_report"])
-
-    @product_asset(
-        product,
-        "drift_report",
-        stage="monitoring",
-        kinds={"evidently"},
-        is_partitioned=True,
-        deps=[upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")],
-        check_specs=[
-            dg.AssetCheckSpec("no_drift", asset=key, description="The window looks like the reference.")
-        ],
-    )
-    def drift_report(
-        context: dg.AssetExecutionContext,
-        lakehouse: LakehouseResource,
-        tracking: TrackingResource,
-        platform: PlatformResource,
-    ) -> dg.MaterializeResult:
-        """One row is a column of a window of predictions, compared with the champion's reference rows.
-
-        Made from `predictions` and their `features`: features and score of the trailing window against rows of the
-        champion's training set that it was not fitted on. Evidently's report is linked; the verdict is stable, drift or
-        inconclusive. Read by the sensor `retrain_on_drift`.
-        """
-        champion = load_champion(
-            release_control(lakehouse, tracking), product.name, declared_view=product.view
-        )
-        reference = reference_rows(lakehouse.tables, product, champion)
-        judged_against = rows_digest(reference)
-        writes = TableWrites(context, lakehouse, product, "drift_report")
-        for window in report_windows(context, product, "event_date"):
-            reads = RecordedReads(context, lakehouse.tables, product, noun="drift_report")
-            reads.value("the reference rows", judged_against)
-            reads.value("the champion", champion.facts)
-            reads.declared("monitoring", "training")
-            current = reads.rows("the window", _scored_features(lakehouse, product, champion, window))
-            report = compare_with_reference(
-                reference,
-                current,
-                feature_names=champion.model.feature_names,
-                score="score",
-                monitoring=monitoring,
-                seed=seed,
-                categories=category_features(replace(product, view=champion.view)),
-            )
-            path = report_path(
-                platform.reports, product=product.name, kind="drift_report", window=window.name
-            )
-            page = write_drift_html(report, reference, current, monitoring=monitoring, seed=seed, path=path)
-            rows = _stamped(report.to_frame(), window, champion, report.verdict)
-            writes.write(rows, window.partition, reads=reads, allow_new_columns=True)
-            _describe(context, window, _drift_metadata(report, champion, window, _link(platform, page)))
-        return writes.result(check_results=[_check("no_drift", report, "drift", champion, window)])
-
-    return drift_report
-
-
-def _scored_features(
-    lakehouse: LakehouseResource, product: Product, champion: Champion, window: ReportWindow
-) -> pl.DataFrame:
-    tables, id_column = lakehouse.tables, product.spec.id_column
-    predictions = (
-        tables.scan(product.name, "predictions", days=window.days)
-        .filter(pl.col("model_version") == champion.version)
-        .select(id_column, "score")
-    )
-    features = features_by_view(tables, product.name, champion.view, days=window.days).rows
-    return (
-        predictions.collect()
-        .join(features.select(id_column, *champion.model.feature_names), on=id_column, how="inner")
-        .sort(id_column)
-    )
+    return [drift_asset(product), _performance_report(product)]
 
 
 def _performance_report(product: Product) -> dg.AssetsDefinition:
@@ -171,12 +95,14 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             page = _performance_page(platform, product, window, outcomes, report)
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
-            writes.write(_stamped(rows, window, champion, report.verdict), window.partition, reads=reads)
-            _describe(context, window, _performance_metadata(report, champion, window, _link(platform, page)))
+            writes.write(stamped(rows, window, champion, report.verdict), window.partition, reads=reads)
+            describe_window(
+                context, window, _performance_metadata(report, champion, window, page_link(platform, page))
+            )
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return writes.result(
-            check_results=[_check("performance_holds", report, "degraded", champion, window)]
+            check_results=[verdict_check("performance_holds", report, "degraded", champion, window)]
         )
 
     return performance_report
@@ -290,66 +216,12 @@ def _reference_metrics(
     return {metric: ReferenceMetric(value, low, high) for metric, (value, low, high) in values.items()}
 
 
-def _stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verdict: str) -> pl.DataFrame:
-    stamped = frame.with_columns(
-        window_verdict=pl.lit(verdict), champion_version=pl.lit(champion.version, pl.Int64)
-    )
-    return stamped if window.end_day is None else stamped.with_columns(event_date=pl.lit(window.end_day))
-
-
-@page_only
-def _describe(
-    context: dg.AssetExecutionContext, window: ReportWindow, metadata: Mapping[str, object]
-) -> None:
-    partition = None if window.end_day is None else window.name
-    context.add_asset_metadata(metadata, partition_key=partition)
-    context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
-
-
-@page_only
-def _shared_metadata(
-    report: DriftReport | PerformanceReport,
-    champion: Champion,
-    window: ReportWindow,
-    link: dict[str, dg.MetadataValue],
-) -> dict[str, object]:
-    metadata: dict[str, object] = {
-        "verdict": report.verdict,
-        "reason": report.reason,
-        "champion_version": champion.version,
-        "window": window.words,
-        "columns": table(report.to_frame()),
-    }
-    if window.end_day is not None:
-        metadata["window_end"] = window.end_day.isoformat()
-    return metadata | link
-
-
-def _link(platform: PlatformResource, page: Path | None) -> dict[str, dg.MetadataValue]:
-    """Where Evidently's page is read; nothing where none was written."""
-    return {} if page is None else {"evidently_report": dg.MetadataValue.url(platform.report_url(page))}
-
-
-@page_only
-def _drift_metadata(
-    report: DriftReport, champion: Champion, window: ReportWindow, link: dict[str, dg.MetadataValue]
-) -> dict[str, object]:
-    threshold = report.score.threshold
-    bars = drift_scores(report.to_frame(), threshold=threshold, rows=report.rows_current)
-    return {
-        **_shared_metadata(report, champion, window, link),
-        "alarmed_columns": dg.MetadataValue.json(list(report.alarmed_columns)),
-        "rows_in_window": report.rows_current,
-        "drift": picture(bars, caption="drift"),
-    }
-
-
 @page_only
 def _performance_metadata(
     report: PerformanceReport, champion: Champion, window: ReportWindow, link: dict[str, dg.MetadataValue]
 ) -> dict[str, object]:
     return {
-        **_shared_metadata(report, champion, window, link),
+        **shared_metadata(report, champion, window, link),
         "rows_in_window": report.rows,
         "positives_in_window": report.positives,
     }
@@ -367,23 +239,3 @@ def _over_time(lakehouse: LakehouseResource, product: Product) -> dict[str, dg.M
         windows.sort("event_date"), metric=metric, reference=newest["reference_value"], limit=newest["limit"]
     )
     return {"over_time": picture(png, caption="over time")}
-
-
-def _check(
-    name: str, report: DriftReport | PerformanceReport, alarm: str, champion: Champion, window: ReportWindow
-) -> dg.AssetCheckResult:
-    """Judge a run by the verdict on its newest window.
-
-    name: the check's. report: of that window. alarm: the verdict that fails. champion, window: what it speaks of.
-    """
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=report.verdict != alarm,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"version {champion.version}, {window.words}: {report.verdict}: {report.reason}",
-        metadata={
-            "verdict": report.verdict,
-            "champion_version": champion.version,
-            "window": window.words,
-        },
-    )

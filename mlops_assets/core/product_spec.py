@@ -293,13 +293,11 @@ class Monitoring(Section):
 
     window_days: Annotated[int, Field(ge=1)] = 7
     """Length of the trailing window that ends with the report's partition day."""
-    psi_threshold: Annotated[float, Field(gt=0)] = 0.2
-    """Population stability index above which a column counts as drifted (Siddiqi 2006: above 0.2 is a large shift)."""
-    drift_share: Share = 0.3
-    """Share of drifted features above which the window alarms."""
-    maximum_rows: Annotated[int, Field(ge=1000)] = 50_000
-    """Rows per side of which drift is judged; larger windows are sampled, seeded."""
-    minimum_rows: Annotated[int, Field(ge=1)] = 200
+    false_alarms_per_quarter: Annotated[float, Field(gt=0, le=20)] = 1.0
+    """Promise: how many alarms a quarter may bring in which nothing happened; the limits of all verdicts follow."""
+    maximum_rows: Annotated[int, Field(ge=1000)] = 20_000
+    """Rows per side that Evidently's page draws, a seeded sample of more; verdicts see all rows."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 50
     """Windows with fewer rows are inconclusive."""
     minimum_positives: Annotated[int, Field(ge=1)] = 20
     """Windows with fewer known outcomes of either class are inconclusive about performance."""

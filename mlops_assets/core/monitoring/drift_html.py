@@ -1,14 +1,15 @@
 """Evidently's page of a window's drift: the numbers of the verdict, and how each column is distributed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.files import replace_file
-from mlops_assets.core.monitoring.drift import ColumnDrift, DriftReport, seen_rows
-from mlops_assets.core.product_spec import Monitoring
+from mlops_assets.core.monitoring.column_drift import ColumnDrift
+from mlops_assets.core.monitoring.drift import DriftReport
 
 if TYPE_CHECKING:
     from evidently.core.metric_types import Metric
@@ -19,16 +20,17 @@ def write_drift_html(
     reference: pl.DataFrame,
     current: pl.DataFrame,
     *,
-    monitoring: Monitoring,
+    maximum_rows: int,
     seed: int,
     path: Path,
 ) -> Path | None:
     """Write the page of a report, replacing an earlier one in one step; return its path, None where nothing compares.
 
-    reference, current: the frames that the report was made from; `monitoring` and `seed` as there, so that the same
-    rows are drawn. Columns with values on both sides are shown, the score first, then the largest index first. The
-    indices are the report's own: Evidently's `psi` cuts the joint range into equal widths, which puts nearly all rows
-    of a skewed column into one bin.
+    Columns with values on both sides are shown, the score first, then by consequence. The verdict's numbers are the
+    report's own and of all rows; the pictures are of a sample.
+
+    report: what was decided. reference, current: rows of both sides, numeric. maximum_rows, seed: of the sample of each
+    side. path: of the page.
     """
     columns = [column for column in report.columns if column.psi is not None]
     if not columns:
@@ -37,10 +39,10 @@ def write_drift_html(
 
     names = [column.column for column in columns]
     definition = DataDefinition(numerical_columns=names)
-    page = Report(list(_metrics(report, columns, drift_share=monitoring.drift_share)), include_tests=False)
+    page = Report(list(_metrics(report, columns)), include_tests=False)
     shown, compared = (
         Dataset.from_pandas(
-            seen_rows(frame, names, side=side, monitoring=monitoring, seed=seed).to_pandas(),
+            shown_rows(frame, names, side=side, maximum_rows=maximum_rows, seed=seed).to_pandas(),
             data_definition=definition,
         )
         for frame, side in ((current, "current window"), (reference, "reference"))
@@ -49,22 +51,56 @@ def write_drift_html(
     return replace_file(path, lambda partial: snapshot.save_html(str(partial)))
 
 
-def _metrics(report: DriftReport, columns: list[ColumnDrift], *, drift_share: float) -> "Iterator[Metric]":
+def shown_rows(
+    frame: pl.DataFrame, names: Sequence[str], *, side: str, maximum_rows: int, seed: int
+) -> pl.DataFrame:
+    """Return the named columns as Float64 with missing values as nulls, of at most `maximum_rows` rows, seeded.
+
+    frame, names: the rows and the columns of them. side: what a message calls the frame. seed: of the sample.
+
+    Raises: MonitoringError for a missing or non-numeric column of that side.
+    """
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise MonitoringError(
+            f"drift: the {side} has no column {', '.join(missing)}; join the features first"
+        )
+    wrong = [
+        name
+        for name in names
+        if not (frame.schema[name].is_numeric() or frame.schema[name] in (pl.Boolean, pl.Null))
+    ]
+    if wrong:
+        types = ", ".join(f"{name} ({frame.schema[name]})" for name in wrong)
+        raise MonitoringError(
+            f"drift: the {side} has columns that are no numbers: {types}; code categories in the view"
+        )
+    values = frame.select(pl.col(list(names)).cast(pl.Float64))
+    finite = values.with_columns(pl.when(pl.all().is_finite()).then(pl.all()))
+    return finite.sample(maximum_rows, seed=seed) if finite.height > maximum_rows else finite
+
+
+def _metrics(report: DriftReport, columns: list[ColumnDrift]) -> "Iterator[Metric]":
     from evidently.metrics import MeanValue
     from evidently.tests import lte
 
     from mlops_assets.core.monitoring.verdict_number import VerdictNumber
 
-    def number(title: str, value: float, limit: float) -> VerdictNumber:
-        return VerdictNumber(title=title, number=value, tests=[lte(limit)])
-
-    if report.drifted_share is not None:
-        title = f"Share of features that drifted. The window's verdict: {report.verdict}, {report.reason}"
-        yield number(title, report.drifted_share, drift_share)
-    for column in sorted(columns, key=lambda column: (column.role != "score", -(column.psi or 0.0))):
-        name = column.column
-        bins = "category by category" if column.is_category else "deciles of the reference"
-        yield number(f"{name}: PSI ({bins})", column.psi or 0.0, column.threshold)
-        if column.missing_psi:
-            yield number(f"{name}: PSI of missing against present", column.missing_psi, column.threshold)
-        yield MeanValue(column=name, tests=[])
+    drifted = sum(column.verdict == "drift" for column in report.columns)
+    title = f"Columns that drifted. The window's verdict: {report.verdict}, {report.reason}"
+    yield VerdictNumber(title=title, number=drifted, tests=[lte(0)])
+    ranked = sorted(
+        columns, key=lambda column: (column.role != "score", -(report.consequence(column) or 0.0))
+    )
+    for column in ranked:
+        for part in column.parts:
+            words = {
+                "values": "rows that moved",
+                "missing": "missing rows that moved",
+                "rest": "others that moved",
+            }
+            tests = [] if part.limit is None else [lte(part.limit)]
+            yield VerdictNumber(
+                title=f"{column.column}: share of {words[part.part]}", number=part.moved, tests=tests
+            )
+        yield MeanValue(column=column.column, tests=[])

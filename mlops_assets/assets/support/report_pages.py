@@ -1,0 +1,77 @@
+"""What the pages and checks of the monitoring reports have in common."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from mlops_assets.assets.support.pictures import page_only, table
+from mlops_assets.assets.support.report_windows import ReportWindow
+from mlops_assets.core.monitoring.drift import DriftReport
+from mlops_assets.core.monitoring.performance import PerformanceReport
+from mlops_assets.core.release.champion import Champion
+from mlops_assets.resources.platform import PlatformResource
+
+
+def stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verdict: str) -> pl.DataFrame:
+    """Add what each row speaks of: the window's verdict, the version, and the day that the window ends on."""
+    told = frame.with_columns(
+        window_verdict=pl.lit(verdict), champion_version=pl.lit(champion.version, pl.Int64)
+    )
+    return told if window.end_day is None else told.with_columns(event_date=pl.lit(window.end_day))
+
+
+@page_only
+def describe_window(
+    context: dg.AssetExecutionContext, window: ReportWindow, metadata: Mapping[str, object]
+) -> None:
+    """Show the metadata at the window's partition, and log its verdict."""
+    partition = None if window.end_day is None else window.name
+    context.add_asset_metadata(metadata, partition_key=partition)
+    context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
+
+
+@page_only
+def shared_metadata(
+    report: DriftReport | PerformanceReport,
+    champion: Champion,
+    window: ReportWindow,
+    link: dict[str, dg.MetadataValue],
+) -> dict[str, object]:
+    """Return what every report's page says: verdict, reason, version, window, table, and where Evidently's page is."""
+    metadata: dict[str, object] = {
+        "verdict": report.verdict,
+        "reason": report.reason,
+        "champion_version": champion.version,
+        "window": window.words,
+        "columns": table(report.to_frame()),
+    }
+    if window.end_day is not None:
+        metadata["window_end"] = window.end_day.isoformat()
+    return metadata | link
+
+
+def page_link(platform: PlatformResource, page: Path | None) -> dict[str, dg.MetadataValue]:
+    """Return where Evidently's page is read; nothing where none was written."""
+    return {} if page is None else {"evidently_report": dg.MetadataValue.url(platform.report_url(page))}
+
+
+def verdict_check(
+    name: str, report: DriftReport | PerformanceReport, alarm: str, champion: Champion, window: ReportWindow
+) -> dg.AssetCheckResult:
+    """Judge a run by the verdict on its newest window.
+
+    name: the check's. report: of that window. alarm: the verdict that fails. champion, window: what it speaks of.
+    """
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=report.verdict != alarm,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"version {champion.version}, {window.words}: {report.verdict}: {report.reason}",
+        metadata={
+            "verdict": report.verdict,
+            "champion_version": champion.version,
+            "window": window.words,
+        },
+    )

@@ -1,0 +1,193 @@
+"""Drift of a product's windows: which history each is compared with, and how long the model has been out of it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.identity.content import value_digest
+from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.monitoring.categories import category_features
+from mlops_assets.core.monitoring.column_drift import History, LearnedColumn
+from mlops_assets.core.monitoring.drift import DriftReport, judge_window, learn_columns
+from mlops_assets.core.monitoring.history import (
+    HISTORY_DAYS,
+    Span,
+    could_tell_from,
+    history_of,
+    history_spans,
+    lag_of,
+)
+from mlops_assets.core.monitoring.profile import ColumnProfile, add, profile_column
+from mlops_assets.core.monitoring.promise import chance_of_column
+from mlops_assets.core.monitoring.stored_profiles import SCORE, ChampionProfiles
+from mlops_assets.core.monitoring.variation import FEWEST_WINDOWS
+from mlops_assets.core.product_spec import TimeSplit
+
+COHORT_PARTS = 20
+"""Parts of a cohort's reference rows, drawn by chance, that show how far parts lie from each other."""
+
+
+@dataclass(frozen=True)
+class WindowDrift:
+    """Judges windows of a product with a time axis against its champion's history."""
+
+    profiles: ChampionProfiles
+    days: DayRange
+    """All that will be judged; their profiles are read at once."""
+
+    @cached_property
+    def history_days(self) -> DayRange:
+        """The days before the champion's as-of time, a year at most.
+
+        Raises: MonitoringError for a champion without an as-of time, or without a day before it.
+        """
+        champion, spec = self.profiles.champion, self.profiles.product.spec
+        if champion.as_of is None or spec.time is None:
+            raise MonitoringError(f"{spec.name}: a version without an as-of time has no history of days")
+        end = champion.as_of.date()
+        first = max(spec.time.start_date, end - timedelta(days=HISTORY_DAYS))
+        if first >= end:
+            raise MonitoringError(f"{spec.name}: version {champion.version} knew no day before {end}")
+        return DayRange(first, end)
+
+    def judge(self, window: DayRange) -> DriftReport:
+        """Judge one window of days; raises MonitoringError for a champion without a history."""
+        product = self.profiles.product
+        inside = Span(window.first, window.end).days()
+        current = {
+            name: add([days[day] for day in inside if day in days]) for name, days in self._profiles.items()
+        }
+        return judge_window(
+            self._learned(window),
+            current,
+            lag=lag_of(self.history_days.end, window.first, window_days=self._window_days),
+            chance=chance_of_column(
+                per_quarter=product.spec.monitoring.false_alarms_per_quarter,
+                columns=len(self.profiles.columns),
+            ),
+            minimum_rows=product.spec.monitoring.minimum_rows,
+            importance=gain_shares(self.profiles.champion.model.importance()),
+        )
+
+    def content(self, window: DayRange) -> str:
+        """Return a digest of the profiles that a window's verdict is made from: its own, and the history's."""
+        return value_digest([self._history_content, _content(self._profiles, Span(window.first, window.end))])
+
+    @property
+    def could_tell_from(self) -> date:
+        """The as-of day from which on a version's history is long enough."""
+        return could_tell_from(self.history_days.first, window_days=self._window_days)
+
+    @property
+    def _window_days(self) -> int:
+        return self.profiles.product.spec.monitoring.window_days
+
+    @cached_property
+    def _profiles(self) -> dict[str, dict[date, ColumnProfile]]:
+        first, end = min(self.history_days.first, self.days.first), max(self.history_days.end, self.days.end)
+        return self.profiles.read(DayRange(first, end))
+
+    @cached_property
+    def _history_content(self) -> str:
+        return _content(self._profiles, Span(self.history_days.first, self.history_days.end))
+
+    @cached_property
+    def _by_spans(self) -> dict[tuple[Span, ...], tuple[LearnedColumn, ...]]:
+        return {}
+
+    def _learned(self, window: DayRange) -> tuple[LearnedColumn, ...]:
+        spans = history_spans(
+            self.history_days.first,
+            self.history_days.end,
+            window_days=self._window_days,
+            last_day=window.end - timedelta(days=1),
+        )
+        if spans not in self._by_spans:
+            self._by_spans[spans] = learn_columns(
+                {name: self._history_of(name, spans) for name in self.profiles.columns},
+                score=SCORE,
+                categories=category_features(self.profiles.product),
+            )
+        return self._by_spans[spans]
+
+    def _history_of(self, name: str, spans: tuple[Span, ...]) -> History:
+        split = self.profiles.product.spec.split
+        days = self._profiles[name]
+        if not isinstance(split, TimeSplit):
+            return history_of(days, spans, reference_days=self._window_days)
+        held_out = split.test_days + split.validation_days + 2 * split.gap_days
+        trained = Span(
+            self.history_days.end - timedelta(days=held_out + split.gap_days + split.train_days),
+            self.history_days.end - timedelta(days=held_out + split.gap_days),
+        )
+        if name != SCORE:
+            whole = (self.history_days.end - trained.first).days
+            return history_of(days, spans, reference_days=whole)
+        # Scores of rows that a model was fitted on are sharper than those of new ones, and would look like drift.
+        new = tuple(span for span in spans if span.end <= trained.first or span.first >= trained.end)
+        return history_of(days, new if len(new) >= FEWEST_WINDOWS else spans, reference_days=held_out)
+
+
+def cohort_drift(
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    *,
+    profiles_of: ChampionProfiles,
+    seed: int,
+) -> DriftReport:
+    """Judge the rows of a product without a time axis against the champion's reference rows.
+
+    There are no windows of the past: how far equal samples lie from each other is seen on `COHORT_PARTS` random parts
+    of the reference. reference, current: features and score, numeric. profiles_of: the champion. seed: of the parts.
+    """
+    product = profiles_of.product
+    categories = category_features(product)
+    shuffled = reference.sample(fraction=1.0, shuffle=True, seed=seed)
+    size = max(1, shuffled.height // COHORT_PARTS)
+    parts = [shuffled.slice(number * size, size) for number in range(COHORT_PARTS)]
+
+    def profiled(name: str, rows: pl.DataFrame) -> ColumnProfile:
+        return profile_column(rows[name], is_category=name in categories)
+
+    histories = {
+        name: History(
+            tuple(profiled(name, part) for part in parts if part.height),
+            profiled(name, reference),
+            COHORT_PARTS // 2,
+        )
+        for name in profiles_of.columns
+    }
+    return judge_window(
+        learn_columns(histories, score=SCORE, categories=categories),
+        {name: profiled(name, current) for name in profiles_of.columns},
+        lag=0.0,
+        chance=chance_of_column(
+            per_quarter=product.spec.monitoring.false_alarms_per_quarter, columns=len(profiles_of.columns)
+        ),
+        minimum_rows=product.spec.monitoring.minimum_rows,
+        importance=gain_shares(profiles_of.champion.model.importance()),
+    )
+
+
+def _content(profiles: Mapping[str, Mapping[date, ColumnProfile]], span: Span) -> str:
+    digest = hashlib.sha256()
+    for name, days in profiles.items():
+        for day in span.days():
+            if (one := days.get(day)) is not None:
+                digest.update(f"{name} {day} {one.rows} {one.missing} {len(one.values)} ".encode())
+                digest.update(one.values.tobytes() + one.counts.tobytes())
+    return digest.hexdigest()
+
+
+def gain_shares(importance: pl.DataFrame) -> Mapping[str, float]:
+    """Return each feature's share of the model's gain; importance: what a model's `importance` returns."""
+    total = float(importance["gain"].sum())
+    return {
+        feature: gain / total if total else 0.0
+        for feature, gain in importance.select("feature", "gain").iter_rows()
+    }

@@ -41,14 +41,14 @@ def evidently_drifted(
 
     numbers = [name for name in reference.columns if name not in categories]
     definition = DataDefinition(numerical_columns=numbers, categorical_columns=sorted(categories))
-    sides = (
+    shown, compared = (
         Dataset.from_pandas(
             frame.with_columns(pl.col(sorted(categories)).cast(pl.String)).to_pandas(),
             data_definition=definition,
         )
         for frame in (current, reference)
     )
-    snapshot = Report([DataDriftPreset()]).run(*sides)
+    snapshot = Report([DataDriftPreset()]).run(shown, compared)
     for metric in snapshot.dict()["metrics"]:
         if "DriftedColumnsCount" in str(metric.get("metric_name", metric.get("metric_id", ""))):
             return int(metric["value"]["count"]), len(reference.columns)

@@ -1,6 +1,6 @@
 """Stationary products, day by day: nothing in them changes, and everything varies as it does in production."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +32,7 @@ class World:
     rows: int
     """A day, on average."""
 
-    def days(self, number: int) -> list[Day]:
+    def days(self, number: int) -> Sequence[Day]:
         """Make so many days."""
         return list(_entities(self, number)) if self.kind == "entities" else _fraud(self, number)
 
@@ -77,7 +77,7 @@ def _entities(world: World, number: int) -> Iterator[Day]:
         }
 
 
-def _fraud(world: World, number: int) -> list[Day]:
+def _fraud(world: World, number: int) -> Sequence[Day]:
     """Features of the fraud product's own simulator, computed by its own view, at some `rows` a day.
 
     The first `WARM_UP_DAYS`, in which the windows of the features fill, are left out.

@@ -65,8 +65,8 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
 
         Made from `predictions` and their `features`: how many rows of the trailing window moved, beside how far windows
         of the history lie from each other. What is kept of each day for that is the table `profiles`. Evidently's page
-        of the newest window of a run is linked; the verdict is stable, drift or inconclusive. Read by the sensor
-        `retrain_on_drift`.
+        of the newest window of a run is linked; the verdict is stable, drift, broken or inconclusive. Read by the
+        sensor `retrain_on_drift`, which asks for nothing where a source is broken.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view
@@ -86,7 +86,9 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
             link = page_link(platform, page)
             shown = _drift_metadata(report, champion, window, link, is_drawn=is_newest)
             describe_window(context, window, shown)
-        return writes.result(check_results=[verdict_check("no_drift", report, "drift", champion, window)])
+        return writes.result(
+            check_results=[verdict_check("no_drift", report, ("drift", "broken"), champion, window)]
+        )
 
     return drift_report
 

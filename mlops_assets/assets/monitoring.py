@@ -102,7 +102,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return writes.result(
-            check_results=[verdict_check("performance_holds", report, "degraded", champion, window)]
+            check_results=[verdict_check("performance_holds", report, ("degraded",), champion, window)]
         )
 
     return performance_report

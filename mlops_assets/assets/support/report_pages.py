@@ -1,6 +1,6 @@
 """What the pages and checks of the monitoring reports have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -58,15 +58,19 @@ def page_link(platform: PlatformResource, page: Path | None) -> dict[str, dg.Met
 
 
 def verdict_check(
-    name: str, report: DriftReport | PerformanceReport, alarm: str, champion: Champion, window: ReportWindow
+    name: str,
+    report: DriftReport | PerformanceReport,
+    alarms: Sequence[str],
+    champion: Champion,
+    window: ReportWindow,
 ) -> dg.AssetCheckResult:
     """Judge a run by the verdict on its newest window.
 
-    name: the check's. report: of that window. alarm: the verdict that fails. champion, window: what it speaks of.
+    name: the check's. report: of that window. alarms: the verdicts that fail. champion, window: what it speaks of.
     """
     return dg.AssetCheckResult(
         check_name=name,
-        passed=report.verdict != alarm,
+        passed=report.verdict not in alarms,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"version {champion.version}, {window.words}: {report.verdict}: {report.reason}",
         metadata={

@@ -5,7 +5,7 @@ verdicts.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -18,10 +18,11 @@ from mlops_assets.core.monitoring.column_drift import (
     judge_column,
     learn_column,
 )
-from mlops_assets.core.monitoring.finding import Finding, State
+from mlops_assets.core.monitoring.data_quality import WHOLE_DAY
+from mlops_assets.core.monitoring.finding import Cause, Finding, State
 from mlops_assets.core.monitoring.profile import ColumnProfile
 
-WindowVerdict = Literal["stable", "drift", "inconclusive"]
+WindowVerdict = Literal["stable", "drift", "broken", "inconclusive"]
 
 TO_FRAME_SCHEMA = {
     "column": pl.String,
@@ -40,6 +41,7 @@ TO_FRAME_SCHEMA = {
     "mean_current": pl.Float64,
     "reason": pl.String,
 }
+_TOLD_FAULTS = 3
 _STATES: Mapping[str, State] = {"stable": "ok", "drift": "alarm", "inconclusive": "inconclusive"}
 
 
@@ -55,6 +57,8 @@ class DriftReport:
     """Share of the model's gain by feature; the score counts as 1."""
     rows_reference: int
     rows_current: int
+    faults: tuple[Finding, ...] = ()
+    """What is broken on days of the window."""
 
     @property
     def features(self) -> tuple[ColumnDrift, ...]:
@@ -66,9 +70,21 @@ class DriftReport:
         """The score: prediction drift."""
         return next(column for column in self.columns if column.role == "score")
 
+    def with_faults(self, faults: Sequence[Finding]) -> "DriftReport":
+        """Return the report of a window in which something is broken: that is mended before a model is made anew."""
+        if not faults:
+            return self
+        told = "; ".join(f"{fault.subject}, {fault.reason}" for fault in faults[:_TOLD_FAULTS])
+        more = f"; and {len(faults) - _TOLD_FAULTS} more" if len(faults) > _TOLD_FAULTS else ""
+        return replace(
+            self, verdict="broken", reason=f"mend the source first: {told}{more}", faults=tuple(faults)
+        )
+
     @property
     def alarmed_columns(self) -> tuple[str, ...]:
-        """Names of the drifted columns, those that matter most first."""
+        """Names of the drifted columns, those that matter most first; none where something is broken."""
+        if self.faults:
+            return ()
         drifted = [column for column in self.columns if column.verdict == "drift"]
         return tuple(column.column for column in sorted(drifted, key=self._rank))
 
@@ -89,13 +105,27 @@ class DriftReport:
         return pl.DataFrame(rows, schema=TO_FRAME_SCHEMA)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return a finding per column: drift of a feature, or of the prediction."""
-        return tuple(
+        """Return a finding per column, drift of a feature or of the prediction, then what is broken.
+
+        A column that drifted is said to be broken where a fault of its own, or of the whole day, explains it; so is a
+        score where any feature is.
+        """
+        broken = {fault.subject for fault in self.faults}
+
+        def cause(column: ColumnDrift) -> Cause | None:
+            if column.verdict != "drift":
+                return None
+            is_explained = (
+                column.column in broken or WHOLE_DAY in broken or (broken and column.role == "score")
+            )
+            return "broken" if is_explained else "changed"
+
+        drifted = tuple(
             Finding(
                 topic="prediction_drift" if column.role == "score" else "drift",
                 subject=column.column,
                 state=_STATES[column.verdict],
-                cause="changed" if column.verdict == "drift" else None,
+                cause=cause(column),
                 reason=column.reason,
                 value=column.moved,
                 expected=column.expected,
@@ -104,6 +134,7 @@ class DriftReport:
             )
             for column in self.columns
         )
+        return (*drifted, *self.faults)
 
     def _rank(self, column: ColumnDrift) -> tuple[bool, float]:
         return (column.verdict != "drift", -(self.consequence(column) or 0.0))

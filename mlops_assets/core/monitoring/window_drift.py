@@ -9,11 +9,12 @@ from functools import cached_property
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.identity.content import value_digest
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.categories import category_features
 from mlops_assets.core.monitoring.column_drift import History, LearnedColumn
+from mlops_assets.core.monitoring.data_quality import day_faults
 from mlops_assets.core.monitoring.drift import DriftReport, judge_window, learn_columns
+from mlops_assets.core.monitoring.finding import Finding
 from mlops_assets.core.monitoring.history import (
     HISTORY_DAYS,
     Span,
@@ -62,7 +63,7 @@ class WindowDrift:
         current = {
             name: add([days[day] for day in inside if day in days]) for name, days in self._profiles.items()
         }
-        return judge_window(
+        report = judge_window(
             self._learned(window),
             current,
             lag=lag_of(self.history_days.end, window.first, window_days=self._window_days),
@@ -73,10 +74,11 @@ class WindowDrift:
             minimum_rows=product.spec.monitoring.minimum_rows,
             importance=gain_shares(self.profiles.champion.model.importance()),
         )
+        return report.with_faults([fault for day in inside for fault in self._faults.get(day, ())])
 
     def content(self, window: DayRange) -> str:
-        """Return a digest of the profiles that a window's verdict is made from: its own, and the history's."""
-        return value_digest([self._history_content, _content(self._profiles, Span(window.first, window.end))])
+        """Return a digest of the profiles that a window's verdict is made from: all up to its end."""
+        return _content(self._profiles, Span(self.history_days.first, window.end))
 
     @property
     def could_tell_from(self) -> date:
@@ -93,8 +95,14 @@ class WindowDrift:
         return self.profiles.read(DayRange(first, end))
 
     @cached_property
-    def _history_content(self) -> str:
-        return _content(self._profiles, Span(self.history_days.first, self.history_days.end))
+    def _faults(self) -> dict[date, tuple[Finding, ...]]:
+        """What is broken on each day since the history, or in it on days that are judged."""
+        judged = Span(min(self.days.first, self.history_days.end), self.days.end).days()
+        past = Span(self.history_days.first, min(self.days.first, self.history_days.end)).days()
+        features = {name: days for name, days in self._profiles.items() if name != SCORE}
+        return day_faults(
+            features, history=past, days=judged, categories=category_features(self.profiles.product)
+        )
 
     @cached_property
     def _by_spans(self) -> dict[tuple[Span, ...], tuple[LearnedColumn, ...]]:

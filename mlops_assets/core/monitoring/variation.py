@@ -11,6 +11,7 @@ the lag, as far as the history shows: that is how trends and slow entities are a
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +44,7 @@ class Variation:
 
         lag: windows of time between the reference's end and the window's start. rows: of the window.
         """
-        from scipy.stats import f as fisher
-
-        ratio = float(fisher.isf(chance, self.degrees, self.degrees * self.effective_windows))
+        ratio = _fisher_quantile(chance, self.degrees, self.degrees * self.effective_windows)
         return self.expected(lag) * float(np.sqrt(ratio * max(1.0, self.usual_rows / max(rows, 1))))
 
     def expected(self, lag: float) -> float:
@@ -90,6 +89,14 @@ def variation(windows: Floats, *, reference_windows: int) -> Variation | None:
         degrees=float(np.clip(2.0 / max(spread, 1e-9), 1.0, max(counts.shape[1] - 1, 1))),
         usual_rows=float(np.median(counts.sum(axis=1))),
     )
+
+
+@lru_cache(maxsize=4096)
+def _fisher_quantile(chance: float, degrees: float, of_scale: float) -> float:
+    """Return what Fisher's F exceeds with probability `chance`; windows of one history ask for the same again."""
+    from scipy.stats import f as fisher
+
+    return float(fisher.isf(chance, degrees, of_scale))
 
 
 def _compared(counts: Floats, *, block: int) -> tuple[Floats, Floats]:

@@ -29,8 +29,8 @@ from benchmarks.result import print_json, print_table, ratio_with_spread
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
-from mlops_assets.core.monitoring.column_drift import History, LearnedColumn
-from mlops_assets.core.monitoring.drift import DriftReport, judge_window, learn_columns
+from mlops_assets.core.monitoring.drift.column import History, LearnedColumn
+from mlops_assets.core.monitoring.drift.report import DriftReport, judge_window, learn_columns
 from mlops_assets.core.monitoring.profile import ColumnProfile, add, profile_days, profiles_by_day
 from mlops_assets.core.monitoring.promise import chance_of_column
 

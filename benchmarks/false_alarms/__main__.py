@@ -8,9 +8,9 @@ limit (`old_limit`) sees the same windows; Evidently's preset, as it comes, the 
 `--evidently` quarters. Then a shift of each size is planted into the first window, column by column.
 
 Last line: one JSON object with `quarters`; `stated_rate`, the false alarms a quarter that are promised for drift of
-columns and of all verdicts together; `rate` with its exact 95 % Poisson interval (`rate_low`, `rate_high`); `old_rate`;
-`evidently_rate`, windows a quarter in which half of the columns drift, and `evidently_rate_any_column`; `power_small`,
-`power_moderate`, `power_large`: share of shifts by 0.25, 0.5 and 1 standard deviations that are found in one window;
+columns, and `stated_rate_of_all_verdicts`; `rate` with its exact 95 % Poisson interval (`rate_low`, `rate_high`);
+`old_rate`; `evidently_rate`, windows a quarter in which half of the columns drift, and `evidently_rate_any_column`; the
+power at small, moderate and large shifts, 0.25, 0.5 and 1 standard deviations: the share that is found in one window;
 `power_moderate_slow`, of the columns of slow entities alone, which are in the others too; and `seconds`.
 """
 
@@ -28,7 +28,7 @@ from rich.progress import track
 from benchmarks.false_alarms import old_limit
 from benchmarks.false_alarms.worlds import UNSHIFTED, Day, World
 from benchmarks.result import print_json, print_table
-from mlops_assets.core.monitoring.column_drift import History, LearnedColumn, judge_column, learn_column
+from mlops_assets.core.monitoring.drift.column import History, LearnedColumn, judge_column, learn_column
 from mlops_assets.core.monitoring.profile import ColumnProfile, add
 from mlops_assets.core.monitoring.promise import DRIFT_SHARE, QUARTER_DAYS, chance_of_column
 

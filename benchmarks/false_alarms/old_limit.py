@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.monitoring.column_bins import bins_of
+from mlops_assets.core.monitoring.drift.bins import bins_of
 from mlops_assets.core.monitoring.profile import ColumnProfile, profile_column
 
 LIMIT = 0.2

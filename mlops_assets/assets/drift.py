@@ -22,11 +22,11 @@ from mlops_assets.assets.support.report_windows import ReportWindow, report_wind
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
-from mlops_assets.core.monitoring.drift import DriftReport
-from mlops_assets.core.monitoring.drift_html import write_drift_html
+from mlops_assets.core.monitoring.drift.html import write_drift_html
+from mlops_assets.core.monitoring.drift.report import DriftReport
+from mlops_assets.core.monitoring.drift.windows import WindowDrift, cohort_drift
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
-from mlops_assets.core.monitoring.window_drift import WindowDrift, cohort_drift
 from mlops_assets.core.plots.overview import drift_scores
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion, reference_rows

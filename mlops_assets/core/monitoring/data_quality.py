@@ -10,10 +10,10 @@ from datetime import date
 
 import numpy as np
 
-from mlops_assets.core.monitoring.column_bins import bins_of
+from mlops_assets.core.monitoring.drift.bins import bins_of
+from mlops_assets.core.monitoring.drift.variation import moved_share
 from mlops_assets.core.monitoring.finding import Finding
 from mlops_assets.core.monitoring.profile import ColumnProfile, add
-from mlops_assets.core.monitoring.variation import moved_share
 
 WHOLE_DAY = "events"
 """Subject of a fault of all columns together."""

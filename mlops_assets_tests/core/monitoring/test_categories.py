@@ -11,10 +11,10 @@ from mlops_assets.catalogue import load_product
 from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.view import FeatureView, RowFeature
 from mlops_assets.core.monitoring.categories import category_features
-from mlops_assets.core.monitoring.column_bins import bins_of
-from mlops_assets.core.monitoring.column_drift import History, judge_column, learn_column
+from mlops_assets.core.monitoring.drift.bins import bins_of
+from mlops_assets.core.monitoring.drift.column import History, judge_column, learn_column
+from mlops_assets.core.monitoring.drift.variation import moved_share
 from mlops_assets.core.monitoring.profile import ColumnProfile, add, profile_column
-from mlops_assets.core.monitoring.variation import moved_share
 
 
 class Visit(pa.DataFrameModel):

@@ -11,11 +11,9 @@ import polars as pl
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.categories import category_features
-from mlops_assets.core.monitoring.column_drift import History, LearnedColumn
 from mlops_assets.core.monitoring.data_quality import day_faults
-from mlops_assets.core.monitoring.drift import DriftReport, judge_window, learn_columns
-from mlops_assets.core.monitoring.finding import Finding
-from mlops_assets.core.monitoring.history import (
+from mlops_assets.core.monitoring.drift.column import History, LearnedColumn
+from mlops_assets.core.monitoring.drift.history import (
     HISTORY_DAYS,
     Span,
     could_tell_from,
@@ -23,10 +21,12 @@ from mlops_assets.core.monitoring.history import (
     history_spans,
     lag_of,
 )
+from mlops_assets.core.monitoring.drift.report import DriftReport, judge_window, learn_columns
+from mlops_assets.core.monitoring.drift.variation import FEWEST_WINDOWS
+from mlops_assets.core.monitoring.finding import Finding
 from mlops_assets.core.monitoring.profile import ColumnProfile, add, profile_column
 from mlops_assets.core.monitoring.promise import chance_of_column
 from mlops_assets.core.monitoring.stored_profiles import SCORE, ChampionProfiles
-from mlops_assets.core.monitoring.variation import FEWEST_WINDOWS
 from mlops_assets.core.product_spec import TimeSplit
 
 COHORT_PARTS = 20

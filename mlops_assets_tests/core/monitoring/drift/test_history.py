@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from mlops_assets.core.monitoring.history import (
+from mlops_assets.core.monitoring.drift.history import (
     Span,
     could_tell_from,
     history_of,

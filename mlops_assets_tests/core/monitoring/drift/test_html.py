@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.monitoring.column_drift import History
-from mlops_assets.core.monitoring.drift import DriftReport, judge_window, learn_columns
-from mlops_assets.core.monitoring.drift_html import shown_rows, write_drift_html
+from mlops_assets.core.monitoring.drift.column import History
+from mlops_assets.core.monitoring.drift.html import shown_rows, write_drift_html
+from mlops_assets.core.monitoring.drift.report import DriftReport, judge_window, learn_columns
 from mlops_assets.core.monitoring.profile import add, profile_column
 
 

@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_assets.core.monitoring.column_bins import bins_of, main_value, without
+from mlops_assets.core.monitoring.drift.bins import bins_of, main_value, without
 from mlops_assets.core.monitoring.profile import profile_column
 
 VALUES = st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 1)), min_size=1, max_size=80)

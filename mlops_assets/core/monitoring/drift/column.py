@@ -6,9 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from mlops_assets.core.monitoring.column_bins import REST_BINS, ColumnBins, bins_of, main_value, without
+from mlops_assets.core.monitoring.drift.bins import REST_BINS, ColumnBins, bins_of, main_value, without
+from mlops_assets.core.monitoring.drift.variation import (
+    FEWEST_WINDOWS,
+    Floats,
+    Variation,
+    moved_share,
+    variation,
+)
 from mlops_assets.core.monitoring.profile import ColumnProfile
-from mlops_assets.core.monitoring.variation import FEWEST_WINDOWS, Floats, Variation, moved_share, variation
 
 ColumnVerdict = Literal["stable", "drift", "inconclusive"]
 Part = Literal["values", "missing", "rest"]

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.monitoring.column_drift import SMALLEST_MOVE, History
-from mlops_assets.core.monitoring.drift import DriftReport, judge_window, learn_columns
+from mlops_assets.core.monitoring.drift.column import SMALLEST_MOVE, History
+from mlops_assets.core.monitoring.drift.report import DriftReport, judge_window, learn_columns
 from mlops_assets.core.monitoring.finding import findings_frame
 from mlops_assets.core.monitoring.profile import ColumnProfile, add, profile_column
 from mlops_assets.core.monitoring.promise import chance_of_column

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.core.monitoring.variation import FEWEST_WINDOWS, moved_share, variation
+from mlops_assets.core.monitoring.drift.variation import FEWEST_WINDOWS, moved_share, variation
 
 BINS = 20
 

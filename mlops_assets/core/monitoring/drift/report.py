@@ -11,14 +11,14 @@ from typing import Literal
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.monitoring.column_drift import (
+from mlops_assets.core.monitoring.data_quality import WHOLE_DAY
+from mlops_assets.core.monitoring.drift.column import (
     ColumnDrift,
     History,
     LearnedColumn,
     judge_column,
     learn_column,
 )
-from mlops_assets.core.monitoring.data_quality import WHOLE_DAY
 from mlops_assets.core.monitoring.finding import Cause, Finding, State
 from mlops_assets.core.monitoring.profile import ColumnProfile
 

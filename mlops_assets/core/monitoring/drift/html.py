@@ -8,8 +8,8 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.files import replace_file
-from mlops_assets.core.monitoring.column_drift import ColumnDrift
-from mlops_assets.core.monitoring.drift import DriftReport
+from mlops_assets.core.monitoring.drift.column import ColumnDrift
+from mlops_assets.core.monitoring.drift.report import DriftReport
 
 if TYPE_CHECKING:
     from evidently.core.metric_types import Metric

@@ -9,8 +9,8 @@ import pytest
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.monitoring.drift.windows import WindowDrift, cohort_drift, gain_shares
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
-from mlops_assets.core.monitoring.window_drift import WindowDrift, cohort_drift, gain_shares
 from mlops_assets.core.release.champion import load_champion, reference_rows
 from mlops_assets_tests.support.homes.home import COMMIT
 from mlops_assets_tests.support.homes.small_home import AS_OF, FIRST_DAY, LAST_DAY, SmallHome

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from mlops_assets.core.monitoring.column_drift import History
+from mlops_assets.core.monitoring.drift.column import History
+from mlops_assets.core.monitoring.drift.variation import FEWEST_WINDOWS
 from mlops_assets.core.monitoring.profile import ColumnProfile, add
-from mlops_assets.core.monitoring.variation import FEWEST_WINDOWS
 
 HISTORY_DAYS = 364
 """How far before the model's as-of time days are looked at: a year of whole weeks."""

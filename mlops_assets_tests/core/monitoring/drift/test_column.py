@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from mlops_assets.core.monitoring.column_drift import (
+from mlops_assets.core.monitoring.drift.column import (
     MODERATE_MOVE,
     SMALLEST_MOVE,
     History,

@@ -16,14 +16,12 @@ from mlops_assets.core.alerts.declared_sinks import AlertSinks, alert_sinks
 from mlops_assets.core.alerts.desk import AlertDesk
 from mlops_assets.core.alerts.evidence import evidence_version, latest_windows
 from mlops_assets.core.alerts.lifecycle import Condition, Key
-from mlops_assets.core.alerts.outbox import FILE, Outbox
+from mlops_assets.core.alerts.outbox import FILE, LOOKED_AT, Outbox
 from mlops_assets.core.alerts.rules import RUNBOOK_PAGE, Rule, rules_digest, rules_of
 from mlops_assets.core.errors import AlertError, ProductSpecError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.settings import Settings
 
-LOOKED_AT = "looked_at"
-"""Note of the outbox: when everything was last looked at."""
 ALERTS_FAILED = "alerts_failed"
 """Rule of the alert about a part of a look that raised; its subject is the part."""
 _RUNS, _TICKS = "runs", "ticks"

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.automation.alerts.look import Looked, Watch
+from mlops_assets.core.alerts.outbox import LOCK
 from mlops_assets.core.errors import AlertError, PlatformError
 from mlops_assets.core.settings import Settings
 from mlops_assets.embedded.one_at_a_time import only_one
 from mlops_assets.resources.lakehouse import LakehouseResource
 
 MINIMUM_INTERVAL_SECONDS = 30
-LOCK = ".alerts.lock"
-"""File of the home that the process holds which looks, or delivers."""
 
 
 def alerts_sensor(

@@ -20,6 +20,10 @@ from mlops_assets.core.errors import AlertError
 from mlops_assets.core.formats import other_format
 
 FILE = "alerts.db"
+LOCK = ".alerts.lock"
+"""File of the home that the process holds which looks at everything, or delivers."""
+LOOKED_AT = "looked_at"
+"""Note: when everything was last looked at."""
 FORMAT = 1
 """Of the file, as its `user_version`."""
 MAXIMUM_WAITING = 1_000

@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mlops_assets.automation.alerts.look import LOOKED_AT, Looked, Watch
+from mlops_assets.automation.alerts.look import Looked, Watch
 from mlops_assets.core.alerts import desk
-from mlops_assets.core.alerts.outbox import FILE, Outbox
+from mlops_assets.core.alerts.outbox import FILE, LOOKED_AT, Outbox
 from mlops_assets.core.errors import AlertError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo

@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mlops_assets.automation.alerts.sensor import LOCK, alerts_sensor
+from mlops_assets.automation.alerts.sensor import alerts_sensor
+from mlops_assets.core.alerts.outbox import LOCK
 from mlops_assets.core.errors import AlertError
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.embedded.one_at_a_time import only_one

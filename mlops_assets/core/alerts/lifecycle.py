@@ -54,6 +54,8 @@ class OpenAlert:
     told_at: datetime
     messages: int
     """How many were made of it."""
+    reminders: int = 0
+    """How many of them were reminders, since it opened or got worse: each waits twice as long as the one before."""
     told: Condition
     """What the latest message about its state said; a reminder says it again."""
 
@@ -100,7 +102,8 @@ def advance(
             messages.append(_told(alert, ended, "resolved", now=now)[1])
             del standing[condition.key]
     for key, alert in standing.items():
-        if alert.told.remind_after is not None and now - alert.told_at >= alert.told.remind_after:
+        pause = alert.told.remind_after
+        if pause is not None and now - alert.told_at >= pause * 2**alert.reminders:
             standing[key], message = _told(alert, alert.told, "reminder", now=now)
             messages.append(message)
     return Step(standing, tuple(messages))
@@ -147,4 +150,5 @@ def _told(alert: OpenAlert, told: Condition, kind: Kind, *, now: datetime) -> tu
         link=told.link,
         sinks=told.sinks,
     )
-    return replace(alert, told_at=now, messages=number, told=told), message
+    reminders = alert.reminders + 1 if kind == "reminder" else 0
+    return replace(alert, told_at=now, messages=number, reminders=reminders, told=told), message

@@ -72,7 +72,7 @@ class Alerts(Section):
     rules: dict[Name, AlertRule] = Field(default={})
     """Rules by name: your own, and what is to change of those that stand already."""
     remind_hours: Annotated[float, Field(ge=1)] = 24
-    """Hours after which an alert that is still open is sent again."""
+    """Hours after which an alert that is still open is sent again, each time after twice as many."""
 
     @model_validator(mode="after")
     def _rules_watch_something(self) -> Self:

@@ -142,5 +142,16 @@ def test_an_alert_that_stands_is_said_again_after_its_time_and_only_then() -> No
     assert step([firing(remind_after=DAY)], opened, hours=23).messages == ()
     again = step([], opened, hours=24)
     assert [one.kind for one in again.messages] == ["reminder"]
-    assert step([], again, hours=47).messages == ()
-    assert [one.kind for one in step([], again, hours=48).messages] == ["reminder"]
+    assert step([], again, hours=71).messages == ()
+    third = step([], again, hours=72)
+    assert [one.kind for one in third.messages] == ["reminder"]
+    worse = step([firing(severity="critical", remind_after=DAY)], third, hours=73)
+    assert [one.kind for one in step([], worse, hours=97).messages] == ["reminder"]
+
+
+def test_what_stands_for_a_year_is_said_again_eight_times() -> None:
+    standing, said = step([firing(remind_after=DAY)]).open_alerts, 0
+    for day in range(1, 366):
+        found = advance(standing, [], now=NOON + day * DAY, new_id=str)
+        standing, said = found.open_alerts, said + len(found.messages)
+    assert said == 8

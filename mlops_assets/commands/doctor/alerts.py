@@ -20,7 +20,8 @@ def alert_checks(settings: Settings, environ: Mapping[str, str], *, now: datetim
 
     Raises: AlertError when the sinks cannot be read.
     """
-    sinks = alert_sinks(settings, environ).sinks
+    whole = alert_sinks(settings, environ)
+    sinks = whole.sinks
     others = [name for name in sinks if name != LOG]
     file = settings.alert_sinks
     if not others:
@@ -33,6 +34,11 @@ def alert_checks(settings: Settings, environ: Mapping[str, str], *, now: datetim
         yield Check(AREA, "alerts", "ok", told)
     if file.is_file() and file.stat().st_mode & OTHERS:
         yield Check(AREA, "file of sinks", "warning", f"{file} may be read by others", f"chmod 600 {file}")
+    for name, one in whole.declared.items():
+        unknown = sorted(set(one.products or ()) - set(product_names()))
+        if unknown:
+            told = f"sink {name} is for {', '.join(unknown)}, and there is no such product"
+            yield Check(AREA, "products of sinks", "warning", told, f"correct {file}")
     for name, wanted in _missing(sinks):
         told = f"rules of {name} name {', '.join(wanted)}, which this home does not have: their alerts wait"
         yield Check(AREA, "rules", "warning", told, f"declare them in {file}, or change the rules")

@@ -50,7 +50,9 @@ class AlertStanding:
         if self.looked_at is not None and now - self.looked_at > LATE_AFTER:
             since = f"{self.looked_at:%Y-%m-%d %H:%M} UTC"
             yield f"nobody looked since {since}: the sensor `alerts`, or Dagster's daemon, does not run"
-        counts = Counter(one.sink for one in self.waiting)
+        # What waits for its first attempt is on its way.
+        late = (one for one in self.waiting if one.attempts or now - one.message.at > LATE_AFTER)
+        counts = Counter(one.sink for one in late)
         for sink in sorted({*counts, *self.health}):
             health, count = self.health.get(sink), counts[sink]
             waits = (

@@ -37,7 +37,11 @@ def test_sinks_are_named_and_a_file_that_others_read_is_warned_of(tmp_path: Path
     assert checks["alerts"].detail.startswith("alerts go to the log and to webhook, team;")
     assert checks["file of sinks"].action == f"chmod 600 {file}"
     file.chmod(0o600)
-    assert "file of sinks" not in found(tmp_path)
+    assert not {"file of sinks", "products of sinks"} & set(found(tmp_path))
+    file.write_text("sinks: {team: {kind: slack, url: 'https://s', products: [fraud]}}", encoding="utf-8")
+    assert (
+        found(tmp_path)["products of sinks"].detail == "sink team is for fraud, and there is no such product"
+    )
     file.write_text("sinks: {team: {kind: pigeon}}", encoding="utf-8")
     with pytest.raises(AlertError, match="pigeon"):
         found(tmp_path)

@@ -1,16 +1,20 @@
 """What rules say of windows: k of n, the trusted topic first, and nothing of what is no more."""
 
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops_assets.core.alerts.conditions import Window, conditions_of, windows_from_verdicts
-from mlops_assets.core.alerts.lifecycle import Condition, Key
+from mlops_assets.core.alerts.lifecycle import Condition, Key, advance
 from mlops_assets.core.alerts.rules import Rule
 from mlops_assets.core.monitoring.finding import Finding, findings_frame
-from mlops_assets_tests.support.alerts.messages import KEY, finding
+from mlops_assets_tests.support.alerts.messages import KEY, NOON, finding
+from mlops_assets_tests.support.alerts.story import check_story
 
 DRIFT = Rule(name="drift", severity="warning", topics=("drift",), runbook="page", sinks=("mail",))
 QUALITY = Rule(name="quality", severity="critical", topics=("performance", "estimated_performance"))
@@ -118,3 +122,26 @@ def test_windows_of_verdicts_are_their_days_or_all_rows() -> None:
         ("2026-05-02", "amount_usd"),
     ]
     assert windows_from_verdicts(rows.clear()) == ()
+
+
+readings = st.sampled_from(["alarm", "ok", "inconclusive", None])
+moments = st.lists(st.tuples(readings, readings, st.floats(0, 2)), max_size=15)
+
+
+@settings(max_examples=100)
+@given(moments, st.integers(1, 3), st.integers(0, 2))
+def test_any_sequence_of_findings_keeps_one_alert_per_subject_and_repeats_nothing(
+    moments: list[tuple[Any, Any, float]], alarms: int, more: int
+) -> None:
+    rule = Rule(name="drift", severity="warning", topics=("drift",), alarms=alarms, of_windows=alarms + more)
+    found, said, standing, ids = [], [], {}, count()
+    for day, (amount, hour, value) in enumerate(moments):
+        both = [("amount_usd", amount), ("hour", hour)]
+        own = [finding(subject=name, state=state, value=value, limit=0.2) for name, state in both if state]
+        found.append(Window(f"{day:03}", tuple(own)))
+        for _ in range(2):  # a look without news changes nothing
+            told = conditions_of("fraud_detection", [rule], found, open_keys=standing)
+            step = advance(standing, told, now=NOON, new_id=lambda: f"alert{next(ids)}")
+            said, standing = [*said, *step.messages], step.open_alerts
+        assert step.messages == ()
+    check_story(said, standing)

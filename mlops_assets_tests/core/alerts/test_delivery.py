@@ -1,5 +1,8 @@
 """Delivery: retried with growing pauses, the oldest first, and no sink holds up another."""
 
+import signal
+import subprocess
+import sys
 import time
 from datetime import datetime, timedelta
 from itertools import count
@@ -13,6 +16,7 @@ from mlops_assets.core.alerts.message import Message
 from mlops_assets.core.alerts.outbox import FILE, LONGEST_PAUSE, Outbox
 from mlops_assets.core.alerts.sinks.outcome import Outcome
 from mlops_assets_tests.support.alerts.messages import NOON, firing
+from mlops_assets_tests.support.alerts.servers import http_sink
 
 DELIVERED, DOWN, REFUSED = Outcome("delivered"), Outcome("down", "HTTP 503"), Outcome("refused", "HTTP 400")
 MINUTE = timedelta(minutes=1)
@@ -123,3 +127,31 @@ def test_the_others_hear_of_a_sink_once_it_failed_twice_in_a_row(outbox: Outbox)
         states.append(one.state)
     assert states == ["unknown", "firing", "clear"]
     assert one.key == Key("", "sink_down", "mail")
+
+
+DELIVERS = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from mlops_assets.core.alerts.delivery import deliver
+from mlops_assets.core.alerts.outbox import Outbox
+from mlops_assets.core.alerts.sinks.http import WebhookSink
+sinks = {"mail": WebhookSink(sys.argv[2])}
+deliver(Outbox(Path(sys.argv[1])), sinks, clock=lambda: datetime.now(UTC), deadline=time.monotonic() + 60)
+"""
+
+
+def test_a_process_that_is_killed_after_sending_and_before_noting_sends_again_under_the_same_id(
+    outbox: Outbox,
+) -> None:
+    put(outbox, "a", "mail")
+    with http_sink() as server:
+        arguments = [sys.executable, "-c", DELIVERS, str(outbox.file), server.address]
+        killed = subprocess.Popen(arguments)
+        server.on_message = killed.kill
+        assert killed.wait(60) == -signal.SIGKILL
+        assert len(outbox.waiting()) == 1
+        server.on_message = lambda: None
+        subprocess.run(arguments, check=True, timeout=60)
+        assert [one["id"] for one in server.received] == ["a0.1", "a0.1"]
+    assert outbox.waiting() == ()

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_assets.core.alerts.lifecycle import Condition, Key, OpenAlert, Step, advance, is_worse
-from mlops_assets.core.alerts.message import SEVERITIES, Message
+from mlops_assets.core.alerts.lifecycle import Condition, Key, Step, advance, is_worse
+from mlops_assets.core.alerts.message import SEVERITIES
 from mlops_assets_tests.support.alerts.messages import KEY, NOON, clear, firing
+from mlops_assets_tests.support.alerts.story import check_story
 
 DAY = timedelta(days=1)
 KEYS = [Key("fraud_detection", "drift", subject) for subject in ("amount_usd", "hour")] + [
@@ -45,7 +46,7 @@ conditions = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(st.lists(conditions, max_size=4), max_size=12))
 def test_any_sequence_opens_at_most_one_alert_per_key_and_ends_or_keeps_each(
     moments: list[list[Condition]],
@@ -58,28 +59,6 @@ def test_any_sequence_opens_at_most_one_alert_per_key_and_ends_or_keeps_each(
         newest = {one.key: one.state for one in moment if one.state != "unknown"}
         assert all((key in standing) == (state == "firing") for key, state in newest.items())
     check_story(said, standing)
-
-
-def check_story(said: list[Message], standing: dict[Key, OpenAlert]) -> None:
-    """Opened once, worse only where it is, then resolved or open; ids differ."""
-    now_open: dict[Key, Message] = {}
-    for one in said:
-        key = Key(one.product, one.rule, one.subject)
-        if one.kind == "opened":
-            assert key not in now_open
-        else:
-            last = now_open[key]
-            assert one.alert_id == last.alert_id
-            assert one.kind == "resolved" or is_worse(as_condition(one), as_condition(last))
-        now_open[key] = one
-        if one.kind == "resolved":
-            del now_open[key]
-    assert {key: one.alert_id for key, one in now_open.items()} == {k: a.id for k, a in standing.items()}
-    assert len({one.id for one in said}) == len(said)
-
-
-def as_condition(message: Message) -> Condition:
-    return firing(severity=message.severity, value=message.value, limit=message.limit)
 
 
 def test_an_alert_is_told_when_it_opens_and_when_it_is_over() -> None:

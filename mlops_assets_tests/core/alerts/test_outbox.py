@@ -1,8 +1,6 @@
 """The outbox: what is open and what waits change together, and nothing of it is lost."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 from datetime import datetime, timedelta
 from itertools import count
@@ -126,23 +124,6 @@ def test_several_processes_record_at_once(outbox: Outbox) -> None:
     for thread in threads:
         thread.join()
     assert len(outbox.open_alerts()) == len(outbox.waiting()) == 21
-
-
-def test_a_process_that_is_killed_in_between_leaves_the_message_waiting(outbox: Outbox) -> None:
-    """It has sent the message, and did not live to note it: the next one sends it again, under the same id."""
-    put(outbox, firing())
-    killed = (
-        "import os, signal, sys; from pathlib import Path\n"
-        "from mlops_assets.core.alerts.outbox import Outbox\n"
-        "(one,) = Outbox(Path(sys.argv[1])).waiting()\n"
-        "print(one.message.id, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", killed, str(outbox.file)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == -9
-    assert [one.message.id for one in outbox.waiting()] == [done.stdout.strip()]
 
 
 @pytest.mark.parametrize("content", [b"this is no database, whatever it is called" * 40, b""])

@@ -41,7 +41,8 @@ def test_what_is_open_and_waits_is_shown(outbox: Outbox) -> None:
     put(outbox, "a")
     put(outbox, "b", minutes=1, to=())
     standing = AlertStanding.read(outbox)
-    shown = json.loads(json.dumps(standing.to_json(now=NOON)))
+    assert list(standing.problems(now=NOON)) == []
+    shown = json.loads(json.dumps(standing.to_json(now=NOON + MINUTE + LATE_AFTER)))
     assert [(one["alert_id"], one["subject"], one["value"]) for one in shown["open"]] == [
         ("alert-b", "b", 0.4),
         ("alert-a", "a", 0.4),

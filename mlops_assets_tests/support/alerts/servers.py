@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import Message as Mail
@@ -27,6 +27,8 @@ class HttpSinkServer(ThreadingHTTPServer):
         self.body = b"ok"
         self.headers: dict[str, str] = {}
         self.trickles = False
+        self.on_message: Callable[[], object] = lambda: None
+        """Called with each message, before it is answered."""
         self.received: list[dict[str, Any]] = []
         self.asked: list[dict[str, str]] = []
         """Headers of the requests, with lower-case names."""
@@ -43,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.asked.append({name.lower(): value for name, value in self.headers.items()})
         self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.on_message()
         if self.server.trickles:
             self._trickle()
             return

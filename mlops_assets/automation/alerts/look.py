@@ -9,7 +9,12 @@ from functools import cache, lru_cache
 import dagster as dg
 
 from mlops_assets.automation.alerts.failed_runs import RunsLook, new_runs, run_conditions
-from mlops_assets.automation.alerts.failed_ticks import parse_seen, shown_seen, tick_conditions
+from mlops_assets.automation.alerts.failed_ticks import (
+    TICK_FAILURE,
+    parse_seen,
+    shown_seen,
+    tick_conditions,
+)
 from mlops_assets.catalogue import PRODUCTS_FOLDER, read_product_spec
 from mlops_assets.core.alerts.conditions import conditions_of
 from mlops_assets.core.alerts.declared_sinks import AlertSinks, alert_sinks
@@ -18,6 +23,7 @@ from mlops_assets.core.alerts.evidence import evidence_version, latest_windows
 from mlops_assets.core.alerts.lifecycle import Condition, Key
 from mlops_assets.core.alerts.outbox import FILE, LOOKED_AT, Outbox
 from mlops_assets.core.alerts.rules import RUNBOOK_PAGE, Rule, rules_digest, rules_of
+from mlops_assets.core.declared.alerts import FAILURES
 from mlops_assets.core.errors import AlertError, ProductSpecError
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product_spec import ProductSpec
@@ -97,7 +103,12 @@ class Watch:
             f"rules of {name}": lambda outbox, now, name=name: self._rules(outbox, name)
             for name in self.products
         }
-        return {"runs": self._failed_runs, "sensors and schedules": self._failed_ticks, **of_products}
+        return {
+            "runs": self._failed_runs,
+            "sensors and schedules": self._failed_ticks,
+            "products": self._products_no_more,
+            **of_products,
+        }
 
     def _failed_runs(self, outbox: Outbox, now: datetime) -> tuple[list[Condition], dict[str, str]]:
         noted = outbox.notes().get(_RUNS)
@@ -116,6 +127,11 @@ class Watch:
         seen = parse_seen(outbox.notes().get(_TICKS))
         conditions, seen = tick_conditions(self.instance, seen, now=now, ui_url=self.settings.dagster_ui_url)
         return conditions, {_TICKS: shown_seen(seen)}
+
+    def _products_no_more(self, outbox: Outbox, now: datetime) -> tuple[list[Condition], dict[str, str]]:
+        gone = [key for key in outbox.open_alerts() if key.product and key.product not in self.products]
+        watched = [key for key in gone if key.rule not in (*FAILURES, TICK_FAILURE)]
+        return [Condition(key=key, state="clear", reason="the product is no more") for key in watched], {}
 
     def _rules(self, outbox: Outbox, product: str) -> tuple[tuple[Condition, ...], dict[str, str]]:
         spec = _declaration(product)

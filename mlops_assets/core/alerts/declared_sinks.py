@@ -5,7 +5,7 @@ They hold secrets, so that they stand in no product's folder.
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -88,11 +88,13 @@ class AlertSinks:
 
     sinks: Mapping[str, Sink] = field(repr=False)
     declared: Mapping[str, "Webhook | Slack | Email"] = field(repr=False)
+    is_whole: bool = True
+    """Whether these are all: what waits for another one then waits for a sink that is not there."""
 
     @classmethod
     def of_environment(cls, settings: Settings) -> "AlertSinks":
-        """The log and the webhooks that environment variables name, without the file."""
-        return cls.of(_of_environment(settings))
+        """The log and the webhooks that environment variables name, while the file cannot be read."""
+        return replace(cls.of(_of_environment(settings)), is_whole=False)
 
     @classmethod
     def of(cls, declared: "Mapping[str, Webhook | Slack | Email]") -> "AlertSinks":

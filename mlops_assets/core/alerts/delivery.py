@@ -37,16 +37,19 @@ def deliver(
     clock: Callable[[], datetime],
     deadline: float,
     waits_for_pauses: bool = True,
+    are_all: bool = True,
 ) -> tuple[Attempt, ...]:
     """Try what is due once, and note what came of it.
 
     outbox, sinks: what waits, and for whom. clock: the wall clock, UTC. deadline: on the monotonic clock; no attempt
-    begins after it. waits_for_pauses: without, everything that waits is due.
+    begins after it. waits_for_pauses: without, everything that waits is due. are_all: whether a sink that is not among
+    `sinks` is none; without, what waits for others is left alone.
 
     Sinks take turns, so that a slow one holds up no other; one that is down is not asked again. One process at a time
     does this: two would send a message twice.
     """
     due = _due(outbox, now=clock() if waits_for_pauses else None)
+    due = {name: own for name, own in due.items() if are_all or name in sinks}
     attempts: list[Attempt] = []
     while due:
         for name, own in list(due.items()):

@@ -39,12 +39,18 @@ class AlertDesk:
     def deliver(self, *, clock: Callable[[], datetime], waits_for_pauses: bool = True) -> tuple[Attempt, ...]:
         """Hand over what is due; when a sink is down, or works again, the others hear of it in the same turn."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        sinks = self.sinks.sinks
+        sinks, are_all = self.sinks.sinks, self.sinks.is_whole
         attempts = deliver(
-            self.outbox, sinks, clock=clock, deadline=deadline, waits_for_pauses=waits_for_pauses
+            self.outbox,
+            sinks,
+            clock=clock,
+            deadline=deadline,
+            waits_for_pauses=waits_for_pauses,
+            are_all=are_all,
         )
-        if self.record(sink_conditions(self.outbox.health()), now=clock()):
-            attempts += deliver(self.outbox, sinks, clock=clock, deadline=deadline)
+        health = [one for one in self.outbox.health() if are_all or one.sink in sinks]
+        if self.record(sink_conditions(health), now=clock()):
+            attempts += deliver(self.outbox, sinks, clock=clock, deadline=deadline, are_all=are_all)
         return attempts
 
     def cry(self, *, now: datetime) -> None:

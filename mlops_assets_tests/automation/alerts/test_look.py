@@ -1,6 +1,7 @@
 """One look at everything, with a real instance, real tables, and a real webhook."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from mlops_assets.automation.alerts.look import Looked, Watch
 from mlops_assets.core.alerts import desk
+from mlops_assets.core.alerts.lifecycle import Key
 from mlops_assets.core.alerts.outbox import FILE, LOOKED_AT, Outbox
 from mlops_assets.core.errors import AlertError
 from mlops_assets.core.lakehouse.tables import DeltaTables
@@ -16,7 +18,7 @@ from mlops_assets.core.lakehouse.write import CommitInfo
 from mlops_assets.core.monitoring.finding import Finding, findings_frame
 from mlops_assets.core.settings import load_settings
 from mlops_assets_tests.support.alerts.failing_runs import run_model
-from mlops_assets_tests.support.alerts.messages import finding
+from mlops_assets_tests.support.alerts.messages import finding, firing
 from mlops_assets_tests.support.alerts.servers import HttpSinkServer, http_sink
 
 P = "fraud_detection"
@@ -121,14 +123,20 @@ def test_sinks_that_cannot_be_read_are_told_and_nothing_is_taken_in(
     watch: Watch, server: HttpSinkServer
 ) -> None:
     write(watch, 1, finding())
+    waiting = firing(Key("", "tick_failure", "x"), sinks=("mail",))
+    Outbox(watch.settings.home / FILE).record(
+        [waiting], now=datetime.now(UTC), new_id=lambda: "a", route=lambda _: ("mail",)
+    )
     watch.settings.alert_sinks.write_text("sinks: {a: {kind: pigeon}}", encoding="utf-8")
     for _ in range(2):
         with pytest.raises(AlertError, match="pigeon"):
             look(watch)
     assert told(server) == [("opened", "alerts_failed", "the sinks")]
+    (waits,) = Outbox(watch.settings.home / FILE).waiting()
+    assert (waits.sink, waits.attempts) == ("mail", 0)  # its declaration is what is missing, not the sink
     watch.settings.alert_sinks.unlink()
     look(watch)
-    assert told(server) == [("resolved", "alerts_failed", "the sinks"), ("opened", "drift", "amount_usd")]
+    assert told(server)[:2] == [("resolved", "alerts_failed", "the sinks"), ("opened", "drift", "amount_usd")]
 
 
 def test_an_outbox_that_cannot_be_used_is_cried_once_without_it(
@@ -171,3 +179,10 @@ def test_other_processes_read_how_the_outbox_stands(watch: Watch, server: HttpSi
     assert looked.undelivered == 1
     (waits,) = Outbox(watch.settings.home / FILE).waiting()
     assert (waits.sink, waits.attempts, waits.remark) == ("webhook", 1, "HTTP 500")
+
+
+def test_alerts_of_a_product_that_is_no_more_are_over(watch: Watch, server: HttpSinkServer) -> None:
+    write(watch, 1, finding())
+    look(watch)
+    look(replace(watch, products=("mortality_risk",)))
+    assert told(server) == [("opened", "drift", "amount_usd"), ("resolved", "drift", "amount_usd")]

@@ -5,7 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlops_assets.core.declared_types import Cron, Name, Owner, Scalar, Section, Share, Tag
+from mlops_assets.core.declared.alerts import Alerts
+from mlops_assets.core.declared.upkeep import Retention, Schedules
+from mlops_assets.core.declared_types import Name, Owner, Scalar, Section, Share, Tag
 
 
 class TimeAxis(Section):
@@ -317,28 +319,6 @@ class Monitoring(Section):
         return self
 
 
-class Schedules(Section):
-    """Cron lines, UTC; the schedules are created switched off."""
-
-    daily: Cron | None = "0 6 * * *"
-    """Ingests, scores and monitors the day that is over; null for no such schedule."""
-    retrain: Cron | None = "0 7 * * 1"
-    """Retrains as of the tick's day; null for no such schedule."""
-
-
-class Retention(Section):
-    """How long `mlops gc` keeps what is no longer in use; what a registered version points to is always kept."""
-
-    table_history_days: Annotated[int, Field(ge=7)] = 30
-    """Table versions of so many days stay readable."""
-    report_days: Annotated[int, Field(ge=1)] = 180
-    """Age after which an Evidently report is deleted."""
-    unregistered_run_days: Annotated[int, Field(ge=1)] = 30
-    """Age after which an MLflow run without a registered version is deleted."""
-    bentos: Annotated[int, Field(ge=1)] = 3
-    """Newest bentos that are kept beside the released one."""
-
-
 class ProductSpec(Section):
     """A whole model product as its `defs.yaml` declares it."""
 
@@ -374,6 +354,7 @@ class ProductSpec(Section):
     """At least one; a version whose gates did not all pass is released by an override only."""
     release: Release = Release()
     monitoring: Monitoring = Monitoring()
+    alerts: Alerts = Alerts()
     schedules: Schedules = Schedules()
     retention: Retention = Retention()
 

@@ -6,20 +6,8 @@ from typing import Literal
 
 import polars as pl
 
-Topic = Literal[
-    "data_quality",
-    "drift",
-    "joint_drift",
-    "prediction_drift",
-    "label_drift",
-    "performance",
-    "estimated_performance",
-    "calibration",
-    "fairness",
-    "service",
-    "age",
-    "parity",
-]
+from mlops_assets.core.declared.alerts import Topic
+
 State = Literal["ok", "alarm", "inconclusive"]
 Cause = Literal["broken", "changed"]
 

@@ -21,6 +21,8 @@ import numpy as np
 from mlops_assets.core.evaluation.metrics import METRICS, Floats
 from mlops_assets.core.monitoring.decline.quality_blocks import QualityBlock
 
+PROMISE = 1.0
+"""False alarms of a product and quarter that are promised where nothing else is said."""
 SHARE_OF_PROMISE = 0.1
 """Part of the promised false alarms of a product and quarter that a decline of quality may use up."""
 NOTICED = 0.5
@@ -60,7 +62,7 @@ def decline_evidence(
     test_value: float,
     worse_end: float | None,
     allowed_drop: float,
-    false_alarms_per_quarter: float,
+    false_alarms_per_quarter: float = PROMISE,
 ) -> Evidence:
     """Add up the evidence of disjoint blocks, oldest first, that the metric lies below the champion's test value.
 

@@ -1,6 +1,6 @@
 """The outcomes of a champion in disjoint blocks of days, each with its own value of the primary metric."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,6 +10,7 @@ import polars as pl
 from mlops_assets.core.evaluation.bootstrap import Resamples
 from mlops_assets.core.evaluation.metrics import Labels, ProbabilityMetrics, RankingMetrics
 from mlops_assets.core.evaluation.resampled_metrics import Population, WeightedMetrics, resample_metrics
+from mlops_assets.core.identity.content import rows_digest
 from mlops_assets.core.product_spec import Evaluation, Monitoring
 
 RESAMPLES = 200
@@ -36,6 +37,7 @@ def quality_blocks(
     evaluation: Evaluation,
     monitoring: Monitoring,
     seed: int,
+    measured: MutableMapping[str, QualityBlock | None] | None = None,
 ) -> tuple[QualityBlock, ...]:
     """Cut outcomes by `known_date` into blocks and measure the primary metric of each, oldest first.
 
@@ -44,20 +46,34 @@ def quality_blocks(
 
     outcomes: one row per event since the champion's as-of time: label (0/1), score, known_date, and the evaluation's
     group column. label, score: names of columns. evaluation, monitoring: metric and limits. seed: of the bootstrap.
+    measured: blocks of earlier calls with the same arguments, by the content of their rows; it takes in new ones.
     """
-    blocks = []
-    for rows in _full_blocks(outcomes, label=label, monitoring=monitoring):
-        value, variance = _measure(rows, label=label, score=score, evaluation=evaluation, seed=seed)
-        positives = int(rows[label].sum())
-        if np.isfinite(value) and variance > 0:
-            days = rows["known_date"]
-            rarer = min(positives, rows.height - positives)
-            blocks.append(QualityBlock(days[0], days[-1], value, variance, rarer))
-    return tuple(blocks)
+    group = evaluation.group_column
+    columns = ["known_date", label, score, *([group] if group else [])]
+    measured = {} if measured is None else measured
+    blocks: list[QualityBlock | None] = []
+    # Sorted by all columns: the bootstrap draws by position, and the order of the rows must not matter.
+    for rows in _full_blocks(outcomes.select(columns).sort(columns), label=label, monitoring=monitoring):
+        key = rows_digest(rows)
+        if key not in measured:
+            measured[key] = _block(rows, label=label, score=score, evaluation=evaluation, seed=seed)
+        blocks.append(measured[key])
+    return tuple(block for block in blocks if block is not None)
+
+
+def _block(
+    rows: pl.DataFrame, *, label: str, score: str, evaluation: Evaluation, seed: int
+) -> QualityBlock | None:
+    """Measure a block; None where its metric has no value or no spread."""
+    value, variance = _measure(rows, label=label, score=score, evaluation=evaluation, seed=seed)
+    if not (np.isfinite(value) and variance > 0):
+        return None
+    positives, days = int(rows[label].sum()), rows["known_date"]
+    return QualityBlock(days[0], days[-1], value, variance, min(positives, rows.height - positives))
 
 
 def _full_blocks(outcomes: pl.DataFrame, *, label: str, monitoring: Monitoring) -> Iterator[pl.DataFrame]:
-    by_day = outcomes.sort("known_date", maintain_order=True).partition_by("known_date", maintain_order=True)
+    by_day = outcomes.partition_by("known_date", maintain_order=True)
     waiting: list[pl.DataFrame] = []
     for day in by_day:
         waiting.append(day)

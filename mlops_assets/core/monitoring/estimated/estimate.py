@@ -18,6 +18,7 @@ from mlops_assets.core.monitoring.estimated.soft_metrics import ESTIMATED_METRIC
 from mlops_assets.core.monitoring.estimated.trust import (
     allowed_losses,
     contradicted,
+    least_rows,
     not_calibrated,
     outside_support,
     too_few,
@@ -115,7 +116,7 @@ def _enough_labels(window: ScoredRows, monitoring: Monitoring) -> bool:
     """Whether the known labels would do for a performance report of their own."""
     known = window.labels[window.is_known]
     fewer = min(known.sum(), len(known) - known.sum())
-    return len(known) >= monitoring.minimum_rows and fewer >= monitoring.minimum_positives
+    return len(known) >= least_rows(monitoring) and fewer >= monitoring.minimum_positives
 
 
 def _on_known_labels(

@@ -15,7 +15,7 @@ from mlops_assets.core.monitoring.estimated.scored_rows import ScoredRows
 from mlops_assets.core.monitoring.estimated.soft_metrics import SoftMetrics
 from mlops_assets.core.product_spec import Cost
 
-DRAWS = 500
+DRAWS = 250
 _BLOCK_BYTES = 32 * 2**20
 
 

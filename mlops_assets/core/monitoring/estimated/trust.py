@@ -8,6 +8,8 @@ from mlops_assets.core.monitoring.estimated.density_ratio import LARGEST_RATIO, 
 from mlops_assets.core.monitoring.estimated.scored_rows import ScoredRows
 from mlops_assets.core.product_spec import Evaluation, Monitoring
 
+LEAST_ROWS = 200
+"""Of window, reference and known labels, whatever the report's limit: fewer carry no density ratio and no bootstrap."""
 CONTRADICTION_LEVEL = 0.01
 """How often labels that come from the map itself are called contradicting."""
 LARGEST_OUTSIDE_SHARE = 0.1
@@ -15,11 +17,17 @@ _NOTICED = 0.5
 """Part of the allowed loss from which on a difference matters."""
 
 
+def least_rows(monitoring: Monitoring) -> int:
+    """Return the rows that an estimate needs."""
+    return max(monitoring.minimum_rows, LEAST_ROWS)
+
+
 def too_few(reference: ScoredRows, window: ScoredRows, monitoring: Monitoring) -> str | None:
     """Say what is missing for any estimate, by the limits of the performance report; None where nothing is."""
+    least = least_rows(monitoring)
     for name, rows in (("window", len(window)), ("reference", len(reference))):
-        if rows < monitoring.minimum_rows:
-            return f"the {name} has {rows} rows, {monitoring.minimum_rows} are needed"
+        if rows < least:
+            return f"the {name} has {rows} rows, {least} are needed"
     positives = int(reference.labels.sum())
     fewer = min(positives, len(reference) - positives)
     if fewer < monitoring.minimum_positives:
@@ -34,10 +42,10 @@ def outside_support(reference: ScoredRows, shift: Shift, monitoring: Monitoring)
             f"{shift.outside_share:.0%} of the window's rows are more than {LARGEST_RATIO:.0f} times as frequent "
             "there as in the reference"
         )
-    if shift.effective_rows < monitoring.minimum_rows:
+    if shift.effective_rows < least_rows(monitoring):
         return (
             f"the reference tells about the window's population as much as {shift.effective_rows:.0f} rows of it "
-            f"would, {monitoring.minimum_rows} are needed"
+            f"would, {least_rows(monitoring)} are needed"
         )
     for label, name in ((1, "positive"), (0, "negative")):
         weights = shift.weights[reference.labels == label]

@@ -1,5 +1,6 @@
 """Outcomes in disjoint blocks."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -51,10 +52,26 @@ def test_later_days_change_no_block_before_them():
     assert _blocks(_outcomes(10))[:2] == _blocks(_outcomes(10).head(1000))[:2]
 
 
-def test_the_order_of_rows_inside_a_day_decides_nothing_of_the_value():
+def test_the_order_of_rows_decides_nothing():
     outcomes = _outcomes(4)
-    turned = outcomes.reverse()
-    assert [b.value for b in _blocks(turned)] == pytest.approx([b.value for b in _blocks(outcomes)])
+    assert _blocks(outcomes.reverse()) == _blocks(outcomes)
+
+
+def test_a_block_that_was_measured_before_is_not_measured_again():
+    measured: dict[str, QualityBlock | None] = {}
+    arguments = {
+        "label": "label",
+        "score": "score",
+        "evaluation": Evaluation(),
+        "monitoring": LIMITS,
+        "seed": 0,
+    }
+    first = quality_blocks(_outcomes(4), **arguments, measured=measured)
+    assert list(measured.values()) == list(first)
+    for key, block in measured.items():
+        measured[key] = replace(block, value=0.123) if block else None
+    again = quality_blocks(_outcomes(4), **arguments, measured=measured)
+    assert [block.value for block in again] == [0.123, 0.123]
 
 
 def test_brier_and_groups_are_taken_as_declared():

@@ -140,7 +140,7 @@ def _real() -> list[tuple[str, Stream, Found]]:
 
     with TemporaryDirectory() as name:
         write_peer_data(Path(name))
-        worlds = [flights(Path(name)), employment(Path(name))]
+        worlds = [flights(Path(name), every=1), employment(Path(name), every=1)]
     streams = [(world.name, _as_it_came(world)) for world in worlds]
     streams += [
         (f"{world.name}, shuffled", _shuffled(world, seed=seed)) for world in worlds for seed in range(5)

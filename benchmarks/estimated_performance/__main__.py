@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--planted", type=int, default=2, help="planted windows of each kind and world")
+    parser.add_argument("--planted", type=int, default=4, help="splits with planted windows, of each world")
     parser.add_argument("--answers", type=Path, help="where to leave every estimate as a Parquet file")
     parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=WORLDS)
     options = parser.parse_args()
@@ -50,7 +50,9 @@ def main() -> None:
         folder = Path(name)
         write_peer_data(folder)
         worlds = _worlds(options.worlds, folder)
-        worlds += [planted(world, windows=options.planted, seed=1) for world in _one_of_each(worlds)]
+        worlds += [
+            planted(world, seed=seed) for world in _one_of_each(worlds) for seed in range(options.planted)
+        ]
         said = _nannyml(worlds, folder)
     answers = pl.concat([_answers(world, said[world.name]) for world in worlds])
     if options.answers is not None:
@@ -145,7 +147,7 @@ def _answers(world: World, said: dict[str, list[float]]) -> pl.DataFrame:
 
 
 def _report(answers: pl.DataFrame) -> None:
-    name = pl.col("world").str.replace(r" \d", "").str.replace(", planted", "")
+    name = pl.col("world").str.replace(r"( \d)?(, planted \d+)?$", "")
     by = ("world", "kind", "known")
     primary = answers.filter("is_primary")
     table = (

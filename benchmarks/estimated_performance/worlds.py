@@ -102,8 +102,8 @@ def mortality(*, seed: int) -> World:
     )  # fmt: skip
 
 
-def employment(folder: Path) -> World:
-    """Employed or not, Massachusetts: NannyML's own model of 2014, reference 2015, windows of 2016 to 2018."""
+def employment(folder: Path, *, every: int = 6) -> World:
+    """Employed or not, Massachusetts: NannyML's own model of 2014, reference 2015, every sixth 5,000 of 2016 to 2018."""
     rows = pl.read_parquet(folder / "employment.parquet").rename(
         {"predicted_probability": "score", "prediction": "decision", "employed": "label"}
     )
@@ -111,7 +111,7 @@ def employment(folder: Path) -> World:
     names = tuple(c for c in rows.columns if c.isupper())
     rows = rows.with_columns(pl.col(c).cast(pl.String).cast(pl.Float64) for c in names)
     stream = rows.filter(pl.col("period") == "analysis")
-    starts = range(0, stream.height - WINDOW_ROWS, 6 * WINDOW_ROWS)
+    starts = range(0, stream.height - WINDOW_ROWS, every * WINDOW_ROWS)
     windows = tuple(
         Window(f"row {start}", "as it came", stream.slice(start, WINDOW_ROWS)) for start in starts
     )
@@ -121,8 +121,8 @@ def employment(folder: Path) -> World:
     )  # fmt: skip
 
 
-def flights(folder: Path) -> World:
-    """More than 15 minutes late or not: model of January and February 2013, reference March, each fourth week after."""
+def flights(folder: Path, *, every: int = 4) -> World:
+    """More than 15 minutes late or not: model of January and February 2013, reference March, weeks after."""
     names = ("hour", "minute", "weekday", "distance", "carrier_code", "origin_code", "dest_code")
     rows = (
         pl.read_parquet(folder / "flights.parquet")
@@ -147,15 +147,15 @@ def flights(folder: Path) -> World:
     stream = later.filter(pl.col("month") > 3).with_columns(week=(pl.col("group") - 91) // 7)
     windows = tuple(
         Window(f"week {part['week'][0]}", "as it came", part)
-        for part in stream.partition_by("week", maintain_order=True)[::4]
+        for part in stream.partition_by("week", maintain_order=True)[::every]
     )
     return World(
         "flights", later.filter(pl.col("month") == 3), windows, names, Evaluation(), Monitoring(), is_grouped=True,
     )  # fmt: skip
 
 
-def planted(world: World, *, windows: int, seed: int) -> World:
-    """Half of the reference stays; windows are drawn from the other half: as it is, of other rows, with other labels.
+def planted(world: World, *, seed: int) -> World:
+    """Half of the reference stays; a window of each kind is drawn from the other half.
 
     Covariate shift: rows are drawn with a weight exp(± one standard deviation of a random feature). Concept shift: the
     labels of 40 % of the rows change places. Groups are kept whole.
@@ -165,9 +165,8 @@ def planted(world: World, *, windows: int, seed: int) -> World:
     chosen = generator.permutation(groups)[: len(groups) // 2]
     is_pool = pl.col("group").is_in(chosen.tolist())
     pool, reference = world.reference.filter(is_pool), world.reference.filter(~is_pool)
-    found = [w for _ in range(windows) for w in _planted(pool, world.features, generator)]
-    numbered = tuple(replace(w, name=f"{w.kind} {number}") for number, w in enumerate(found))
-    return replace(world, name=f"{world.name}, planted", reference=reference, windows=numbered)
+    windows = tuple(_planted(pool, world.features, generator))
+    return replace(world, name=f"{world.name}, planted {seed}", reference=reference, windows=windows)
 
 
 def _planted(
@@ -179,15 +178,15 @@ def _planted(
         share = None if weights is None else weights / weights.sum()
         return pool[generator.choice(pool.height, size=rows, replace=False, p=share)]
 
-    yield Window("", "no shift", drawn(None))
+    yield Window("as it is", "no shift", drawn(None))
     column = pool[str(generator.choice(features))].cast(pl.Float64).rank().to_numpy()
     lean = np.nan_to_num((column - np.nanmean(column)) / max(np.nanstd(column), 1e-9))
-    yield Window("", "covariate shift", drawn(np.exp(generator.choice([-1, 1]) * lean)))
+    yield Window("other rows", "covariate shift", drawn(np.exp(generator.choice([-1, 1]) * lean)))
     moved = drawn(None)
     labels = moved["label"].to_numpy().copy()
     mixed = np.flatnonzero(generator.random(len(labels)) < 0.4)
     labels[mixed] = labels[generator.permutation(mixed)]
-    yield Window("", "concept shift", moved.with_columns(label=pl.Series(labels)))
+    yield Window("other labels", "concept shift", moved.with_columns(label=pl.Series(labels)))
 
 
 def _scored(

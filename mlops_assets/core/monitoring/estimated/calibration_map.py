@@ -47,7 +47,19 @@ def fit_map(scores: Floats, labels: Floats, *, weights: Floats, groups: Integers
     by_group = np.stack([np.bincount(groups, weights=residual * column) for column in design.T])
     inverse = np.linalg.inv(_information(design, weights, fitted))
     covariance = inverse @ (by_group @ by_group.T + _PRIOR_PRECISION) @ inverse
-    return CalibrationMap(beta, (covariance + covariance.T) / 2)
+    covariance = (covariance + covariance.T) / 2
+    return CalibrationMap(_towards_the_score(beta, covariance), covariance)
+
+
+def _towards_the_score(beta: Floats, covariance: Floats) -> Floats:
+    """Shrink the map to the score as it is, the more the less surely the two differ (Efron & Morris 1973, JASA 68).
+
+    If maps lie around the score with t times the covariance of their estimates, the squared distance is 3·(1 + t) on
+    average, and t / (1 + t) of the difference is to be believed.
+    """
+    difference = beta - _IDENTITY
+    distance = float(difference @ np.linalg.solve(covariance, difference))
+    return _IDENTITY + max(0.0, 1 - len(beta) / max(distance, 1e-12)) * difference
 
 
 def _maximum(design: Floats, labels: Floats, weights: Floats) -> Floats:

@@ -103,7 +103,7 @@ def mortality(*, seed: int) -> World:
 
 
 def employment(folder: Path, *, every: int = 6) -> World:
-    """Employed or not, Massachusetts: the frozen model that NannyML ships, reference 2015, 5,000 rows each until 2018."""
+    """Employed or not, Massachusetts: a frozen model that NannyML ships, reference 2015, 5,000 rows each until 2018."""
     rows = pl.read_parquet(folder / "employment.parquet").rename(
         {"predicted_probability": "score", "prediction": "decision", "employed": "label"}
     )

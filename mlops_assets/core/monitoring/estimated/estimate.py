@@ -142,7 +142,7 @@ def _metric(
 ) -> EstimatedMetric:
     interval = percentile_interval(estimate.samples, value=estimate.value, confidence=confidence)
     if interval.low is None:
-        doubt = doubt or "it is undefined for labels that the window may have"
+        doubt = doubt or "a class, or every known label, is missing in too many draws for an interval"
     lowest = -1.0 if METRICS[name].direction == 0 else 0.0
     highest = np.inf if name in _UNBOUNDED else 1.0
     value, low, high = (

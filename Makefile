@@ -13,7 +13,7 @@ LOCK := deploy/requirements.lock
 READY := .venv/.ready
 CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs
 
-.PHONY: help setup demo dev serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver clean
+.PHONY: help setup demo dev serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver peers-nannyml clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,11 +71,13 @@ imports: setup ## Import contracts
 docs: setup ## The documentation's site, built strictly into site/
 	$(BIN)/python docs/build_site.py
 
-peers: peers-feast peers-mlserver ## Make the environments of all peers that do not fit into .venv
+peers: peers-feast peers-mlserver peers-nannyml ## Make the environments of all peers that do not fit into .venv
 
 peers-feast: .venv-peers-feast/.ready ## Make .venv-peers-feast with Feast, which benchmarks/online_features measures against
 
 peers-mlserver: .venv-peers-mlserver/.ready ## Make .venv-peers-mlserver with MLServer, for benchmarks/serving
+
+peers-nannyml: .venv-peers-nannyml/.ready ## Make .venv-peers-nannyml with NannyML and two data sets, for benchmarks/estimated_performance
 
 .venv-peers-%/.ready: deploy/peers-%.lock | setup
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -90,7 +92,9 @@ lock: setup ## Resolve pyproject.toml again into deploy/requirements.lock, with 
 		--no-header --python-version 3.11 - -o deploy/peers-feast.lock
 	printf 'mlserver-lightgbm==1.7.1\nlightgbm==4.7.0\n' | $(BIN)/uv pip compile --quiet --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --python-version 3.11 - -o deploy/peers-mlserver.lock
+	printf 'nannyml==0.13.1\nstatsmodels\nnycflights13==0.0.3\npandas<3\nsetuptools<81\n' | $(BIN)/uv pip compile --quiet \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 - -o deploy/peers-nannyml.lock
 	grep -A100 '^uv==' $(LOCK) | awk 'NR==1 || /^ /{print; next} {exit}' > deploy/bootstrap.lock
 
 clean: ## Remove the environment, the built site and everything that was stored below $(MLOPS_HOME)
-	rm -rf .venv .venv-peers-feast .venv-peers-mlserver .site .cache site "$(MLOPS_HOME)"
+	rm -rf .venv .venv-peers-feast .venv-peers-mlserver .venv-peers-nannyml .site .cache site "$(MLOPS_HOME)"

@@ -26,6 +26,8 @@ from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import own_metrics
 from mlops_assets.core.labels.outcomes import newest_outcomes
 from mlops_assets.core.lakehouse.day_range import days_of
+from mlops_assets.core.monitoring.decline.evidence import Evidence
+from mlops_assets.core.monitoring.decline.since_champion import DeclineOfChampion
 from mlops_assets.core.monitoring.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.monitoring.performance import performance_report as measure_outcomes
 from mlops_assets.core.monitoring.performance_html import write_performance_html
@@ -84,13 +86,18 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             release_control(lakehouse, tracking), product.name, declared_view=product.view
         )
         reference = _reference_metrics(lakehouse, product, champion)
+        decline = DeclineOfChampion(product.spec, {name: astuple(one) for name, one in reference.items()})
         writes = TableWrites(context, lakehouse, product, "performance_report")
         for window in report_windows(context, product, "known_date"):
             reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
             outcomes = reads.rows("the window", _unseen_outcomes(lakehouse, product, champion, window))
             are_used = _are_used_rows(lakehouse, product, champion, outcomes)
             reads.value("whether these are rows that the champion was made from", are_used)
-            report = _measured(reads, product, champion, outcomes, reference)
+            longer = window.since(champion.as_of)
+            since = reads.rows("since then", _unseen_outcomes(lakehouse, product, champion, longer))
+            report = _measured(
+                reads, product, champion, outcomes, reference=reference, evidence=decline.evidence(since)
+            )
             if are_used:
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
             page = _performance_page(platform, product, window, outcomes, report)
@@ -131,7 +138,9 @@ def _measured(
     product: Product,
     champion: Champion,
     outcomes: pl.DataFrame,
+    *,
     reference: Mapping[str, ReferenceMetric],
+    evidence: Evidence | None,
 ) -> PerformanceReport:
     spec = product.spec
     reads.value("the champion", champion.facts)
@@ -145,6 +154,7 @@ def _measured(
         monitoring=spec.monitoring,
         champion_reference=reference,
         seed=spec.training.seed,
+        evidence=evidence,
     )
 
 

@@ -1,8 +1,9 @@
 """The windows that reports look at: trailing days for each day of a run, or all rows of a cohort."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Self
 
 import dagster as dg
 
@@ -19,6 +20,12 @@ class ReportWindow:
 
     days: DayRange | None
     end_day: date | None
+
+    def since(self, time: datetime | None) -> Self:
+        """Return the window from the day of a time on, if that is earlier than its own first day."""
+        if self.days is None or time is None or time.date() >= self.days.first:
+            return self
+        return replace(self, days=replace(self.days, first=time.date()))
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """The windows of reports: one for each day of a run, which looks back, or all rows of a cohort."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -43,3 +43,13 @@ def test_each_day_of_a_run_has_a_window_that_ends_with_it() -> None:
 def test_a_cohort_has_one_window_of_all_its_rows() -> None:
     (window,) = windows_of(is_partitioned=False)
     assert (window.name, window.words, window.days, window.partition) == ("all", "all rows", None, None)
+
+
+def test_a_window_can_begin_earlier_and_keeps_its_end() -> None:
+    days = DayRange(FIRST, LAST, "event_date")
+    window = ReportWindow(days, FIRST)
+    longer = window.since(datetime(2018, 4, 2, 13, tzinfo=UTC))
+    assert longer == ReportWindow(DayRange(date(2018, 4, 2), LAST, "event_date"), FIRST)
+    assert window.since(datetime(2018, 4, 20, tzinfo=UTC)) == window
+    assert window.since(None) == window
+    assert ReportWindow(None, None).since(datetime(2018, 4, 2, tzinfo=UTC)) == ReportWindow(None, None)

@@ -11,14 +11,14 @@ import polars as pl
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
-from mlops_assets.assets.support.report_pages import (
+from mlops_assets.assets.support.reports.pages import (
     describe_window,
     page_link,
     shared_metadata,
     stamped,
     verdict_check,
 )
-from mlops_assets.assets.support.report_windows import ReportWindow, report_windows
+from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables

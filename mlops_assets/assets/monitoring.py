@@ -13,14 +13,14 @@ from mlops_assets.assets.drift import drift_asset
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
-from mlops_assets.assets.support.report_pages import (
+from mlops_assets.assets.support.reports.pages import (
     describe_window,
     page_link,
     shared_metadata,
     stamped,
     verdict_check,
 )
-from mlops_assets.assets.support.report_windows import ReportWindow, report_windows
+from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import own_metrics
@@ -88,7 +88,8 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         reference = _reference_metrics(lakehouse, product, champion)
         decline = DeclineOfChampion(product.spec, {name: astuple(one) for name, one in reference.items()})
         writes = TableWrites(context, lakehouse, product, "performance_report")
-        for window in report_windows(context, product, "known_date"):
+        windows = list(report_windows(context, product, "known_date"))
+        for window in windows:
             reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
             outcomes = reads.rows("the window", _unseen_outcomes(lakehouse, product, champion, window))
             are_used = _are_used_rows(lakehouse, product, champion, outcomes)
@@ -100,7 +101,8 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             )
             if are_used:
                 report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
-            page = _performance_page(platform, product, window, outcomes, report)
+            is_newest = window is windows[-1]
+            page = _performance_page(platform, product, window, outcomes, report) if is_newest else None
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
             writes.write(stamped(rows, window, champion, report.verdict), window.partition, reads=reads)
             describe_window(

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import polars as pl
 
-from mlops_assets.assets.support.report_pages import page_link, stamped, verdict_check
-from mlops_assets.assets.support.report_windows import ReportWindow
+from mlops_assets.assets.support.reports.pages import page_link, stamped, verdict_check
+from mlops_assets.assets.support.reports.windows import ReportWindow
 from mlops_assets.core.lakehouse.day_range import DayRange
 
 DAY = date(2026, 3, 1)

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.pictures import page_only, table
-from mlops_assets.assets.support.report_windows import ReportWindow
+from mlops_assets.assets.support.reports.windows import ReportWindow
 from mlops_assets.core.monitoring.drift.report import DriftReport
 from mlops_assets.core.monitoring.performance import PerformanceReport
 from mlops_assets.core.release.champion import Champion

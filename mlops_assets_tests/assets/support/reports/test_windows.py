@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from mlops_assets.assets.support.report_windows import ReportWindow, report_windows
+from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.automation.run_tags import day_range_tags
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets_tests.support.homes.small_home import small_product

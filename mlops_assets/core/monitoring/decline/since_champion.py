@@ -36,4 +36,5 @@ class DeclineOfChampion:
             test_value=value,
             worse_end=low if METRICS[metric].direction > 0 else high,
             allowed_drop=spec.monitoring.performance_drop,
+            false_alarms_per_quarter=spec.monitoring.false_alarms_per_quarter,
         )

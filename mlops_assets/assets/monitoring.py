@@ -22,6 +22,7 @@ from mlops_assets.assets.support.reports.pages import (
 )
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.assets.verdicts import verdicts_asset
 from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import own_metrics
 from mlops_assets.core.labels.outcomes import newest_outcomes
@@ -48,7 +49,8 @@ SAME_ROWS = "these are rows that the champion was made from or chosen on; member
 
 def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Build the monitoring stage of one product."""
-    return [drift_asset(product), _performance_report(product)]
+    reports = [drift_asset(product), _performance_report(product)]
+    return reports if product.spec.time is None else [*reports, verdicts_asset(product)]
 
 
 def _performance_report(product: Product) -> dg.AssetsDefinition:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 INGEST = ("raw_events", "events", "rejected_events", "labels", "features")
 RETRAIN = ("training_set", "hyperparameters", "model", "evaluation", "model_version", "bento", "release")
 MONITOR = ("predictions", "outcomes", "drift_report", "performance_report", "parity_report")
+VERDICTS = ("verdicts",)
+"""Of a product with a time axis, which has windows."""
 COLLECT = ("served_predictions", "predictions", "outcomes")
 
 
@@ -36,7 +38,12 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     jobs = [
         _job(spec, "ingest", INGEST, "Read the source, judge it by the contract, compute features."),
         retrain,
-        _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift, performance and parity."),
+        _job(
+            spec,
+            "monitor",
+            (*MONITOR, *(VERDICTS if spec.time else ())),
+            "Score, join outcomes, report drift, performance and parity.",
+        ),
         _job(spec, "collect", COLLECT, "Collect what services captured, beside the scores of the batch."),
     ]
     schedules: list[dg.ScheduleDefinition] = []
@@ -50,7 +57,7 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
         return dg.Definitions(
             jobs=[*jobs, *steps], schedules=_retrain_schedules(spec, retrain.name), sensors=sensors
         )
-    daily_nouns = (*INGEST, "online_features", "served_predictions", *MONITOR)
+    daily_nouns = (*INGEST, "online_features", "served_predictions", *MONITOR, *VERDICTS)
     daily = _job(
         spec, "daily", daily_nouns, "Ingest one day, load the online store, collect, score and monitor."
     )

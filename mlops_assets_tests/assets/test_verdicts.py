@@ -1,0 +1,25 @@
+"""The asset `verdicts` on a real home: every topic has its rows, in the form that alerts read."""
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from mlops_assets.core.alerts.evidence import latest_windows
+from mlops_assets.core.monitoring.finding import findings_from_frame
+from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome
+
+
+def test_each_window_has_findings_of_every_topic(
+    released_home: SmallHome, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = released_home.copy(tmp_path_factory.mktemp("verdicts") / "home")
+    home.materialize("verdicts", days=(LAST_DAY - timedelta(days=1), LAST_DAY))
+    stored = home.read("verdicts")
+    assert stored["event_date"].n_unique() == 2
+    newest = stored.filter(pl.col("event_date") == LAST_DAY)
+    assert {"drift", "prediction_drift", "data_quality", "performance"} <= set(newest["topic"])
+    assert newest["champion_version"].unique().to_list() == [1]
+    findings = findings_from_frame(newest)
+    assert all(finding.reason for finding in findings)
+    assert latest_windows(home.tables, home.product.name, ()) != ()

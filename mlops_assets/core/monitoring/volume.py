@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from mlops_assets.core.ingestion.silent_days import silent_event_days
-from mlops_assets.core.monitoring.data_quality import WHOLE_DAY
+from mlops_assets.core.monitoring.drift.day_faults import WHOLE_DAY
 from mlops_assets.core.monitoring.finding import Finding
 
 

@@ -11,7 +11,6 @@ from typing import Literal
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.monitoring.data_quality import WHOLE_DAY
 from mlops_assets.core.monitoring.drift.column import (
     ColumnDrift,
     History,
@@ -19,6 +18,7 @@ from mlops_assets.core.monitoring.drift.column import (
     judge_column,
     learn_column,
 )
+from mlops_assets.core.monitoring.drift.day_faults import WHOLE_DAY
 from mlops_assets.core.monitoring.finding import Cause, Finding, State
 from mlops_assets.core.monitoring.profile import ColumnProfile
 

@@ -11,8 +11,8 @@ import polars as pl
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.categories import category_features
-from mlops_assets.core.monitoring.data_quality import day_faults
 from mlops_assets.core.monitoring.drift.column import History, LearnedColumn
+from mlops_assets.core.monitoring.drift.day_faults import day_faults
 from mlops_assets.core.monitoring.drift.history import (
     HISTORY_DAYS,
     Span,

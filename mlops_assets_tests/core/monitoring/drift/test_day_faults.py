@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlops_assets.core.monitoring.data_quality import FEWEST_DAYS, day_faults
+from mlops_assets.core.monitoring.drift.day_faults import FEWEST_DAYS, day_faults
 from mlops_assets.core.monitoring.finding import Finding
 from mlops_assets.core.monitoring.profile import ColumnProfile, profile_column
 

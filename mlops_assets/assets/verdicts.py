@@ -49,8 +49,8 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         """One row is what one topic says about one subject of a window: a column's drift, a metric, a day's fault.
 
-        Made from the reports of the same day and from `events`. State is ok, alarm or inconclusive; cause says whether a
-        source is broken or the world changed. Alarms come first, the larger consequence first. Read by the alerts.
+        Made from the reports of the same day and from `events`. State is ok, alarm or inconclusive; cause says whether
+        a source is broken or the world changed. Alarms come first, the larger consequence first. Read by the alerts.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view
@@ -65,10 +65,11 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         for window in windows:
             reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
             measured = performance.filter(pl.col("event_date") == window.end_day)
-            found = tuple(
-                _findings(product, window, drift, counts, reads.rows("performance", measured), reads)
-            )
             reads.value("the champion", champion.facts)
+            measured = reads.rows("performance", measured)
+            found = tuple(
+                _findings(product, window, drift=drift, counts=counts, performance=measured, reads=reads)
+            )
             frame = findings_frame(found).with_columns(
                 champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
             )
@@ -82,6 +83,7 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
 def _findings(
     product: Product,
     window: ReportWindow,
+    *,
     drift: WindowDrift,
     counts: Mapping[Any, int],
     performance: pl.DataFrame,

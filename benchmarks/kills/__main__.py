@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +55,10 @@ LONGEST_PAUSE_SECONDS = 2.0
 LONGEST_PATIENCE_SECONDS = 8.0
 """How long a kill waits at most until all answers again, before the next one comes."""
 WAITED_FOR = 5
+RUN_SECONDS = 40.0
+"""How long a run may take until it has a process."""
+LONGEST_RUN_SECONDS = 6.0
+"""A run is killed at the latest so long after its process was seen."""
 ACTION_SECONDS = 4.0
 """Between two things that somebody asks for, on average."""
 RUNNING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
@@ -109,10 +113,24 @@ class Killer:
             return
         self.killed[kind] += 1
         # Most kills come while something still starts; each fifth waits until all answers, as it must be able to.
-        is_waited_for = self.killed.total() % WAITED_FOR == 0
-        self._platform.mend(
-            **({} if is_waited_for else {"patience": self._draw.uniform(0, LONGEST_PATIENCE_SECONDS)})
-        )
+        if self.killed.total() % WAITED_FOR:
+            self._platform.mend(patience=self._draw.uniform(0, LONGEST_PATIENCE_SECONDS))
+            return
+        self._platform.mend()
+        self._kill_run()
+
+    def _kill_run(self) -> None:
+        """Ask for a run that collects or loads, and kill its process at a random instant of its life."""
+        self._platform.run(self._draw.choice(ASSETS))
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            if runs := processes_of(self._platform.home.root).get("run", []):
+                time.sleep(self._draw.uniform(0, LONGEST_RUN_SECONDS))
+                with suppress(psutil.NoSuchProcess):
+                    self._draw.choice(runs).kill()
+                    self.killed["run"] += 1
+                return
+            time.sleep(0.2)
 
     def _act(self) -> None:
         if time.monotonic() < self._next_action:

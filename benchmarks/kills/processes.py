@@ -14,13 +14,14 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "development": ("mlops_assets.cli", "dev"),
     "command": ("mlops_assets.cli",),
     "mirror": ("mlops_assets.commands.mirror",),
-    "run": ("dagster", "api", "execute_run"),
+    "run": ("--multiprocessing-fork",),
     "code server": ("dagster", "api", "grpc"),
     "daemon": ("dagster._daemon",),
     "web server": ("mlops_assets.embedded.web_ui",),
     "MLflow": ("mlflow",),
 }
-"""Kind to words of the command line that only it has; the first kind that fits is meant."""
+"""Kind to words of the command line that only it has; the first kind that fits is meant. Dagster's code server executes
+each run in a process that it spawns."""
 
 
 def processes_of(home: Path) -> Mapping[str, list[psutil.Process]]:

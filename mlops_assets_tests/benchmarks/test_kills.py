@@ -37,7 +37,7 @@ def test_nothing_is_lost_whichever_process_is_killed() -> None:
         ([PYTHON, "-m", "serving.plan_follower", "fraud_detection"], "follower"),
         ([PYTHON, "-m", "mlops_assets.cli", "serve", "fraud_detection"], "service"),
         ([PYTHON, "-m", "mlops_assets.cli", "rollback", "fraud_detection"], "command"),
-        ([PYTHON, "-m", "dagster", "api", "execute_run", "{}"], "run"),
+        ([PYTHON, "-c", "from multiprocessing.spawn import spawn_main", "--multiprocessing-fork"], "run"),
         ([PYTHON, "-m", "dagster", "api", "grpc", "--socket", "/tmp/one"], "code server"),
         ([PYTHON, "-c", "from multiprocessing.spawn import spawn_main"], None),
     ],

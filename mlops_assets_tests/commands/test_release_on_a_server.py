@@ -112,10 +112,8 @@ def test_a_rollback_needs_no_server_and_mlflow_is_brought_up_to_it_later(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     small.release(2)
+    followed(PlanFollower(PRODUCT, small.control, tmp_path, VIEW), small)
     follower = PlanFollower(PRODUCT, ReleaseControl(small.tables_uri, away), tmp_path, VIEW)
-    follower.control.tracking_uri = small.uri
-    followed(follower, small)
-    follower.control.tracking_uri = away
     told = run(small, "rollback", PRODUCT, *WHO, uri=away)
     assert "version 1 answers 100 %" in told
     assert "Whether version 1 was deleted or edited there could not be checked" in told

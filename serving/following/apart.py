@@ -1,5 +1,6 @@
 """Runs what may die, hang or fill memory in a process of its own, whose end nobody has to wait for."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from mlops_assets.core.errors import ServingError
 
@@ -87,6 +88,24 @@ def run_apart(
     finally:
         os.close(inner)
         os.close(outer)
+
+
+def options_of_child(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line of a module that `run_apart` runs, and let this process die in time."""
+    parser.add_argument("--seconds", type=int, required=True, help="after which this process dies")
+    parser.add_argument(
+        "--life", type=int, required=True, help="descriptor that is closed when nobody waits any more"
+    )
+    options = parser.parse_args(arguments)
+    die_in_time(seconds=options.seconds, life=options.life)
+    return options
+
+
+def end_child(told: Mapping[str, object], code: int) -> NoReturn:
+    """Say what came of it, which `Ended.told` returns, and end this process."""
+    sys.stdout.write(f"{json.dumps(told)}\n")
+    sys.stdout.flush()
+    sys.exit(code)
 
 
 def die_in_time(*, seconds: int, life: int) -> None:

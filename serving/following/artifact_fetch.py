@@ -4,13 +4,12 @@ The registry is the one of `MLFLOW_TRACKING_URI`. A server that hangs, or sends 
 """
 
 import argparse
-import json
 import os
 import resource
 import sys
 from pathlib import Path
 
-from serving.following.apart import die_in_time
+from serving.following.apart import end_child, options_of_child
 
 REFUSED = 1
 """Exit code when it cannot be had; the last line of the output says why."""
@@ -20,23 +19,15 @@ FETCHED_VIEW = "view.json"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Put what the command line names into its folder; print one JSON object, why it it is `refused` if it is."""
+    """Put what the command line names into its folder; print one JSON object, which says why where it is `refused`."""
     parser = argparse.ArgumentParser(prog="python -m serving.following.artifact_fetch", description=__doc__)
     parser.add_argument("kind", choices=["model", "view"])
     parser.add_argument("source", help="URI of the model, or id of the run that stored the view")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--subject", required=True, help="what it is, for errors")
-    parser.add_argument("--seconds", type=int, required=True, help="after which this process dies")
-    parser.add_argument(
-        "--life", type=int, required=True, help="descriptor that is closed when nobody waits any more"
-    )
-    options = parser.parse_args(arguments)
-    die_in_time(seconds=options.seconds, life=options.life)
+    options = options_of_child(parser, arguments)
     _limit_files()
-    told, code = fetched(options.kind, options.source, options.folder, subject=options.subject)
-    sys.stdout.write(f"{json.dumps(told)}\n")
-    sys.stdout.flush()
-    sys.exit(code)
+    end_child(*fetched(options.kind, options.source, options.folder, subject=options.subject))
 
 
 def _limit_files() -> None:

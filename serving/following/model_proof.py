@@ -5,11 +5,10 @@ kills its process, this one dies.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from serving.following.apart import die_in_time
+from serving.following.apart import end_child, options_of_child
 
 REFUSED = 1
 """Exit code of a model that does not answer right; the last line of the output says why."""
@@ -24,16 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--digest", required=True, help="of the model that it must be")
     parser.add_argument("--answers", help="its golden answers as JSON")
     parser.add_argument("--bytes", type=int, help="of memory that it may take")
-    parser.add_argument("--seconds", type=int, required=True, help="after which this process dies")
-    parser.add_argument(
-        "--life", type=int, required=True, help="descriptor that is closed when nobody waits any more"
-    )
-    options = parser.parse_args(arguments)
-    die_in_time(seconds=options.seconds, life=options.life)
-    told, code = _proved(options.folder, options.digest, options.answers, limit=options.bytes)
-    sys.stdout.write(f"{json.dumps(told)}\n")
-    sys.stdout.flush()
-    sys.exit(code)
+    options = options_of_child(parser, arguments)
+    end_child(*_proved(options.folder, options.digest, options.answers, limit=options.bytes))
 
 
 def _proved(

@@ -13,9 +13,15 @@ from mlops_assets.commands.drill.failure import ANSWERS, TOLD_SECONDS, WAIT_SECO
 from mlops_assets.commands.drill.home import PRODUCT, DrillHome
 from mlops_assets.commands.drill.stage import Drill, Seen, Stage, answered_since, failed
 from mlops_assets.core.online_store.embedded.files import StoreFiles
+from mlops_assets.core.online_store.embedded.library import connect, rows
 from mlops_assets.core.online_store.restore import Restored, restore_store
 
 PAGE_BYTES = 4096
+LOCK_SECONDS = 10.0
+STATE_LEAVES = """
+SELECT pageno FROM dbstat
+WHERE name IN ('state', 'sqlite_autoindex_state_1') AND pagetype = 'leaf' AND pageno <= ?
+"""
 
 
 def store_damaged(stage: Stage) -> Seen:
@@ -50,13 +56,21 @@ def _restore(home: DrillHome, file: Path) -> Restored | None:
 
 
 def damage(file: Path) -> None:
-    """Overwrite every page of the file that has keys of states; records keep theirs."""
-    with file.open("r+b") as pages:
-        for number in range(1, file.stat().st_size // PAGE_BYTES):
-            pages.seek(number * PAGE_BYTES)
-            if b"_id=" in pages.read(PAGE_BYTES):
-                pages.seek(number * PAGE_BYTES)
-                pages.write(b"\xa5" * PAGE_BYTES)
+    """Overwrite every leaf of the file's table of states, and of its index; records keep their pages.
+
+    The store's write lock is held meanwhile: else a page of a state could have become one of a record. The file is
+    closed after the connection, since closing it gives up all locks that this process has on it.
+    """
+    with (
+        file.open("r+b", buffering=0) as pages,
+        closing(connect(file, busy_seconds=LOCK_SECONDS)) as connection,
+    ):
+        connection.execute("BEGIN IMMEDIATE")
+        last = file.stat().st_size // PAGE_BYTES  # others are in the log alone
+        for (page,) in rows(connection, STATE_LEAVES, (last,)):
+            pages.seek((page - 1) * PAGE_BYTES)
+            pages.write(b"\xa5" * PAGE_BYTES)
+        connection.execute("ROLLBACK")
 
 
 def copy_store(file: Path, copy: Path) -> Path:

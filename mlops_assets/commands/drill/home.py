@@ -26,7 +26,7 @@ from mlops_assets.core.model.trained_model import TrainedModel
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, OnlineStore, StateChange
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry.artifacts import logged_model_id
+from mlops_assets.core.registry.artifacts import load_model, logged_model_id
 from mlops_assets.core.registry.mlflow_client import mlflow_client
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import BENTO_TAG, GOLDEN_TAG, LIBRARIES_TAG, THRESHOLD_TAG, VIEW_TAG
@@ -123,6 +123,13 @@ class DrillHome:
         version = registry.register(PRODUCT, uri, run_id, digest=model.digest, tags=tags)
         registry.write_verdicts(PRODUCT, version, [RecordedVerdict("drill", "pass", "made for a drill")])
         return version
+
+    def model_of(self, version: int) -> TrainedModel:
+        """Return the model of a version, also of one that a drill has added."""
+        if version <= len(self.models):
+            return self.models[version - 1]
+        added = self.control.version(PRODUCT, version)
+        return load_model(self.settings.tracking_uri, added.model_uri, digest=added.digest)
 
     def load_states(self) -> None:
         """Bring the history's states into the online store, which has none yet."""

@@ -1,6 +1,5 @@
 """What a drill is, and the stage on which drills are played: a home, a served bento and a load."""
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -237,5 +236,5 @@ def parity_of(home: DrillHome, records: list[PredictionRecord]) -> ParityReport:
     events = captured_events(view, captured, dtypes=dict(home.events.schema))
     labels = home.labels.filter(pl.col("known_at") < home.as_of).select(view.label_columns)
     replay = replay_of(view, home.events, events, labels)
-    models = dict(zip(itertools.count(1), home.models, strict=False))
+    models = {version: home.model_of(version) for version in captured["model_version"].unique()}
     return compare(captured, replay, models)

@@ -170,15 +170,13 @@ class SqliteOnlineStore:
         """
 
         def bring_in(connection: apsw.Connection) -> bool:
+            descriptor = descriptor_of(self._file, self._inode)
             if not self._ownership.is_held and (not self._ownership.take() or self._has_lost(connection)):
-                if (
-                    log_length(connection).pages >= LARGEST_LOG_PAGES
-                ):  # its owner hangs; SQLite has locks of its own
-                    bring_in_a_long_log(
-                        connection, descriptor_of(self._file, self._inode), busy_seconds=BUSY_SECONDS
-                    )
+                # The owner of a long log hangs. SQLite has locks of its own, so that two may bring it in.
+                if log_length(connection).pages >= LARGEST_LOG_PAGES:
+                    bring_in_a_long_log(connection, descriptor, busy_seconds=BUSY_SECONDS)
                 return False
-            bring_in_a_long_log(connection, descriptor_of(self._file, self._inode), busy_seconds=BUSY_SECONDS)
+            bring_in_a_long_log(connection, descriptor, busy_seconds=BUSY_SECONDS)
             with contextlib.suppress(OSError):  # a full disk: the next note is one that is needed as much
                 self._watermark.note(connection)
                 self._reserve.keep()

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.rehearsal
 
 def test_every_version_differs_and_passed_its_gate(stage: Stage) -> None:
     home = stage.home
-    versions = ModelRegistry(home.settings.tracking_uri).versions(PRODUCT)
+    made = ModelRegistry(home.settings.tracking_uri).versions(PRODUCT)
+    versions = made[: len(ROUNDS)]  # drills may have added others
     assert [version.version for version in versions] == list(range(1, len(ROUNDS) + 1))
     assert len({version.digest for version in versions}) == len(ROUNDS)
     assert [version.digest for version in versions] == [model.digest for model in home.models]

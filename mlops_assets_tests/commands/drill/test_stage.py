@@ -10,8 +10,14 @@ pytestmark = pytest.mark.rehearsal
 
 
 def test_a_vector_that_the_state_did_not_give_is_seen(stage: Stage) -> None:
+    """Whichever version answered, also one that a drill added."""
+    added = stage.home.add_version(stage.home.models[0])
+    assert stage.home.model_of(added).digest == stage.home.models[0].digest
     with stage.load() as load:
         load.wait_for(lambda answers: len(answers) >= 5, seconds=120)
+        stage.put(added, "blue_green")
+        load.wait_for(lambda answers: any(a.is_answered and a.version == added for a in answers), seconds=120)
+    stage.settle(1)
     records = [record for record in stage.home.captured() if record.error is None]
     assert parity_of(stage.home, records).is_equal
     first = records[0]

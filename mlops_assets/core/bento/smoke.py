@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from mlops_assets.core.bento.build import BuiltBento
 from mlops_assets.core.bento.golden_requests import GoldenRequests
 from mlops_assets.core.bento.latency import LatencyLimits, LatencyVerdict, judge_latency
@@ -128,8 +130,6 @@ def _incomparable(bento: BuiltBento, champion: BuiltBento) -> str:
 
 def _ask(golden: GoldenRequests, url: str, *, timeout_seconds: float) -> None:
     """Send the golden events in their order, the first half one by one and the rest as one request."""
-    import httpx  # its import takes a quarter of a second, which who only names these assets would pay
-
     half = len(golden.events) // 2
     bodies: list[object] = [*golden.events[:half], list(golden.events[half:])]
     with httpx.Client(timeout=timeout_seconds) as client:

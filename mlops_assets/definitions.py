@@ -12,6 +12,7 @@ from mlops_assets.automation.dead_runs import dead_runs_sensor
 from mlops_assets.catalogue import product_names
 from mlops_assets.components.broken_product import broken_product, cause_of, why_not_loadable
 from mlops_assets.core.files import keep_to_owner
+from mlops_assets.core.runtime.garbage import freeze_what_is_loaded
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.embedded.dagster_home import accept_beta_parts
@@ -65,9 +66,11 @@ def defs() -> dg.Definitions:
     )
     products = _products()
     whole = dg.Definitions.merge(*products.values(), platform)
-    if why_not_loadable(whole) is None:
-        return whole
-    return dg.Definitions.merge(*(_shown(name, one, platform) for name, one in products.items()), platform)
+    if why_not_loadable(whole) is not None:
+        shown = (_shown(name, one, platform) for name, one in products.items())
+        whole = dg.Definitions.merge(*shown, platform)
+    freeze_what_is_loaded()
+    return whole
 
 
 def _products() -> dict[str, dg.Definitions]:

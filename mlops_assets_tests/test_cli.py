@@ -166,6 +166,7 @@ def test_gc_shows_then_deletes_then_finds_nothing(tmp_path: Path) -> None:
     assert "nothing to delete" in run(tmp_path, "gc", FRAUD)[1]
 
 
+@pytest.mark.rehearsal
 def test_a_person_decides_and_release_acts_on_it(ingested_home: SmallHome, tmp_path: Path) -> None:
     home = ingested_home.copy(
         tmp_path / "home", release={"approval": "manual"}, gates=[PASSING_GATE, FAILING_GATE]

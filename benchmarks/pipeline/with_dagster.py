@@ -21,6 +21,7 @@ from mlops_assets.components.model_product import product_definitions
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.candidate import read_candidate
+from mlops_assets.core.runtime.garbage import freeze_what_is_loaded
 from mlops_assets.core.runtime.threads import let_waiting_threads_sleep
 from mlops_assets.core.settings import Settings, load_settings
 from mlops_assets.definitions import platform_resources
@@ -43,6 +44,7 @@ def run(product: Product, path: Path) -> Answer:
         product_definitions(product),
         dg.Definitions(resources=platform_resources(settings), executor=dg.in_process_executor),
     )
+    freeze_what_is_loaded()
     first, end = covered(product)
     history = day_range_tags(first, end - timedelta(days=1))
     ingest = _execute(definitions, instance, f"{product.name}__ingest", tags=history)
@@ -74,12 +76,8 @@ def _execute(
         run_config={**(run_config or {}), **QUIET},
         asset_selection=[dg.AssetKey([product, noun]) for noun in nouns] if nouns else None,
     )
-    stats = instance.get_run_step_stats(result.run_id)
-    return {
-        step.step_key.split("__")[-1]: step.end_time - step.start_time
-        for step in stats
-        if step.end_time and step.start_time
-    }
+    done = result.filter_events(lambda event: event.is_step_success)
+    return {str(event.step_key).split("__")[-1]: event.step_success_data.duration_ms / 1000 for event in done}
 
 
 def _answer(product: Product, settings: Settings, step_seconds: Mapping[str, float]) -> Answer:

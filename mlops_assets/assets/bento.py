@@ -1,7 +1,7 @@
 """The asset `bento`: the newest version's package, which answered like the offline executor before it counts."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -20,7 +20,6 @@ from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.bento.build import BuiltBento, build_bento, built_bento
 from mlops_assets.core.bento.golden_requests import golden_history, golden_requests
 from mlops_assets.core.bento.latency import LatencyLimits
-from mlops_assets.core.bento.smoke import SmokeResult, smoke_test
 from mlops_assets.core.bento.training_match import require_training_match
 from mlops_assets.core.model.libraries import installed_libraries, libraries_from_json
 from mlops_assets.core.model.trained_model import TrainedModel
@@ -39,6 +38,9 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
+
+if TYPE_CHECKING:
+    from mlops_assets.core.bento.smoke import SmokeResult
 
 
 def bento_asset(product: Product) -> dg.AssetsDefinition:
@@ -86,6 +88,8 @@ def bento_asset(product: Product) -> dg.AssetsDefinition:
             return with_latency_again(earlier, version=version.version)
         golden = golden_requests(product, model, *_golden_history(lakehouse, product))
         champion = _champions_bento(lakehouse, tracking, platform, product)
+        from mlops_assets.core.bento.smoke import smoke_test  # whatever serves and asks is loaded here alone
+
         result = smoke_test(built, golden, limits=limits, champion=champion)
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})
         writes = TableWrites(context, lakehouse, product, "bento", inputs=identity.to_json())
@@ -124,7 +128,7 @@ def _built(
 
 
 @page_only
-def _bento_metadata(product: Product, built: BuiltBento, result: SmokeResult) -> dict[str, Any]:
+def _bento_metadata(product: Product, built: BuiltBento, result: "SmokeResult") -> dict[str, Any]:
     alone = f"BENTOML_HOME={built.bentoml_home} bentoml serve {built.tag}"
     return {
         "tag": built.tag,

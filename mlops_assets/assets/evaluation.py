@@ -57,7 +57,7 @@ from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackedRun, TrackingResource
 
-EXPLAINED_ROWS = 1_000
+EXPLAINED_ROWS = 400
 
 
 def evaluation_assets(product: Product) -> list[dg.AssetsDefinition]:

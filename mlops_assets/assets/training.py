@@ -45,7 +45,7 @@ from mlops_assets.core.training.view_features import require_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.tracking import TrackingResource
 
-EXPLAINED_ROWS = 1_000
+EXPLAINED_ROWS = 400
 
 
 def training_assets(product: Product) -> list[dg.AssetsDefinition]:

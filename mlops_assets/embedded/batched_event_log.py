@@ -10,13 +10,16 @@ known, the log behaves as Dagster's own, and says so once.
 import inspect
 import logging
 import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage  # the path that dagster.yaml documents
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
@@ -32,13 +35,15 @@ _OF_ASSETS = frozenset(
 )
 """The types that have a row in the index and a line about their asset, and nothing else."""
 _LEANS_ON = {
-    "prepare_insert_event": ["event"],
+    "_event_to_row": ["event"],
     "run_connection": ["run_id"],
     "index_transaction": [],
     "store_asset_event_tags": ["events", "event_ids"],
     "store_asset_event": ["event", "event_id"],
 }
 """Dagster's methods that `_store_together` calls, with their parameters."""
+_RETURNING = (3, 35)
+"""The first SQLite that answers an insert with the numbers of its rows."""
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +79,8 @@ class BatchedEventLog(SqliteEventLogStorage):
     @cached_property
     def _is_as_known(self) -> bool:
         strange = [name for name, parameters in _LEANS_ON.items() if _parameters(self, name) != parameters]
+        if sqlite3.sqlite_version_info < _RETURNING:
+            strange.append(f"SQLite {sqlite3.sqlite_version}")
         if strange:
             _log.warning(
                 "Dagster's SQLite event log is not as this version of mlops-assets knows it (%s): events are stored "
@@ -83,12 +90,12 @@ class BatchedEventLog(SqliteEventLogStorage):
         return not strange
 
     def _store_together(self, events: Sequence[dg.EventLogEntry]) -> None:
-        inserts = [self.prepare_insert_event(event) for event in events]
+        rows, table = [self._event_to_row(event) for event in events], SqlEventLogStorageTable
         with self.run_connection(events[0].run_id) as connection:
-            for insert in inserts:
-                connection.execute(insert)
+            connection.execute(sa.insert(table), rows)
         with self.index_transaction() as connection:
-            ids = [connection.execute(insert).lastrowid for insert in inserts]
+            numbered = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
+            ids = list(connection.execute(numbered, rows).scalars())
         self.store_asset_event_tags(events, ids)
         last = {_asset_and_type(event): (event, number) for event, number in zip(events, ids, strict=True)}
         for event, number in last.values():

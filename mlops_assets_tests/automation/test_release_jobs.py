@@ -65,6 +65,7 @@ def test_a_canary_by_job_takes_the_version_that_is_named(small: SmallRegistry) -
     )
 
 
+@pytest.mark.rehearsal
 def test_a_process_killed_in_a_release_step_holds_nothing_that_a_release_or_a_rollback_waits_for(
     small: SmallRegistry,
 ) -> None:

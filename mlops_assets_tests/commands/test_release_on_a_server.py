@@ -31,6 +31,8 @@ from mlops_assets_tests.support.homes.small_registry import (
 from mlops_assets_tests.support.processes.mlflow_server import MlflowServer
 from serving.plan_follower import PlanFollower
 
+pytestmark = pytest.mark.rehearsal
+
 PATIENCE = tuple(f"MLFLOW_HTTP_REQUEST_{name}" for name in ("MAX_RETRIES", "BACKOFF_FACTOR", "TIMEOUT"))
 WHO = ("--by", "ann", "--reason", "because")
 

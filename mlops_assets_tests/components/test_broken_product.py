@@ -72,13 +72,20 @@ def checkout(tmp_path: Path, *, file: str, old: str, new: str) -> Checkout:
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
-        ("defs.yaml", "  domain: payments", '  domain: "E-commerce & retail (EU)"', "domain"),
+        pytest.param(
+            "defs.yaml",
+            "  domain: payments",
+            '  domain: "E-commerce & retail (EU)"',
+            "domain",
+            marks=pytest.mark.rehearsal,
+        ),
         ("features.py", "LABEL_DELAY = ", "LABEL_DELAY = 1 / 0 or ", "ZeroDivisionError"),
-        (
+        pytest.param(
             "schemas.py",
             "amount_usd: float",
             "split: float = pa.Field()\n    amount_usd: float",
             "split is a column",
+            marks=pytest.mark.rehearsal,
         ),
     ],
 )

@@ -125,6 +125,7 @@ def test_two_products_in_one_dagster_run_get_a_run_each(client: MlflowClient) ->
     assert by_experiment == {"fraud_detection": 1.0, "mortality_risk": 2.0}
 
 
+@pytest.mark.rehearsal
 def test_step_processes_share_runs_and_re_execution_resumes_the_failed_one(
     client: MlflowClient, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

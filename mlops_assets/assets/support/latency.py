@@ -1,17 +1,18 @@
 """How a bento's latency under load is shown: as metadata, and as a check."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.core.bento.smoke import SmokeResult
+if TYPE_CHECKING:
+    from mlops_assets.core.bento.smoke import SmokeResult
 
 LATENCY_CHECK = "latency_holds"
 LATENCY_VERDICT = "latency_verdict"
 LATENCY_REASON = "latency_reason"
 
 
-def smoke_metadata(result: SmokeResult) -> dict[str, Any]:
+def smoke_metadata(result: "SmokeResult") -> dict[str, Any]:
     """Describe what a smoke test saw."""
     probe, latency = result.probe, result.latency
     compared = {

@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
+from itertools import chain
 
 import polars as pl
+
+JOINED_ROWS = 100_000
+"""Rows whose texts are joined at once."""
 
 
 def frame_digest(frame: pl.DataFrame) -> str:
@@ -39,7 +44,7 @@ def value_digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parts(series: pl.Series) -> list[bytes]:
+def _parts(series: pl.Series) -> Iterable[bytes]:
     dtype = series.dtype
     if dtype.is_nested():
         return [pl.DataFrame([series]).write_json().encode()]
@@ -47,9 +52,14 @@ def _parts(series: pl.Series) -> list[bytes]:
         series = series.cast(pl.String)
     if series.dtype in (pl.String, pl.Binary):
         filled = series.fill_null("" if series.dtype == pl.String else b"")
-        lengths = filled.str.len_bytes() if series.dtype == pl.String else filled.bin.size()
-        joined = "".join(filled) if series.dtype == pl.String else b"".join(filled)
-        return [lengths.to_numpy().tobytes(), joined.encode() if isinstance(joined, str) else joined]
+        if series.dtype == pl.Binary:
+            return [filled.bin.size().to_numpy().tobytes(), b"".join(filled)]
+        # Joined by Polars: as many objects of Python would take most of the time.
+        joined = (
+            part.to_series().str.join("").item().encode()
+            for part in filled.to_frame().iter_slices(JOINED_ROWS)
+        )
+        return chain([filled.str.len_bytes().to_numpy().tobytes()], joined)
     if series.dtype == pl.Null:
         return []
     physical = series.to_physical()

@@ -99,7 +99,7 @@ def _settled(
 ) -> list[tuple[DayRange, ContractResult, Mapping[str, pl.DataFrame]]]:
     """These days, and before them other days of which an event gives way or comes back; each with its grounds."""
     keys, sound = stored.keys, mine.sound()
-    asked = pl.concat([sound.select(keys.columns), stored.of_days(days, like=sound)]).unique()
+    asked = pl.concat([sound.select(keys.columns), stored.of_days(days, like=sound)])
     others = _connected(stored, asked, outside=[days])
     result, repeats = _told_apart(mine, others, keys)
     changed = others.filter(others[REPEATS].ne_missing(repeats))[DAY].unique().sort()

@@ -69,11 +69,13 @@ class SoundRows:
     ) -> pl.DataFrame | None:
         if not self.tables.exists(self.product, table):
             return None
-        wanted = rows.select(names).drop_nulls().unique()
         stored = self.tables.delta(self.product, table)
-        days = _days_with_room(stored, wanted.to_series(0))
-        reached = [day for day in days if not any(own.first <= day < own.end for own in outside)]
-        if not reached:
+        files = _files_of_other_days(stored, outside)
+        if files.is_empty():
+            return None
+        wanted = rows.select(names).drop_nulls().unique()
+        reached = _days_with_room(files, wanted.to_series(0))
+        if reached.is_empty():
             return None
         found = scan_table(stored).filter(pl.col(DAY).is_in(reached))
         if table == REJECTED:
@@ -91,10 +93,19 @@ class SoundRows:
         return pl.col("reasons").list.eval(is_repeat).list.all()
 
 
-def _days_with_room(stored: DeltaTable, wanted: pl.Series) -> pl.Series:
-    """Days of which a file's range of keys has room for a wanted one, or is not known."""
+def _files_of_other_days(stored: DeltaTable, outside: Sequence[DayRange]) -> pl.DataFrame:
+    """What the table's log says of its files, one a row, but for those of days in `outside`."""
     files = pl.DataFrame(stored.get_add_actions(flatten=True))
-    if files.is_empty() or wanted.is_empty():
+    if files.is_empty():
+        return files
+    day = pl.col(f"partition.{DAY}")
+    own = [day.is_between(days.first, days.end, closed="left") for days in outside]
+    return files.filter(~pl.any_horizontal(own))
+
+
+def _days_with_room(files: pl.DataFrame, wanted: pl.Series) -> pl.Series:
+    """Days of which a file's range of keys has room for a wanted one, or is not known."""
+    if wanted.is_empty():
         return pl.Series(DAY, [], dtype=pl.Date)
     day, low, high = f"partition.{DAY}", f"min.{wanted.name}", f"max.{wanted.name}"
     if low not in files.columns or high not in files.columns:

@@ -52,23 +52,6 @@ def new_figure(
     return figure, flat
 
 
-def place_grid(figure: "Figure", *, rows: int) -> None:
-    """Place small axes with a title each and no labels at the left, without measuring what they show.
-
-    Matplotlib's own layout measures every text twice, which takes longer than drawing two dozen axes.
-    """
-    height = figure.get_figheight()
-    figure.set_layout_engine(None)
-    figure.subplots_adjust(
-        left=0.03,
-        right=0.97,
-        top=1 - 0.8 / height,
-        bottom=0.28 / height,
-        wspace=0.12,
-        hspace=0.5 / (max(height - 1.08 - 0.5 * (rows - 1), 0.5) / rows),
-    )
-
-
 def to_png(figure: "Figure") -> bytes:
     """Encode without time or version, so that the same data give the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

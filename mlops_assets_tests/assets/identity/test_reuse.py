@@ -119,6 +119,7 @@ def test_changed_events_are_judged_anew_and_equal_ones_written_again_are_not(hom
     assert home.table_versions()["evaluation"] == before["evaluation"]
 
 
+@pytest.mark.rehearsal
 def test_tables_made_anew_from_another_source_make_another_model_and_the_first_ones_the_first(
     home: SmallHome, tmp_path: Path
 ) -> None:

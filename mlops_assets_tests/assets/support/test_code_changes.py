@@ -8,6 +8,8 @@ import pytest
 from mlops_assets_tests.support.code.edited import Edit, copied_packages, run_with
 from mlops_assets_tests.support.homes.small_home import CANDIDATE, SmallHome
 
+pytestmark = pytest.mark.rehearsal
+
 AGAIN = """
 import json, sys
 from pathlib import Path

@@ -21,7 +21,8 @@ def test_damage_of_states_spares_records_in_pages_that_were_of_states(tmp_path: 
         assert store.commit([StateChange(key, 0, b"customer_id=1" * 1_000) for key in keys], [])
         versions = [state.version for state in store.read(keys)]
         changes = [StateChange(key, version, b"1") for key, version in zip(keys, versions, strict=True)]
-        assert store.commit(changes, [b"record"] * 20_000)  # they take pages that the states leave, bytes and all
+        # Records take pages that the states leave, bytes and all.
+        assert store.commit(changes, [b"record"] * 20_000)
         assert store.checkpoint()
     damage(file)
     with closing(connect(file, busy_seconds=1.0)) as connection:

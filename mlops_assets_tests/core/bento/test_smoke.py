@@ -81,6 +81,7 @@ def test_a_bento_beyond_the_limit_of_its_product_fails(built: BuiltBento, golden
         smoke_test(built, golden, limits=LatencyLimits(0.5, maximum_p99_ms=0.01))
 
 
+@pytest.mark.rehearsal
 def test_a_bento_beyond_the_limit_that_the_champion_exceeds_in_the_same_run_is_not_refused(
     built: BuiltBento, bento: BuiltBento, golden: GoldenRequests
 ) -> None:
@@ -105,6 +106,7 @@ def renamed(bento: BuiltBento) -> BuiltBento:
     return renamed
 
 
+@pytest.mark.rehearsal
 def test_a_champion_that_does_not_answer_is_no_reason_to_refuse(
     built: BuiltBento, bento: BuiltBento, golden: GoldenRequests
 ) -> None:

@@ -11,7 +11,6 @@ from mlops_assets.core.plots.style import (
     legend,
     log_odds_histograms,
     new_figure,
-    place_grid,
     to_png,
 )
 
@@ -47,15 +46,6 @@ def test_axes_come_in_reading_order(rows: int, columns: int) -> None:
     assert [(round(y, 6), round(x, 6)) for y, x in places] == sorted(
         (round(y, 6), round(x, 6)) for y, x in places
     )
-
-
-def test_a_grid_is_placed_inside_the_figure_without_overlap() -> None:
-    figure, axes = new_figure("", "", rows=3, columns=2, height=6.0)
-    place_grid(figure, rows=3)
-    boxes = [one.get_position() for one in axes]
-    assert all(0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 for box in boxes)
-    assert boxes[0].x1 < boxes[1].x0
-    assert boxes[2].y1 < boxes[0].y0
 
 
 def test_histograms_share_one_log_odds_axis_and_each_sums_to_one() -> None:

@@ -96,11 +96,10 @@ class SoundRows:
 def _files_of_other_days(stored: DeltaTable, outside: Sequence[DayRange]) -> pl.DataFrame:
     """What the table's log says of its files, one a row, but for those of days in `outside`."""
     files = pl.DataFrame(stored.get_add_actions(flatten=True))
-    if files.is_empty():
-        return files
     day = pl.col(f"partition.{DAY}")
-    own = [day.is_between(days.first, days.end, closed="left") for days in outside]
-    return files.filter(~pl.any_horizontal(own))
+    for days in outside if files.height else ():
+        files = files.filter(~day.is_between(days.first, days.end, closed="left"))
+    return files
 
 
 def _days_with_room(files: pl.DataFrame, wanted: pl.Series) -> pl.Series:

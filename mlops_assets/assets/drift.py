@@ -82,7 +82,7 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
             is_newest = window is windows[-1]
             page = judged.page(report, window, platform) if is_newest else None
             rows = stamped(report.to_frame(), window, champion, report.verdict)
-            writes.write(rows, window.partition, reads=reads, allow_new_columns=True)
+            writes.write_report(rows, window.partition, reads=reads)
             link = page_link(platform, page)
             shown = _drift_metadata(report, champion, window, link, is_drawn=is_newest)
             describe_window(context, window, shown)

@@ -73,7 +73,7 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
             frame = findings_frame(found).with_columns(
                 champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
             )
-            writes.write(frame, window.partition, reads=reads)
+            writes.write_report(frame, window.partition, reads=reads)
             context.add_asset_metadata(_shown(frame), partition_key=window.name)
         return writes.result()
 

@@ -54,6 +54,18 @@ class TableWrites:
         )
         self.record(commit, frame, days)
 
+    def write_report(self, frame: pl.DataFrame, days: DayRange | None, *, reads: RecordedReads) -> None:
+        """Replace `days` of a report's table, whose stored rows may be of a version with other columns.
+
+        Columns that this version does not write are null in its rows, as its new ones are in the rows of before.
+        """
+        tables, product = self.lakehouse.tables, self.product.name
+        stored = tables.scan(product, self.noun).collect_schema() if tables.exists(product, self.noun) else {}
+        gone = [
+            pl.lit(None, dtype).alias(name) for name, dtype in stored.items() if name not in frame.columns
+        ]
+        self.write(frame.with_columns(gone), days, reads=reads, allow_new_columns=True)
+
     def record(self, commit: TableCommit, frame: pl.DataFrame, days: DayRange | None) -> None:
         """Add a commit that replaced `days` of the table, or all of it, by `frame`."""
         self.commits.append(commit)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from mlops_assets.catalogue import load_product, product_names, read_product_spec
+from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.commands.metrics.runs import INSTANCE_METRICS, JOB_METRICS, DagsterRuns
 from mlops_assets.core.alerts.outbox import FILE, Outbox
 from mlops_assets.core.contracts.contract import event_columns
@@ -37,8 +37,7 @@ def home_parts(
     control, runs = ReleaseControl.of(settings), DagsterRuns(settings)
 
     def data(product: str) -> Iterable[Sample]:
-        time = read_product_spec(product).time
-        return data_metrics.data_samples(product, time, newest, now=clock())
+        return data_metrics.data_samples(product, load_product(product).spec.time, newest, now=clock())
 
     def verdicts(product: str) -> Iterable[Sample]:
         declared = declared_names(load_product(product))

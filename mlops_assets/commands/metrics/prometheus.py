@@ -70,7 +70,7 @@ def run_monitor(
             configuration or CONFIGURATION, folder / "configuration", ports=ports, services=services
         )
         for words in left_out:
-            console.print(f"receiver {words}; see Alertmanager's page", markup=False)
+            console.print(f"receiver {words}; `amtool alert query` shows its alerts", markup=False)
         console.print(
             f"Prometheus http://{LOOPBACK}:{ports.prometheus}   Alertmanager http://{LOOPBACK}:{ports.alertmanager}"
             f"   exporter http://{LOOPBACK}:{ports.exporter}/metrics   Ctrl-C stops them",

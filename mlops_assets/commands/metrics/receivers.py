@@ -13,7 +13,7 @@ _ENDINGS = ("_file",)
 def without_missing_secrets(configuration: str) -> tuple[str, tuple[str, ...]]:
     """Return an Alertmanager configuration without the integrations of which a secret's file is not there.
 
-    A receiver that loses all of them stays, and tells in Alertmanager's page only. Also returned is what was left out,
+    A receiver that loses all of them stays, and tells nobody. Also returned is what was left out,
     in words.
     """
     content = yaml.safe_load(configuration)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -87,6 +88,7 @@ class DagsterRuns:
             yield from instance_samples(instance)
 
 
+@cache
 def job_names(product: str) -> tuple[str, ...]:
     """Return the names of a product's jobs, sorted."""
     jobs = product_automation(read_product_spec(product)).jobs or ()

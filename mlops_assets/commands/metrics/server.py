@@ -1,6 +1,6 @@
 """The exporter: an HTTP server that Prometheus scrapes for the numbers of the platform."""
 
-from http import HTTPStatus
+from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from rich.console import Console
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from mlops_assets.core.exporter.exposition import exposition
 from mlops_assets.core.exporter.parts import Parts
 from mlops_assets.core.runtime.ports import LOOPBACK, require_free
-from mlops_assets.embedded.browser_guard import LOOPBACK_NAMES, BrowserGuard, loopback_hosts
+from mlops_assets.embedded.browser_guard import BrowserGuard, loopback_hosts
 
 PATH = "/metrics"
 
@@ -25,9 +25,7 @@ def metrics_app(parts: Parts) -> Starlette:
         return Response(exposition(parts.metrics, parts.samples()), media_type=CONTENT_TYPE_LATEST)
 
     async def home(_request: Request) -> Response:
-        return Response(
-            f"{PATH} has the numbers of the platform\n", status_code=HTTPStatus.OK, media_type="text/plain"
-        )
+        return Response(f"{PATH} has the numbers of the platform\n", media_type="text/plain")
 
     return Starlette(routes=[Route(PATH, metrics), Route("/", home)])
 
@@ -45,7 +43,7 @@ def serve_metrics(
     import uvicorn
 
     application: ASGIApp = metrics_app(parts)
-    if host == LOOPBACK:
+    if host in (LOOPBACK, "localhost"):
         require_free(port, option="--port")
         application = BrowserGuard(application, hosts=loopback_hosts(port, more_hosts))
     else:
@@ -55,6 +53,7 @@ def serve_metrics(
             style="yellow",
             markup=False,
         )
-    shown = host if host not in LOOPBACK_NAMES else LOOPBACK
-    console.print(f"numbers of the platform on http://{shown}:{port}{PATH}   Ctrl-C stops it", markup=False)
-    uvicorn.run(application, host=host, port=port, log_level="warning")
+    console.print(f"numbers of the platform on http://{host}:{port}{PATH}   Ctrl-C stops it", markup=False)
+    parts.samples(patience_seconds=0)  # begins to look while the server starts
+    with suppress(KeyboardInterrupt):
+        uvicorn.run(application, host=host, port=port, log_level="warning")

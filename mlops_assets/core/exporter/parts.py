@@ -11,9 +11,12 @@ from mlops_assets.core.exporter.metric import Metric, Sample
 PATIENCE_SECONDS = 2.0
 """How long a scrape waits for the parts together; what takes longer is shown by a later scrape."""
 FRESH_SECONDS = 5.0
-"""How long a look at a part is shown again without another one."""
+"""How long a look at a part is shown again without another one, at least."""
+PAUSE_TIMES = 20.0
+"""A look that took long is shown so many times as long: a large store costs a twentieth of a core at most."""
+LONGEST_PAUSE_SECONDS = 300.0
 STALE_SECONDS = 60.0
-"""A look that is older is not shown any more: the part then counts as failed."""
+"""A look that is due for so long is not shown any more: the part then counts as failed."""
 SUCCESS = Metric(
     name="mlops_exporter_part_success",
     meaning="1 where the last look at a part of the platform worked, 0 where it failed or hangs; product is empty for "
@@ -52,6 +55,12 @@ class _Look:
     seconds: float
     ended_at: float
 
+    @property
+    def due_at(self) -> float:
+        """When the part is to be looked at again; one that failed, sooner."""
+        pause = self.seconds if self.failures else min(LONGEST_PAUSE_SECONDS, PAUSE_TIMES * self.seconds)
+        return self.ended_at + max(FRESH_SECONDS, pause)
+
 
 @dataclass
 class _Watched:
@@ -68,7 +77,7 @@ class _Watched:
         """Start a look unless one runs or the last one is fresh; return the one that runs."""
         if self.running is not None and self.running.is_alive():
             return self.running
-        if self.last is not None and self.clock() - self.last.ended_at < FRESH_SECONDS:
+        if self.last is not None and self.clock() < self.last.due_at:
             return None
         self.running = threading.Thread(target=self._look, name=f"metrics of {self.part.name}", daemon=True)
         self.running.start()
@@ -77,7 +86,7 @@ class _Watched:
     def samples(self) -> Iterable[Sample]:
         """Return what is known, and whether it is."""
         last = self.last
-        is_stale = last is None or self.clock() - last.ended_at > STALE_SECONDS
+        is_stale = last is None or self.clock() > last.due_at + STALE_SECONDS
         if last is not None and not is_stale:
             yield from last.samples
             yield DURATION.of(last.seconds, self.part.name)
@@ -86,7 +95,7 @@ class _Watched:
             yield SUCCESS.of(is_known, self.part.name, subject)
 
     def _look(self) -> None:
-        started, found, failures = time.monotonic(), list[Sample](), set[str]()
+        started, found, failures = self.clock(), list[Sample](), set[str]()
         for subject in self.part.subjects:
             try:
                 found += self.part.look(subject)
@@ -95,8 +104,8 @@ class _Watched:
                 self._tell(subject, f"{type(error).__name__}: {error}")
             else:
                 self.told.pop(subject, None)
-        seconds = time.monotonic() - started
-        self.last = _Look(tuple(found), frozenset(failures), seconds, self.clock())
+        ended = self.clock()
+        self.last = _Look(tuple(found), frozenset(failures), ended - started, ended)
 
     def _tell(self, subject: str, failure: str) -> None:
         if self.told.get(subject) != failure:
@@ -115,7 +124,7 @@ class Parts:
     def samples(self, *, patience_seconds: float = PATIENCE_SECONDS) -> tuple[Sample, ...]:
         """Look at every part that was not looked at just now, and return what is known of each.
 
-        A part that does not answer in time keeps its thread, and shows its last look for STALE_SECONDS.
+        A part that does not answer in time keeps its thread, and shows its last look for STALE_SECONDS more.
         """
         deadline = time.monotonic() + patience_seconds
         with self._lock:

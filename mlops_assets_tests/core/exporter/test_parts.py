@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from mlops_assets.core.exporter.metric import Metric, Sample
-from mlops_assets.core.exporter.parts import FRESH_SECONDS, STALE_SECONDS, Part, Parts
+from mlops_assets.core.exporter.parts import (
+    FRESH_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    PAUSE_TIMES,
+    STALE_SECONDS,
+    Part,
+    Parts,
+)
 
 SIZE = Metric(name="mlops_size", meaning="How much.", labels=("product",))
 PRODUCTS = ("one", "two")
@@ -70,6 +77,41 @@ def test_a_part_is_looked_at_again_only_when_its_look_is_old() -> None:
     assert looks == ["one", "two"] * 2
 
 
+@pytest.mark.parametrize(("seconds", "pause"), [(3, 3 * PAUSE_TIMES), (900, LONGEST_PAUSE_SECONDS)])
+def test_a_part_that_takes_long_is_looked_at_seldom(seconds: float, pause: float) -> None:
+    clock, looks = Clock(), []
+
+    def counts_a_large_store(product: str) -> Iterable[Sample]:
+        looks.append(product)
+        clock.now += seconds
+        return size(product)
+
+    parts = Parts([part("large", counts_a_large_store, ("one",))], clock=clock)
+    first = shown(parts.samples())
+    clock.now += pause - 1
+    assert shown(parts.samples()) == first
+    assert looks == ["one"]
+    clock.now += 1
+    parts.samples()
+    assert looks == ["one", "one"]
+
+
+def test_a_part_that_failed_after_long_is_looked_at_again_soon() -> None:
+    clock, is_away = Clock(), True
+
+    def gives_up(product: str) -> Iterable[Sample]:
+        if is_away:
+            clock.now += 30
+            raise OSError("away")
+        return size(product)
+
+    parts = Parts([part("server", gives_up, ("one",))], clock=clock)
+    assert shown(parts.samples()) == {("exporter_part_success", "server", "one"): 0.0}
+    is_away = False
+    clock.now += 30
+    assert shown(parts.samples())["exporter_part_success", "server", "one"] == 1.0
+
+
 def test_a_part_that_hangs_is_waited_for_once_and_shows_its_last_look_for_a_while() -> None:
     goes_on, is_hanging, looks = threading.Event(), threading.Event(), []
 
@@ -87,7 +129,7 @@ def test_a_part_that_hangs_is_waited_for_once_and_shows_its_last_look_for_a_whil
         clock.now += FRESH_SECONDS
         started = time.monotonic()
         assert shown(parts.samples(patience_seconds=0.05)) == good
-        clock.now += STALE_SECONDS
+        clock.now += STALE_SECONDS + 1
         assert shown(parts.samples(patience_seconds=0.05)) == {
             ("size", "two"): 3.0,
             ("exporter_part_success", "slow", "one"): 0.0,

@@ -7,10 +7,17 @@ from mlops_assets.core.exporter.metric import Metric, Sample
 from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.embedded.reserve import Reserve
 from mlops_assets.core.online_store.opening import is_store_there, open_online_store, store_file
+from mlops_assets.core.serving.prediction_record import decode_record
 
+MICROSECONDS = 1_000_000
+"""Of a second: records hold times in them."""
 BACKLOG = Metric(
     name="mlops_captured_predictions_waiting",
     meaning="Captured predictions in the online store that were not collected yet.",
+)
+OLDEST = Metric(
+    name="mlops_captured_prediction_oldest_timestamp_seconds",
+    meaning="When the request came of which the captured prediction waits longest; none where none waits.",
 )
 STATES = Metric(
     name="mlops_online_states",
@@ -24,7 +31,7 @@ FULL = Metric(
     name="mlops_store_full",
     meaning="1 while the embedded online store takes nothing, since its disk is full.",
 )
-METRICS = (BACKLOG, STATES, DAMAGED, FULL)
+METRICS = (BACKLOG, OLDEST, STATES, DAMAGED, FULL)
 
 
 def store_samples(product: str, location: str) -> Iterator[Sample]:
@@ -44,4 +51,6 @@ def store_samples(product: str, location: str) -> Iterator[Sample]:
             return
     with closing(open_online_store(location, product)) as store:
         yield BACKLOG.of(store.captured_count(), product)
+        for oldest in store.captured(limit=1):
+            yield OLDEST.of(decode_record(oldest.content).received_at / MICROSECONDS, product)
         yield STATES.of(store.state_count(), product)

@@ -10,6 +10,8 @@ from mlops_assets.core.exporter.store_metrics import METRICS, store_samples
 from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.opening import open_online_store
 from mlops_assets.core.online_store.protocol import ABSENT, StateChange
+from mlops_assets.core.serving.prediction_record import encode_record
+from mlops_assets_tests.support.captured import FIRST, captured_record
 from mlops_assets_tests.support.exporter import numbers
 
 PRODUCT = "shop"
@@ -17,22 +19,31 @@ PRODUCT = "shop"
 
 @pytest.fixture
 def location(tmp_path: Path) -> str:
-    """A store with two states and one record."""
+    """A store with two states and two records."""
     changes = [StateChange(f"card={n}@view", ABSENT, b"state") for n in range(2)]
     with closing(open_online_store(str(tmp_path), PRODUCT)) as store:
-        assert store.commit(changes, [b"record"])
+        assert store.commit(changes, [encode_record(captured_record(n)) for n in range(2)])
     return str(tmp_path)
 
 
 def test_records_and_states_are_counted(location: str) -> None:
     found = numbers(store_samples(PRODUCT, location))
     assert found == {
-        ("mlops_captured_predictions_waiting", PRODUCT): 1,
+        ("mlops_captured_predictions_waiting", PRODUCT): 2,
+        ("mlops_captured_prediction_oldest_timestamp_seconds", PRODUCT): FIRST.timestamp(),
         ("mlops_online_states", PRODUCT): 2,
         ("mlops_store_damaged", PRODUCT): 0,
         ("mlops_store_full", PRODUCT): 0,
     }
     assert {name for name, _ in found} == {metric.name for metric in METRICS}
+
+
+def test_without_a_record_none_is_the_oldest(location: str) -> None:
+    with closing(open_online_store(location, PRODUCT)) as store:
+        store.forget_captured(store.captured())
+    found = numbers(store_samples(PRODUCT, location))
+    assert found["mlops_captured_predictions_waiting", PRODUCT] == 0
+    assert ("mlops_captured_prediction_oldest_timestamp_seconds", PRODUCT) not in found
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:

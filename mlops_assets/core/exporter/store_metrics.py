@@ -1,8 +1,9 @@
 """Numbers of a product's online store: what waits in it to be collected, and whether it is sound."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
+from mlops_assets.core.errors import ServingError
 from mlops_assets.core.exporter.metric import Metric, Sample
 from mlops_assets.core.online_store.embedded.files import StoreFiles
 from mlops_assets.core.online_store.embedded.reserve import Reserve
@@ -52,5 +53,6 @@ def store_samples(product: str, location: str) -> Iterator[Sample]:
     with closing(open_online_store(location, product)) as store:
         yield BACKLOG.of(store.captured_count(), product)
         for oldest in store.captured(limit=1):
-            yield OLDEST.of(decode_record(oldest.content).received_at / MICROSECONDS, product)
+            with suppress(ServingError):  # whoever collects it says that it cannot be read
+                yield OLDEST.of(decode_record(oldest.content).received_at / MICROSECONDS, product)
         yield STATES.of(store.state_count(), product)

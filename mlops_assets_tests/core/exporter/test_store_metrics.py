@@ -46,6 +46,14 @@ def test_without_a_record_none_is_the_oldest(location: str) -> None:
     assert ("mlops_captured_prediction_oldest_timestamp_seconds", PRODUCT) not in found
 
 
+def test_a_record_that_cannot_be_read_hides_nothing_else(tmp_path: Path) -> None:
+    with closing(open_online_store(str(tmp_path), PRODUCT)) as store:
+        assert store.commit([], [b"this is no record"])
+    found = numbers(store_samples(PRODUCT, str(tmp_path)))
+    assert found["mlops_captured_predictions_waiting", PRODUCT] == 1
+    assert found["mlops_online_states", PRODUCT] == 0
+
+
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(store_samples(PRODUCT, str(tmp_path / "online"))) == []
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from mlops_assets.core.exporter.metric import Metric, Sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a registry keeps it as a key
 class _Samples(Collector):
     metrics: Sequence[Metric]
     samples: Sequence[Sample]

@@ -98,7 +98,7 @@ class _Watched:
         started, found, failures = self.clock(), list[Sample](), set[str]()
         for subject in self.part.subjects:
             try:
-                found += self.part.look(subject)
+                found.extend(self.part.look(subject))  # what comes before a failure stays
             except Exception as error:  # whatever it is, the others are still to be seen
                 failures.add(subject)
                 self._tell(subject, f"{type(error).__name__}: {error}")

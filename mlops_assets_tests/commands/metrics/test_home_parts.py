@@ -73,7 +73,8 @@ def test_a_part_that_is_broken_is_named_and_the_others_are_seen(
     found = look(home)
     assert success(found, part, product) == 0
     failed = {key[1:] for key, value in found.items() if "success" in key[0] and not value}
-    assert {one for one, _ in failed} == {part}
+    # A product that was never released has no record, and its release is looked for in the registry's tags.
+    assert {one for one, of in failed if of in (FRAUD, "")} == {part}
     others = {key for key in sound if key[0].startswith(("mlops_released", "mlops_runs", "mlops_model"))}
     assert others <= found.keys()
 

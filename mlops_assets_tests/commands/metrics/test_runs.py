@@ -65,7 +65,11 @@ def test_a_job_that_only_failed_has_no_success(instance: dg.DagsterInstance) -> 
 
 
 def test_what_waits_and_runs_and_whether_the_daemon_lives(instance: dg.DagsterInstance) -> None:
-    for status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED):
+    for status in (
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTED,
+    ):
         instance.add_run(dg.DagsterRun(job_name=JOB, status=status))
     instance.add_daemon_heartbeat(DaemonHeartbeat(1000.0, "SENSOR", None, None))
     found = numbers(instance_samples(instance))

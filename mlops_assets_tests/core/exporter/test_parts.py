@@ -53,6 +53,7 @@ def test_one_product_that_fails_hides_neither_the_other_product_nor_the_other_pa
     clock = Clock()
     parts = Parts([part("bad", fails_for_one), part("good", lambda _: (), ("",))], clock=clock)
     expected = {
+        ("size", "one"): 1.0,  # what it said before it failed
         ("size", "two"): 1.0,
         ("exporter_part_success", "bad", "one"): 0.0,
         ("exporter_part_success", "bad", "two"): 1.0,

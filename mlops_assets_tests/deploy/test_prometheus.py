@@ -149,8 +149,7 @@ def test_both_targets_are_up_and_a_recording_rule_has_a_value(monitor: Monitor, 
 
     assert monitor.wait("no rate", rate) > 0
     assert monitor.value("product:mlops_requests_failed:ratio_increase10m") == {PRODUCT: 0.0}
-    waiting = monitor.wait("no backlog", lambda: monitor.value("mlops_captured_predictions_waiting"))
-    assert waiting[PRODUCT] >= 1
+    monitor.wait("no backlog", lambda: monitor.value("mlops_captured_predictions_waiting > 0"))
 
 
 def test_what_the_platform_found_becomes_alerts_and_the_cause_silences_its_consequence(

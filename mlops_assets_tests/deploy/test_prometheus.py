@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -97,20 +98,17 @@ def service(home: Path, bentos: Path) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def monitor(home: Path, service: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
     """The command on free ports, with the deployed configuration in which only the pauses are shorter."""
+    folder = tmp_path_factory.mktemp("monitor")
+    with started(folder, home, service=service.url.removeprefix("http://")) as monitor:
+        yield monitor
+
+
+@contextmanager
+def started(folder: Path, home: Path, *, service: str) -> Iterator[Monitor]:
+    """Run the command while the block runs; then nothing of it is left."""
     assert PROGRAM.path()
     assert ALERTMANAGER.path()
-    folder = tmp_path_factory.mktemp("monitor")
-    shutil.copytree(PROMETHEUS, folder / "configuration")
-    for name, pauses in {
-        "prometheus.yml": {"15s": "1s", "10s": "1s"},
-        "alertmanager.yml": {"group_wait: 30s": "group_wait: 0s", "group_wait: 10s": "group_wait: 0s"},
-    }.items():
-        file = folder / "configuration" / name
-        text = file.read_text("utf-8")
-        for long, short in pauses.items():
-            assert long in text
-            text = text.replace(long, short)
-        file.write_text(text, encoding="utf-8")
+    with_short_pauses(folder / "configuration")
     ports = free_ports(3)
     options = zip(("--port", "--alertmanager-port", "--exporter-port"), map(str, ports), strict=True)
     log = folder / "log"
@@ -119,7 +117,7 @@ def monitor(home: Path, service: Served, tmp_path_factory: pytest.TempPathFactor
             [
                 *(sys.executable, "-m", "mlops_assets.cli", "metrics", "prometheus"),
                 *(word for option in options for word in option),
-                *("--service", service.url.removeprefix("http://")),
+                *("--service", service),
                 *("--configuration", str(folder / "configuration")),
             ],
             env={**os.environ, "MLOPS_HOME": str(home), "DAGSTER_HOME": ""},
@@ -132,6 +130,20 @@ def monitor(home: Path, service: Served, tmp_path_factory: pytest.TempPathFactor
             for left in [*descendants(process.pid), process]:
                 left.kill()
             process.wait()
+
+
+def with_short_pauses(folder: Path) -> None:
+    """Copy the deployed configuration; what it scrapes, judges and routes stays as it is."""
+    shutil.copytree(PROMETHEUS, folder)
+    for name, pauses in {
+        "prometheus.yml": {"15s": "1s", "10s": "1s"},
+        "alertmanager.yml": {"group_wait: 30s": "group_wait: 0s", "group_wait: 10s": "group_wait: 0s"},
+    }.items():
+        text = (folder / name).read_text("utf-8")
+        for long, short in pauses.items():
+            assert long in text
+            text = text.replace(long, short)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def test_both_targets_are_up_and_a_recording_rule_has_a_value(monitor: Monitor, service: Served) -> None:
@@ -212,3 +224,15 @@ def test_ctrl_c_leaves_no_process_behind_and_what_was_stored_lies_in_the_home(
     assert alive == []
     assert (home / "prometheus" / "data").is_dir()
     assert "receiver pager: no slack without" in monitor.log.read_text("utf-8")
+
+
+def test_what_it_started_ends_with_it_when_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "monitor").mkdir()
+    with started(tmp_path / "monitor", tmp_path / "home", service="127.0.0.1:1") as monitor:
+        monitor.wait("Prometheus is not ready", lambda: monitor.ask(monitor.prometheus, "/api/v1/targets"))
+        children = descendants(monitor.process.pid)
+        assert {"prometheus"} < {process.name() for process in children}
+        monitor.process.kill()
+        monitor.process.wait()
+        _, alive = psutil.wait_procs(children, timeout=STOP_SECONDS)
+        assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []

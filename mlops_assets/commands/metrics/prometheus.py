@@ -70,11 +70,13 @@ def run_monitor(
             configuration or CONFIGURATION, folder / "configuration", ports=ports, services=services
         )
         for words in left_out:
-            console.print(f"receiver {words}; `amtool alert query` shows its alerts", markup=False)
+            told = f"receiver {words}; `amtool alert query` shows its alerts"
+            console.print(told, markup=False, soft_wrap=True)
         console.print(
             f"Prometheus http://{LOOPBACK}:{ports.prometheus}   Alertmanager http://{LOOPBACK}:{ports.alertmanager}"
             f"   exporter http://{LOOPBACK}:{ports.exporter}/metrics   Ctrl-C stops them",
             markup=False,
+            soft_wrap=True,
         )
         interrupt_when_asked()
         mark = uuid.uuid4().hex

@@ -11,6 +11,7 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.metrics.home_parts import declared_names, home_parts
 from mlops_assets.core.alerts.outbox import FILE
+from mlops_assets.core.exporter import parts as looked_at
 from mlops_assets_tests.support.exporter import numbers
 from mlops_assets_tests.support.homes.small_home import FRAUD, SmallHome
 
@@ -42,7 +43,11 @@ def test_every_part_of_a_released_home_is_seen(home: SmallHome) -> None:
     assert found["mlops_alerts_open", "critical"] == 0
 
 
-def test_a_scrape_is_quick_once_everything_was_looked_at(home: SmallHome) -> None:
+def test_a_scrape_is_quick_once_everything_was_looked_at(
+    home: SmallHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looked_at, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(looked_at, "PAUSE_TIMES", 0.0)
     with patch.dict("os.environ", {"DAGSTER_HOME": ""}):
         parts = home_parts(home.settings, clock=lambda: datetime.now(UTC))
         first = {one.metric.name for one in parts.samples(patience_seconds=60)}

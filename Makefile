@@ -11,9 +11,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LOCK := deploy/requirements.lock
 READY := .venv/.ready
-CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs
+CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs deploy
 
-.PHONY: help setup demo dev serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver peers-nannyml clean
+.PHONY: help setup demo dev monitor serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver peers-nannyml clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: setup ## Materialize both products end to end; safe to run again
 dev: setup ## Dagster's UI on 127.0.0.1:3000 and MLflow's on :5000; Ctrl-C stops both
 	$(BIN)/mlops dev
 
+monitor: setup ## Prometheus, Alertmanager and the exporter beside `make dev`, where they are installed; Ctrl-C stops them
+	$(BIN)/mlops metrics prometheus
+
 serve: setup ## The released bento of PRODUCT (fraud_detection) on 127.0.0.1:3001; Ctrl-C stops it
 	$(BIN)/mlops serve $(or $(PRODUCT),fraud_detection)
 
@@ -48,7 +51,7 @@ test: setup ## All tests but the rehearsals and those that need a program of Deb
 rehearse: setup ## The tests that take long: drills, runs killed at any instant, races, benchmark commands played small
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m rehearsal
 
-test-servers: setup ## The tests that need a program of Debian (chromium); INSTALL=1 installs what is missing
+test-servers: setup ## The tests that need a program of Debian (chromium, prometheus, prometheus-alertmanager); INSTALL=1 installs what is missing
 	$(BIN)/python -m mlops_assets_tests.support.programs $(if $(INSTALL),--install)
 	$(BIN)/python -m pytest -m servers
 

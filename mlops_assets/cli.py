@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mlops_assets.cli_groups import alerts, keys, store
+from mlops_assets.cli_groups import alerts, keys, metrics, store
 from mlops_assets.cli_parts import Json, Product, Products, console, settings_of_home
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.files import keep_to_owner
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(store, name="store")
 app.add_typer(keys, name="keys")
 app.add_typer(alerts, name="alerts")
+app.add_typer(metrics, name="metrics")
 Version = Annotated[int, typer.Argument(help="Number of the version in the registry.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; shown forever with the version.")]

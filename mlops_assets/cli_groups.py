@@ -1,8 +1,9 @@
-"""The groups `mlops store`, `mlops keys` and `mlops alerts` of the command line."""
+"""The groups `mlops store`, `mlops keys`, `mlops alerts` and `mlops metrics` of the command line."""
 
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ store = typer.Typer(no_args_is_help=True, help="The embedded online store.")
 keys = typer.Typer(no_args_is_help=True, help="API keys of services, in the file that MLOPS_API_KEYS names.")
 alerts = typer.Typer(
     no_args_is_help=True, help="Alerts: what is open, what waits, and the sinks that they go to."
+)
+metrics = typer.Typer(
+    no_args_is_help=True, help="Numbers of the platform for Prometheus, and Prometheus on this machine."
 )
 KeyName = Annotated[str, typer.Argument(help="Whose key it is: the client that uses it.", show_default=False)]
 
@@ -127,3 +131,62 @@ def close_alert(
 
     told = close_alert(settings_of_home(), os.environ, alert_id, by=by, reason=reason, now=datetime.now(UTC))
     print(told.title)
+
+
+@metrics.command("show")
+def show_metrics(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for node_exporter's textfile collector; by default they are printed.", dir_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Look at everything once, and print the numbers in Prometheus' text format; nothing is changed."""
+    from mlops_assets.commands.metrics.command import metrics_text, write_metrics
+
+    settings = settings_of_home()
+    if output is None:
+        print(metrics_text(settings, clock=lambda: datetime.now(UTC)), end="")
+    else:
+        write_metrics(settings, output, clock=lambda: datetime.now(UTC))
+
+
+@metrics.command("serve")
+def serve_metrics(
+    port: Annotated[int, typer.Option(help="Port of the exporter.")] = 3003,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve the numbers of the platform, for Prometheus to scrape; on loopback by default. Ctrl-C stops it."""
+    from mlops_assets.commands.metrics.home_parts import home_parts
+    from mlops_assets.commands.metrics.server import serve_metrics
+
+    settings = settings_of_home()
+    parts = home_parts(settings, clock=lambda: datetime.now(UTC))
+    serve_metrics(parts, host=host, port=port, more_hosts=settings.dev_hosts, console=console())
+
+
+@metrics.command("prometheus")
+def run_prometheus(
+    port: Annotated[int, typer.Option(help="Port of Prometheus.")] = 9090,
+    alertmanager_port: Annotated[int, typer.Option(help="Port of Alertmanager.")] = 9093,
+    exporter_port: Annotated[int, typer.Option(help="Port of the exporter.")] = 3003,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of a service to scrape; again for more. Default: 127.0.0.1:3001."),
+    ] = None,
+    configuration: Annotated[
+        Path | None,
+        typer.Option(help="Folder of prometheus.yml; default: deploy/prometheus of the checkout."),
+    ] = None,
+) -> None:
+    """Start the exporter, Prometheus and Alertmanager on loopback; they have to be installed. Ctrl-C stops all."""
+    from mlops_assets.commands.metrics.prometheus import MonitorPorts, run_monitor
+
+    run_monitor(
+        settings_of_home(),
+        ports=MonitorPorts(prometheus=port, alertmanager=alertmanager_port, exporter=exporter_port),
+        services=service or ["127.0.0.1:3001"],
+        configuration=configuration,
+        console=console(),
+    )

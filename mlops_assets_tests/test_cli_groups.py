@@ -12,6 +12,7 @@ from mlops_assets import cli
         ("store", ["restore"]),
         ("keys", ["create", "list", "revoke"]),
         ("alerts", ["list", "test", "send", "close"]),
+        ("metrics", ["show", "serve", "prometheus"]),
     ],
 )
 def test_a_group_without_a_verb_shows_its_verbs(group: str, verbs: list[str]) -> None:

@@ -8,7 +8,7 @@ from mlops_assets.core.free_text import harmless
 from mlops_assets.core.monitoring.pages.style import STYLE
 
 NOTHING = Markup("")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """A page loads nothing and runs nothing, whoever serves it."""
 
 

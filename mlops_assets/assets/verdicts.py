@@ -10,6 +10,7 @@ import polars as pl
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.assets.support.reports.verdict_pages import write_pages_over_windows, write_window_page
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
@@ -21,6 +22,7 @@ from mlops_assets.core.monitoring.volume import volume_findings
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import load_champion
 from mlops_assets.resources.lakehouse import LakehouseResource
+from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
@@ -45,12 +47,16 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         ],
     )
     def verdicts(
-        context: dg.AssetExecutionContext, lakehouse: LakehouseResource, tracking: TrackingResource
+        context: dg.AssetExecutionContext,
+        lakehouse: LakehouseResource,
+        tracking: TrackingResource,
+        platform: PlatformResource,
     ) -> dg.MaterializeResult:
         """One row is what one topic says about one subject of a window: a column's drift, a metric, a day's fault.
 
         Made from the reports of the same day and from `events`. State is ok, alarm or inconclusive; cause says whether
         a source is broken or the world changed. Alarms come first, the larger consequence first. Read by the alerts.
+        Each window has a page for people, and there is one over all windows.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view
@@ -74,8 +80,11 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
                 champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
             )
             writes.write_report(frame, window.partition, reads=reads)
-            context.add_asset_metadata(_shown(frame), partition_key=window.name)
-        return writes.result()
+            page = write_window_page(platform, drift, window, found)
+            context.add_asset_metadata({**_shown(frame), **page}, partition_key=window.name)
+        return writes.result(
+            write_pages_over_windows(platform, lakehouse.tables, product, written=windows, events=counts)
+        )
 
     return verdicts
 

@@ -32,6 +32,8 @@ class TableWrites:
     rows_by_day: dict[date, int] = field(default_factory=dict)
     """Rows of each day that was replaced, also of days without any; empty for an unpartitioned table."""
     day_column: DayColumn | None = None
+    stored_columns: dict[str, pl.DataType] = field(default_factory=dict)
+    """Of a report's table, as they were before this run."""
 
     def write(
         self,

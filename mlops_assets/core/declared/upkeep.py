@@ -22,7 +22,7 @@ class Retention(Section):
     table_history_days: Annotated[int, Field(ge=7)] = 30
     """Table versions of so many days stay readable."""
     report_days: Annotated[int, Field(ge=1)] = 180
-    """Age after which an Evidently report is deleted."""
+    """Age after which a page of a window is deleted, Evidently's included."""
     unregistered_run_days: Annotated[int, Field(ge=1)] = 30
     """Age after which an MLflow run without a registered version is deleted."""
     bentos: Annotated[int, Field(ge=1)] = 3

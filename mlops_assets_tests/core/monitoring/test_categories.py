@@ -10,7 +10,7 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.view import FeatureView, RowFeature
-from mlops_assets.core.monitoring.categories import category_features
+from mlops_assets.core.monitoring.categories import category_features, category_names
 from mlops_assets.core.monitoring.drift.bins import bins_of
 from mlops_assets.core.monitoring.drift.column import History, judge_column, learn_column
 from mlops_assets.core.monitoring.drift.variation import moved_share
@@ -34,6 +34,7 @@ def test_codes_are_known_from_the_contract_and_the_view() -> None:
     view = FeatureView("visits", "visit_id", None, tuple(RowFeature(n, e, "") for n, e in features.items()))
     product = replace(load_product("mortality_risk"), event_schema=Visit, view=view)
     assert category_features(product) == {"city", "city_number", "shop", "colour"}
+    assert category_names(view) == {"colour": ("red", "blue")}
 
 
 def cities(rows: int, *, seed: int, among: np.ndarray) -> ColumnProfile:

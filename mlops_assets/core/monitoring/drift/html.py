@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
-from mlops_assets.core.files import replace_file
 from mlops_assets.core.monitoring.drift.column import ColumnDrift
 from mlops_assets.core.monitoring.drift.report import DriftReport
+from mlops_assets.core.monitoring.evidently_page import save_page
 
 if TYPE_CHECKING:
     from evidently.core.metric_types import Metric
+
+_CHANCE = 4.0
+"""Standard errors by which the mean of a sample may differ from that of all rows."""
+_ROUNDING = 0.02
+"""Share of a mean by which rounded profiles may differ from the rows."""
 
 
 def write_drift_html(
@@ -27,7 +32,8 @@ def write_drift_html(
     """Write the page of a report, replacing an earlier one in one step; return its path, None where nothing compares.
 
     Columns with values on both sides are shown, the score first, then by consequence. The verdict's numbers are the
-    report's own and of all rows; the pictures are of a sample.
+    report's own and of all rows; the pictures are of a sample. A mean of the sample that is further from that of all
+    rows than chance and rounding take it is a warning on the page.
 
     report: what was decided. reference, current: rows of both sides, numeric. maximum_rows, seed: of the sample of each
     side. path: of the page.
@@ -40,15 +46,35 @@ def write_drift_html(
     names = [column.column for column in columns]
     definition = DataDefinition(numerical_columns=names)
     page = Report(list(_metrics(report, columns)), include_tests=False)
-    shown, compared = (
-        Dataset.from_pandas(
-            shown_rows(frame, names, side=side, maximum_rows=maximum_rows, seed=seed).to_pandas(),
-            data_definition=definition,
-        )
+    drawn, compared = (
+        shown_rows(frame, names, side=side, maximum_rows=maximum_rows, seed=seed)
         for frame, side in ((current, "current window"), (reference, "reference"))
     )
-    snapshot = page.run(shown, compared)
-    return replace_file(path, lambda partial: snapshot.save_html(str(partial)))
+    window, history = (
+        Dataset.from_pandas(rows.to_pandas(), data_definition=definition) for rows in (drawn, compared)
+    )
+    snapshot = page.run(window, history)
+    return save_page(snapshot, path, _differences(snapshot.dict(), columns, drawn))
+
+
+def _differences(snapshot: dict, columns: Sequence[ColumnDrift], drawn: pl.DataFrame) -> list[str]:
+    """Say which means of the window, as Evidently shows them, are not those that the verdict knows."""
+    shown = {metric["metric_name"]: metric["value"] for metric in snapshot["metrics"]}
+    told = []
+    for column in columns:
+        theirs = shown.get(f"MeanValue(column={column.column})")
+        if theirs is None or column.mean_current is None:
+            continue
+        values = drawn[column.column].drop_nulls()
+        spread = float(values.std() or 0.0)  # pyright: ignore[reportArgumentType]
+        size = float(values.abs().mean() or 0.0)  # pyright: ignore[reportArgumentType]
+        allowed = _CHANCE * spread / max(len(values), 1) ** 0.5 + _ROUNDING * size
+        if abs(theirs - column.mean_current) > allowed:
+            told.append(
+                f"{column.column}: Evidently shows a mean of {theirs:.4g} for the window, the verdict is about rows "
+                f"with a mean of {column.mean_current:.4g}"
+            )
+    return told
 
 
 def shown_rows(

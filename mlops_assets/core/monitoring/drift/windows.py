@@ -10,7 +10,7 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
-from mlops_assets.core.monitoring.categories import category_features
+from mlops_assets.core.monitoring.categories import category_features, category_names
 from mlops_assets.core.monitoring.drift.column import History, LearnedColumn
 from mlops_assets.core.monitoring.drift.day_faults import day_faults
 from mlops_assets.core.monitoring.drift.history import (
@@ -31,6 +31,17 @@ from mlops_assets.core.product_spec import TimeSplit
 
 COHORT_PARTS = 20
 """Parts of a cohort's reference rows, drawn by chance, that show how far parts lie from each other."""
+
+
+@dataclass(frozen=True)
+class ComparedColumn:
+    """A column of a window beside its history."""
+
+    history: History
+    current: ColumnProfile
+    is_category: bool
+    names: tuple[str, ...] = ()
+    """What the codes of a category stand for, from 0 on; empty where they stand for themselves."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,20 @@ class WindowDrift:
         )
         return report.with_faults([fault for day in inside for fault in self._faults.get(day, ())])
 
+    def compared(self, window: DayRange, column: str) -> ComparedColumn:
+        """Return what one column of a window was compared with; for people who want to see it.
+
+        Raises: KeyError for a column that the champion does not have.
+        """
+        days = self._profiles[column]
+        inside = Span(window.first, window.end).days()
+        return ComparedColumn(
+            history=self._histories(self._spans(window))[column],
+            current=add([days[day] for day in inside if day in days]),
+            is_category=column in category_features(self.profiles.product),
+            names=category_names(self.profiles.champion.view).get(column, ()),
+        )
+
     def content(self, window: DayRange) -> str:
         """Return a digest of the profiles that a window's verdict is made from: all up to its end."""
         return _content(self._profiles, Span(self.history_days.first, window.end))
@@ -108,18 +133,30 @@ class WindowDrift:
     def _by_spans(self) -> dict[tuple[Span, ...], tuple[LearnedColumn, ...]]:
         return {}
 
-    def _learned(self, window: DayRange) -> tuple[LearnedColumn, ...]:
-        spans = history_spans(
+    @cached_property
+    def _histories_by_spans(self) -> dict[tuple[Span, ...], dict[str, History]]:
+        return {}
+
+    def _spans(self, window: DayRange) -> tuple[Span, ...]:
+        return history_spans(
             self.history_days.first,
             self.history_days.end,
             window_days=self._window_days,
             last_day=window.end - timedelta(days=1),
         )
+
+    def _histories(self, spans: tuple[Span, ...]) -> Mapping[str, History]:
+        if spans not in self._histories_by_spans:
+            self._histories_by_spans[spans] = {
+                name: self._history_of(name, spans) for name in self.profiles.columns
+            }
+        return self._histories_by_spans[spans]
+
+    def _learned(self, window: DayRange) -> tuple[LearnedColumn, ...]:
+        spans = self._spans(window)
         if spans not in self._by_spans:
             self._by_spans[spans] = learn_columns(
-                {name: self._history_of(name, spans) for name in self.profiles.columns},
-                score=SCORE,
-                categories=category_features(self.profiles.product),
+                self._histories(spans), score=SCORE, categories=category_features(self.profiles.product)
             )
         return self._by_spans[spans]
 

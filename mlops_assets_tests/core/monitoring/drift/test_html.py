@@ -1,5 +1,6 @@
 """Evidently's report of a window: the numbers of the verdict, written in one step."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.monitoring.drift.column import History
 from mlops_assets.core.monitoring.drift.html import shown_rows, write_drift_html
 from mlops_assets.core.monitoring.drift.report import DriftReport, judge_window, learn_columns
+from mlops_assets.core.monitoring.evidently_page import differences_in
 from mlops_assets.core.monitoring.profile import add, profile_column
 
 
@@ -70,6 +72,24 @@ def test_a_sample_is_drawn_and_what_cannot_be_drawn_is_named(tmp_path: Path) -> 
     words = current.with_columns(shop=pl.lit("a"))
     with pytest.raises(MonitoringError, match=r"no numbers: shop \(String\)"):
         shown_rows(words, ["shop"], side="window", maximum_rows=10, seed=0)
+
+
+def test_a_mean_that_is_not_that_of_the_verdict_is_a_warning_on_the_page(tmp_path: Path) -> None:
+    current = _frame(1000, seed=2)
+    _, sampled = _written(current, tmp_path / "sampled.html", maximum_rows=300)
+    assert sampled is not None
+    assert differences_in(sampled) == ()
+    other = current.with_columns(amount_usd=pl.col("amount_usd") * 2)
+    page = write_drift_html(
+        _report(current), _frame(1000, seed=1), other, maximum_rows=5000, seed=0, path=tmp_path / "other.html"
+    )
+    assert page is not None
+    (told,) = differences_in(page)
+    theirs, ours = (float(number) for number in re.findall(r"mean of (\d+\.\d+)", told))
+    mean = current["amount_usd"].to_numpy().mean()
+    assert told.startswith("amount_usd: Evidently shows a mean of ")
+    assert theirs == pytest.approx(2 * mean, rel=1e-3)
+    assert ours == pytest.approx(mean, rel=0.02)
 
 
 def test_nothing_to_compare_writes_no_page(tmp_path: Path) -> None:

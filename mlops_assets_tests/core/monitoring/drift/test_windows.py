@@ -10,7 +10,7 @@ import pytest
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.drift.windows import WindowDrift, cohort_drift, gain_shares
-from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
+from mlops_assets.core.monitoring.stored_profiles import SCORE, ChampionProfiles
 from mlops_assets.core.release.champion import load_champion, reference_rows
 from mlops_assets_tests.support.homes.home import COMMIT
 from mlops_assets_tests.support.homes.small_home import AS_OF, FIRST_DAY, LAST_DAY, SmallHome
@@ -35,6 +35,24 @@ def test_the_history_ends_where_the_champions_knowledge_does(profiles: ChampionP
     assert drift.could_tell_from == FIRST_DAY + timedelta(
         days=6 * profiles.product.spec.monitoring.window_days
     )
+
+
+def test_a_picture_shows_the_profiles_that_were_judged(profiles: ChampionProfiles) -> None:
+    drift = WindowDrift(profiles, WINDOW)
+    columns = {column.column: column for column in drift.judge(WINDOW).columns}
+    for name in (profiles.columns[0], SCORE):
+        compared = drift.compared(WINDOW, name)
+        assert compared.current.rows == drift.judge(WINDOW).rows_current
+        assert compared.is_category == columns[name].is_category
+        sides = (
+            (compared.current, columns[name].mean_current),
+            (compared.history.reference, columns[name].mean_reference),
+        )
+        for profile, mean in sides:
+            assert (profile.values * profile.counts).sum() / profile.present == pytest.approx(mean)
+        assert sum(one.rows for one in compared.history.windows) > 0
+    with pytest.raises(KeyError):
+        drift.compared(WINDOW, "no_such_column")
 
 
 def test_a_champion_without_a_history_is_named(profiles: ChampionProfiles) -> None:

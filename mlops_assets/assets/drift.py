@@ -76,8 +76,9 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
         judged = _Judged(
             lakehouse.tables, product, champion, writes, _drift_of(context, windows, writes, champion)
         )
+        any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
         for window in windows:
-            reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
+            reads = any_reads.another()
             report = judged.report(window, reads)
             is_newest = window is windows[-1]
             page = judged.page(report, window, platform) if is_newest else None

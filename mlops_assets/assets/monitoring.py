@@ -88,8 +88,9 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         writes = TableWrites(context, lakehouse, product, "performance_report")
         windows = list(report_windows(context, product, "known_date"))
         unseen = UnseenOutcomes.read(lakehouse.tables, product, champion, windows=windows)
+        any_reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
         for window in windows:
-            reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
+            reads = any_reads.another()
             outcomes = reads.rows("the window", unseen.within(window))
             reads.value("whether these are rows that the champion was made from", unseen.are_used)
             since = reads.rows("since then", unseen.within(window.since(champion.as_of)))

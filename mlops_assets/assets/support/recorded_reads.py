@@ -2,8 +2,9 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import dagster as dg
 import polars as pl
@@ -40,8 +41,16 @@ class RecordedReads:
         self._read: dict[str, str] = {}
         self._declared: dict[str, str] = {}
         self._is_closed = False
+        self._unrecorded = product
         self.product = _recorded(product, self._declare)
         """The product; whatever is read of its declaration is recorded."""
+
+    def another(self) -> Self:
+        """Return empty reads for another result of the same asset in this run."""
+        other = copy(self)
+        other._read, other._declared, other._is_closed = {}, {}, False
+        other.product = _recorded(self._unrecorded, other._declare)
+        return other
 
     def table(
         self,

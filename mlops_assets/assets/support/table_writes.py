@@ -14,6 +14,8 @@ from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
 
+LOGGED_WRITES = 31
+"""Of a run's writes to one table, the first of which have a line each in its log."""
 Shown = dg.MetadataValue | dg.TableSchema | dg.TableColumnLineage | str | int | float | bool
 """What an asset's page can show under a name."""
 
@@ -74,6 +76,8 @@ class TableWrites:
         if days is not None:
             self.day_column = days.column
             self.rows_by_day |= rows_by_day(frame, days)
+        if len(self.commits) > LOGGED_WRITES:  # a line in Dagster's log takes as long as a small write
+            return
         what = "wrote" if commit.changed else "unchanged:"
         self.context.log.info(
             f"{self.noun}: {what} {commit.rows} rows of {days or 'the table'}, version {commit.version}"

@@ -103,7 +103,8 @@ class WindowDrift:
 
     def content(self, window: DayRange) -> str:
         """Return a digest of the profiles that a window's verdict is made from: all up to its end."""
-        return _content(self._profiles, Span(self.history_days.first, window.end))
+        days = Span(self.history_days.first, window.end).days()
+        return hashlib.sha256(b"".join(self._digests.get(day, b"-") for day in days)).hexdigest()
 
     @property
     def could_tell_from(self) -> date:
@@ -118,6 +119,16 @@ class WindowDrift:
     def _profiles(self) -> dict[str, dict[date, ColumnProfile]]:
         first, end = min(self.history_days.first, self.days.first), max(self.history_days.end, self.days.end)
         return self.profiles.read(DayRange(first, end))
+
+    @cached_property
+    def _digests(self) -> dict[date, bytes]:
+        """A digest of each day's profiles."""
+        parts: dict[date, list[bytes]] = {}
+        for name, days in self._profiles.items():
+            for day, one in days.items():
+                told = f"{name} {day} {one.rows} {one.missing} {len(one.values)} ".encode()
+                parts.setdefault(day, []).extend([told, one.values.tobytes(), one.counts.tobytes()])
+        return {day: hashlib.sha256(b"".join(told)).digest() for day, told in parts.items()}
 
     @cached_property
     def _faults(self) -> dict[date, tuple[Finding, ...]]:
@@ -217,16 +228,6 @@ def cohort_drift(
         minimum_rows=product.spec.monitoring.minimum_rows,
         importance=gain_shares(profiles_of.champion.model.importance()),
     )
-
-
-def _content(profiles: Mapping[str, Mapping[date, ColumnProfile]], span: Span) -> str:
-    digest = hashlib.sha256()
-    for name, days in profiles.items():
-        for day in span.days():
-            if (one := days.get(day)) is not None:
-                digest.update(f"{name} {day} {one.rows} {one.missing} {len(one.values)} ".encode())
-                digest.update(one.values.tobytes() + one.counts.tobytes())
-    return digest.hexdigest()
 
 
 def gain_shares(importance: pl.DataFrame) -> Mapping[str, float]:

@@ -40,6 +40,7 @@ from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
+PERFORMANCE_HOLDS = "The newest outcomes bear out the champion's test value."
 SAME_ROWS = "these are rows that the champion was made from or chosen on; members that it never saw can tell"
 
 
@@ -61,13 +62,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         kinds={"evidently"},
         is_partitioned=True,
         deps=[upstream(product, "outcomes", lookback=lookback)],
-        check_specs=[
-            dg.AssetCheckSpec(
-                "performance_holds",
-                asset=key,
-                description="The newest outcomes bear out the champion's test value.",
-            )
-        ],
+        check_specs=[dg.AssetCheckSpec("performance_holds", asset=key, description=PERFORMANCE_HOLDS)],
     )
     def performance_report(
         context: dg.AssetExecutionContext,
@@ -102,9 +97,8 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             is_newest = window is windows[-1]
             page = _performance_page(platform, product, window, outcomes, report) if is_newest else None
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
-            writes.write_report(
-                stamped(rows, window, champion, report.verdict), window.partition, reads=reads
-            )
+            rows = stamped(rows, window, champion, report.verdict)
+            writes.write_report(rows, window.partition, reads=reads)
             describe_window(
                 context, window, _performance_metadata(report, champion, window, page_link(platform, page))
             )

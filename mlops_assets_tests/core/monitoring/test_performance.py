@@ -139,7 +139,7 @@ def test_a_lower_is_better_metric_degrades_upwards():
     ("outcomes", "reason"),
     [
         (_outcomes(0), "no outcome of this window is known yet"),
-        (_outcomes(199), "199 known outcomes, 200 are needed"),
+        (_outcomes(49), "49 known outcomes, 50 are needed"),
         (_outcomes(500).with_columns(is_fraud=pl.lit(0)), "0 positive outcomes, 20 of each class"),
         (_outcomes(500).with_columns(is_fraud=pl.lit(1)), "0 negative outcomes, 20 of each class"),
         (

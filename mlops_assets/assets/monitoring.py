@@ -10,9 +10,11 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.drift import drift_asset
+from mlops_assets.assets.fairness import fairness_asset
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.assets.support.reports.outcomes import SAME_ROWS, are_used_rows, unseen_outcomes
 from mlops_assets.assets.support.reports.pages import (
     describe_window,
     page_link,
@@ -23,33 +25,31 @@ from mlops_assets.assets.support.reports.pages import (
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.assets.verdicts import verdicts_asset
-from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.evaluation.product_contenders import own_metrics
-from mlops_assets.core.labels.outcomes import newest_outcomes
-from mlops_assets.core.lakehouse.day_range import days_of
 from mlops_assets.core.monitoring.decline.evidence import Evidence
 from mlops_assets.core.monitoring.decline.since_champion import DeclineOfChampion
 from mlops_assets.core.monitoring.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.monitoring.performance import performance_report as measure_outcomes
 from mlops_assets.core.monitoring.performance_html import write_performance_html
+from mlops_assets.core.monitoring.quality.group_values import sensitive_slices
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import metric_over_time
 from mlops_assets.core.product import Product
-from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.registry.tag_names import TEST_METRICS_TAG
-from mlops_assets.core.release.champion import Champion, champion_held_out, load_champion
-from mlops_assets.core.times import KNOWN_AT
+from mlops_assets.core.release.champion import Champion, load_champion
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
-SAME_ROWS = "these are rows that the champion was made from or chosen on; members that it never saw can tell"
+CHECKED = "The newest outcomes bear out the champion's test value."
 
 
 def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Build the monitoring stage of one product."""
     reports = [drift_asset(product), _performance_report(product)]
+    if sensitive_slices(product.spec.evaluation):
+        reports.append(fairness_asset(product))
     return reports if product.spec.time is None else [*reports, verdicts_asset(product)]
 
 
@@ -65,13 +65,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         kinds={"evidently"},
         is_partitioned=True,
         deps=[upstream(product, "outcomes", lookback=lookback)],
-        check_specs=[
-            dg.AssetCheckSpec(
-                "performance_holds",
-                asset=key,
-                description="The newest outcomes bear out the champion's test value.",
-            )
-        ],
+        check_specs=[dg.AssetCheckSpec("performance_holds", asset=key, description=CHECKED)],
     )
     def performance_report(
         context: dg.AssetExecutionContext,
@@ -89,27 +83,25 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         )
         reference = _reference_metrics(lakehouse, product, champion)
         decline = DeclineOfChampion(product.spec, {name: astuple(one) for name, one in reference.items()})
-        writes = TableWrites(context, lakehouse, product, "performance_report")
+        tables, writes = lakehouse.tables, TableWrites(context, lakehouse, product, "performance_report")
         windows = list(report_windows(context, product, "known_date"))
         for window in windows:
-            reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
-            outcomes = reads.rows("the window", _unseen_outcomes(lakehouse, product, champion, window))
-            are_used = _are_used_rows(lakehouse, product, champion, outcomes)
+            reads = RecordedReads(context, tables, product, noun="performance_report")
+            outcomes = reads.rows("the window", unseen_outcomes(tables, product, champion, window))
+            are_used = are_used_rows(tables, product, champion, outcomes)
             reads.value("whether these are rows that the champion was made from", are_used)
             longer = window.since(champion.as_of)
-            since = reads.rows("since then", _unseen_outcomes(lakehouse, product, champion, longer))
+            since = reads.rows("since then", unseen_outcomes(tables, product, champion, longer))
             report = _measured(
                 reads, product, champion, outcomes, reference=reference, evidence=decline.evidence(since)
             )
-            if are_used:
-                report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
-            is_newest = window is windows[-1]
-            page = _performance_page(platform, product, window, outcomes, report) if is_newest else None
+            report = replace(report, verdict="inconclusive", reason=SAME_ROWS) if are_used else report
+            is_drawn = window is windows[-1]
+            page = _performance_page(platform, product, window, outcomes, report) if is_drawn else None
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
             writes.write(stamped(rows, window, champion, report.verdict), window.partition, reads=reads)
-            describe_window(
-                context, window, _performance_metadata(report, champion, window, page_link(platform, page))
-            )
+            shown = _performance_metadata(report, champion, window, page_link(platform, page))
+            describe_window(context, window, shown)
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return writes.result(
@@ -160,61 +152,6 @@ def _measured(
         seed=spec.training.seed,
         evidence=evidence,
     )
-
-
-def _unseen_outcomes(
-    lakehouse: LakehouseResource, product: Product, champion: Champion, window: ReportWindow
-) -> pl.DataFrame:
-    """Outcomes of the champion's own predictions of events after its as-of time, with the group column.
-
-    Of a cohort those of members that it never saw; all of them while there are no others.
-    """
-    spec = product.spec
-    outcomes = (
-        lakehouse.tables.scan(product.name, "outcomes", days=window.days)
-        .filter(pl.col("model_version") == champion.version)
-        .collect()
-    )
-    if champion.as_of is not None:
-        newest = newest_outcomes(outcomes, as_of=None)
-        outcomes = newest.filter(pl.col("event_timestamp") >= champion.as_of)
-    elif product.spec.time is None:
-        new = _new_members(lakehouse, product, champion, outcomes)
-        outcomes = outcomes if new.is_empty() else new
-    group = spec.evaluation.group_column
-    if group is None or group in outcomes.columns:
-        return outcomes
-    days = days_of(outcomes, product.view.event_timestamp)
-    times = [KNOWN_AT] if spec.time else []
-    read = (
-        lakehouse.tables.scan(product.name, "events", days=days)
-        .select(spec.id_column, group, *times)
-        .collect()
-    )
-    groups = first_versions(read, id_column=spec.id_column).select(spec.id_column, group)
-    return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
-
-
-def _are_used_rows(
-    lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
-) -> bool:
-    """Tell whether a cohort's outcomes are rows that the champion was made from or chosen on."""
-    if product.spec.time is not None or outcomes.is_empty():
-        return False
-    return _new_members(lakehouse, product, champion, outcomes).is_empty()
-
-
-def _new_members(
-    lakehouse: LakehouseResource, product: Product, champion: Champion, outcomes: pl.DataFrame
-) -> pl.DataFrame:
-    """Outcomes of a cohort's members that are not in the champion's training set, in none of its splits."""
-    tables, id_column = lakehouse.tables, product.spec.id_column
-    learned = rows_learned_by(
-        champion.tracking_uri, champion.registered, champion.model, tables=tables, id_column=id_column
-    )
-    held_out = champion_held_out(tables, product, champion)[id_column]
-    used = pl.concat([learned, held_out])
-    return outcomes.filter(~pl.col(id_column).is_in(used.implode()))
 
 
 def _reference_metrics(

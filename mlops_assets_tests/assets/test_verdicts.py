@@ -33,6 +33,9 @@ def test_each_window_has_findings_of_every_topic(
     findings = findings_from_frame(newest)
     assert all(finding.reason for finding in findings)
     assert latest_windows(home.tables, home.product.name, ()) != ()
+    before = home.table_versions()["verdicts"]
+    home.materialize("verdicts", days=LAST_DAY)
+    assert home.table_versions()["verdicts"] == before
     shown = metadata_of(result, home.key("verdicts"))
     assert (shown["window_end"].value, shown["champion_version"].value) == (LAST_DAY.isoformat(), 1)
     estimate = next(one for one in findings if one.topic == "estimated_performance")

@@ -102,7 +102,7 @@ def _judged(
     )
     rate, usual = _rate(current), _rate(past.reference)
     sure = learned.limit(lag=lag, rows=current.rows, chance=chance)
-    limit = max(sure, _size(SMALLEST_CHANGE, usual))
+    limit = min(1.0, max(sure, _size(SMALLEST_CHANGE, usual)))
     moved = abs(rate - usual)
     state: State = "alarm" if moved > limit else "ok"
     told = f"the rate of {label} among {current.rows:,} known outcomes is {rate:.3%}, {usual:.3%} is usual"

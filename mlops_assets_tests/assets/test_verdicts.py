@@ -5,6 +5,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from mlops_assets.automation.window_verdicts import read_windows
 from mlops_assets.core.alerts.evidence import latest_windows
 from mlops_assets.core.monitoring.finding import findings_from_frame
 from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome, metadata_of
@@ -42,3 +43,8 @@ def test_each_window_has_findings_of_every_topic(
     expected = {"ok": "stable", "alarm": "degraded", "inconclusive": "inconclusive"}[estimate.state]
     is_broken = any(one.cause == "broken" for one in findings)
     assert shown["verdict"].value == ("broken" if is_broken else expected)
+    with home.instance() as instance:
+        read = [one for one in read_windows(instance, home.product.name) if one.report == "verdicts"]
+    assert {one.window_end for one in read} == {LAST_DAY - timedelta(days=1), LAST_DAY}
+    assert read[-1].verdict == shown["verdict"].value
+    assert read[-1].reason == shown["reason"].value

@@ -28,8 +28,9 @@ from scipy.special import ndtr, ndtri
 from benchmarks.estimated_performance.worlds import World, employment, flights
 from benchmarks.result import print_json, print_table
 from mlops_assets.core.evaluation.metrics import METRICS
-from mlops_assets.core.monitoring.decline.evidence import SHARE_OF_PROMISE, decline_evidence
+from mlops_assets.core.monitoring.decline.evidence import decline_evidence
 from mlops_assets.core.monitoring.decline.quality_blocks import QualityBlock, quality_blocks
+from mlops_assets.core.monitoring.promise import DECLINE_SHARE
 from mlops_assets.core.product_spec import Evaluation, Monitoring
 
 AUC, BASE_RATE, TEST_ROWS, WEEK_ROWS, GROUP_ROWS = 0.80, 0.1, 20_000, 3_000, 5
@@ -200,7 +201,7 @@ def _report(found: dict[str, list[Found]], real: Sequence[tuple[str, Stream, Fou
             ),
             "median_windows_to_find": _median(delays),
             "false_findings": sum(one.now is not None for one in found["none"]) / quarters,
-            "promised": SHARE_OF_PROMISE * PROMISE,
+            "promised": DECLINE_SHARE * PROMISE,
             "old_declines_found": _share(one.old for every in declined.values() for one in every),
             "old_false_findings": sum(one.old is not None for one in found["none"]) / quarters,
             "found_before_it_began": sum(d <= 0 for d in delays),

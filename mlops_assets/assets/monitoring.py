@@ -10,9 +10,11 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.drift import drift_asset
+from mlops_assets.assets.fairness import fairness_asset
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.assets.support.reports.outcomes import SAME_ROWS, UnseenOutcomes
 from mlops_assets.assets.support.reports.pages import (
     describe_window,
     page_link,
@@ -20,7 +22,6 @@ from mlops_assets.assets.support.reports.pages import (
     stamped,
     verdict_check,
 )
-from mlops_assets.assets.support.reports.unseen_outcomes import UnseenOutcomes
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.assets.verdicts import verdicts_asset
@@ -30,6 +31,7 @@ from mlops_assets.core.monitoring.decline.since_champion import DeclineOfChampio
 from mlops_assets.core.monitoring.performance import PerformanceReport, ReferenceMetric
 from mlops_assets.core.monitoring.performance import performance_report as measure_outcomes
 from mlops_assets.core.monitoring.performance_html import write_performance_html
+from mlops_assets.core.monitoring.quality.group_values import sensitive_slices
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.plots.overview import metric_over_time
 from mlops_assets.core.product import Product
@@ -40,13 +42,14 @@ from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
-PERFORMANCE_HOLDS = "The newest outcomes bear out the champion's test value."
-SAME_ROWS = "these are rows that the champion was made from or chosen on; members that it never saw can tell"
+CHECKED = "The newest outcomes bear out the champion's test value."
 
 
 def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
     """Build the monitoring stage of one product."""
     reports = [drift_asset(product), _performance_report(product)]
+    if sensitive_slices(product.spec.evaluation):
+        reports.append(fairness_asset(product))
     return reports if product.spec.time is None else [*reports, verdicts_asset(product)]
 
 
@@ -62,7 +65,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         kinds={"evidently"},
         is_partitioned=True,
         deps=[upstream(product, "outcomes", lookback=lookback)],
-        check_specs=[dg.AssetCheckSpec("performance_holds", asset=key, description=PERFORMANCE_HOLDS)],
+        check_specs=[dg.AssetCheckSpec("performance_holds", asset=key, description=CHECKED)],
     )
     def performance_report(
         context: dg.AssetExecutionContext,
@@ -92,8 +95,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
             report = _measured(
                 reads, product, champion, outcomes, reference=reference, evidence=decline.evidence(since)
             )
-            if unseen.are_used:
-                report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
+            report = replace(report, verdict="inconclusive", reason=SAME_ROWS) if unseen.are_used else report
             is_newest = window is windows[-1]
             page = _performance_page(platform, product, window, outcomes, report) if is_newest else None
             rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))

@@ -1,33 +1,47 @@
 """The asset `verdicts`: what monitoring says of each window, one row per topic and subject."""
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from mlops_assets.assets.fairness import NOUN as FAIRNESS
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.verdict_pages import write_pages_over_windows, write_window_page
-from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
+from mlops_assets.assets.support.reports.windows import report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.monitoring.drift.history import Span
 from mlops_assets.core.monitoring.drift.windows import WindowDrift
-from mlops_assets.core.monitoring.finding import Finding, State, findings_frame
+from mlops_assets.core.monitoring.estimated.champion_quality import ChampionQuality
+from mlops_assets.core.monitoring.finding import Finding, findings_frame
+from mlops_assets.core.monitoring.quality.calibration import calibration_findings
+from mlops_assets.core.monitoring.quality.fairness import TO_FRAME_SCHEMA as FAIRNESS_SCHEMA
+from mlops_assets.core.monitoring.quality.fairness import fairness_findings
+from mlops_assets.core.monitoring.quality.group_values import sensitive_slices
+from mlops_assets.core.monitoring.quality.label_rate import label_days, label_drift, labels_known_to
+from mlops_assets.core.monitoring.quality.performance import performance_findings
+from mlops_assets.core.monitoring.quality.verdict import quality_verdict
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
+from mlops_assets.core.monitoring.upkeep.age import data_age, model_age
+from mlops_assets.core.monitoring.upkeep.parity import PARITY_COLUMNS, parity_findings
+from mlops_assets.core.monitoring.upkeep.service import SERVICE_COLUMNS, service_findings
 from mlops_assets.core.monitoring.volume import volume_findings
+from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.product import Product
-from mlops_assets.core.release.champion import load_champion
+from mlops_assets.core.release.champion import Champion, load_champion
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 NOUN = "verdicts"
-_STATES: Mapping[str, State] = {"stable": "ok", "degraded": "alarm", "inconclusive": "inconclusive"}
 
 
 def verdicts_asset(product: Product) -> dg.AssetsDefinition:
@@ -43,7 +57,10 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         deps=[
             upstream(product, "drift_report"),
             upstream(product, "performance_report"),
-            upstream(product, "events", lookback=lookback),
+            *([upstream(product, FAIRNESS)] if sensitive_slices(product.spec.evaluation) else []),
+            *(upstream(product, noun, lookback=lookback) for noun in ("parity_report", SERVED)),
+            *(upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")),
+            *(upstream(product, noun, lookback=lookback) for noun in ("events", "labels")),
         ],
     )
     def verdicts(
@@ -54,91 +71,152 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         """One row is what one topic says about one subject of a window: a column's drift, a metric, a day's fault.
 
-        Made from the reports of the same day and from `events`. State is ok, alarm or inconclusive; cause says whether
-        a source is broken or the world changed. Alarms come first, the larger consequence first. Read by the alerts.
-        Each window has a page for people, and there is one over all windows.
+        Made from the reports of the same day, from what the released version scored in the window with the labels that
+        were known at its end, and from what was served. State is ok, alarm or inconclusive; cause says whether a source
+        is broken or the world changed. Alarms come first, the larger consequence first. Read by the alerts, and its
+        `verdict` by the sensor `retrain_on_drift`: whether the primary metric is estimated to hold, or a source is
+        broken. Each window has a page for people, and there is one over all windows.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view
         )
         writes = TableWrites(context, lakehouse, product, NOUN)
         windows = list(report_windows(context, product, "event_date"))
-        days = [window.days for window in windows if window.days is not None]
-        profiles = ChampionProfiles(lakehouse.tables, product, champion, writes.commit_info)
-        drift = WindowDrift(profiles, DayRange(min(d.first for d in days), max(d.end for d in days)))
-        counts = dict(lakehouse.tables.day_counts(product.name, "events").iter_rows())
-        performance = _performance_rows(lakehouse, product)
+        sources = _sources(writes, champion, [window.days for window in windows if window.days is not None])
         any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
         for window in windows:
+            if window.days is None or window.end_day is None:
+                continue
             reads = any_reads.another()
-            measured = performance.filter(pl.col("event_date") == window.end_day)
-            reads.value("the champion", champion.facts)
-            measured = reads.rows("performance", measured)
-            found = tuple(
-                _findings(product, window, drift=drift, counts=counts, performance=measured, reads=reads)
-            )
+            found = tuple(sources.findings(window.days, window.end_day, reads))
             frame = findings_frame(found).with_columns(
                 champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
             )
             writes.write_report(frame, window.partition, reads=reads)
-            page = write_window_page(platform, drift, window, found)
-            context.add_asset_metadata({**_shown(frame), **page}, partition_key=window.name)
+            page = write_window_page(platform, sources.drift, window, found)
+            said = quality_verdict(found)
+            context.add_asset_metadata(
+                {
+                    "verdict": said.verdict,
+                    "reason": said.reason,
+                    "window_end": window.end_day.isoformat(),
+                    "champion_version": champion.version,
+                    **_shown(frame),
+                    **page,
+                },
+                partition_key=window.name,
+            )
         return writes.result(
-            write_pages_over_windows(platform, lakehouse.tables, product, written=windows, events=counts)
+            write_pages_over_windows(
+                platform, lakehouse.tables, product, written=windows, events=sources.counts
+            )
         )
 
     return verdicts
 
 
-def _findings(
-    product: Product,
-    window: ReportWindow,
-    *,
-    drift: WindowDrift,
-    counts: Mapping[Any, int],
-    performance: pl.DataFrame,
-    reads: RecordedReads,
-) -> Iterator[Finding]:
-    """Yield all that is said of one window.
-
-    product: whose. window: of days. drift: judges it. counts: events by day. performance: its rows of the report.
-    reads: is told what was read.
-    """
-    if window.days is None:
-        return
-    days = Span(window.days.first, window.days.end).days()
-    reads.declared("monitoring", "training", "split", "time", "evaluation", "source")
-    reads.value("the profiles", drift.content(window.days))
-    reads.value("events by day", {str(day): counts.get(day, 0) for day in days})
-    yield from drift.judge(window.days).findings()
-    yield from volume_findings(counts, days=days, below=product.spec.source.silent_below)
-    yield from _performance_findings(performance, primary=product.spec.evaluation.primary_metric)
+def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) -> "_Sources":
+    tables, product = writes.lakehouse.tables, writes.product
+    whole = DayRange(min(one.first for one in days), max(one.end for one in days))
+    return _Sources(
+        tables=tables,
+        product=product,
+        champion=champion,
+        drift=WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole),
+        quality=ChampionQuality(tables, product, champion, whole),
+        counts=dict(tables.day_counts(product.name, "events").iter_rows()),
+        performance=tables.read(product.name, "performance_report"),
+        fairness=_fairness(tables, product),
+        known_labels=_known_labels(tables, product),
+    )
 
 
-def _performance_rows(lakehouse: LakehouseResource, product: Product) -> pl.DataFrame:
-    return lakehouse.tables.read(product.name, "performance_report")
+def _fairness(tables: DeltaTables, product: Product) -> pl.DataFrame:
+    if not sensitive_slices(product.spec.evaluation) or not tables.exists(product.name, FAIRNESS):
+        return pl.DataFrame(schema={**FAIRNESS_SCHEMA, "event_date": pl.Date})
+    return tables.read(product.name, FAIRNESS)
 
 
-def _performance_findings(rows: pl.DataFrame, *, primary: str) -> Iterator[Finding]:
-    for row in rows.filter(pl.col("metric") == primary).iter_rows(named=True):
-        interval = "" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
-        value = "has no value" if row["value"] is None else f"is {row['value']:.3f}{interval}"
-        beside = (
-            ""
-            if row["reference_value"] is None
-            else f", on the champion's test rows {row['reference_value']:.3f}"
+def _known_labels(tables: DeltaTables, product: Product) -> dict[date, tuple[int, int]]:
+    """Count the labels that became known on each day, and those of them that are 1."""
+    label = pl.col(product.spec.label.column)
+    counted = (
+        tables.scan(product.name, "labels")
+        .group_by("known_date")
+        .agg(pl.len().cast(pl.Int64), label.cast(pl.Int64).sum().alias("positives"))
+        .collect()
+    )
+    return {day: (rows, positives) for day, rows, positives in counted.sort("known_date").iter_rows()}
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What the windows of a run are judged by; what they share is read once."""
+
+    tables: DeltaTables
+    product: Product
+    champion: Champion
+    drift: WindowDrift
+    quality: ChampionQuality
+    counts: Mapping[Any, int]
+    """Events by day."""
+    performance: pl.DataFrame
+    """All rows of the report."""
+    fairness: pl.DataFrame
+    """The same of the fairness report; none without a sensitive slice."""
+    known_labels: Mapping[date, tuple[int, int]]
+    """Labels by the day on which they became known: how many, and how many of them are 1."""
+
+    def findings(self, window: DayRange, end_day: date, reads: RecordedReads) -> Iterator[Finding]:
+        """Yield all that is said of one window; what is read for it is recorded."""
+        spec = self.product.spec
+        days = Span(window.first, window.end).days()
+        reads.declared("monitoring", "training", "split", "time", "evaluation", "source", "label")
+        reads.value("the champion", self.quality.facts)
+        scored = self.quality.window(window)
+        reads.rows("what the champion scored", scored.rows)
+        reads.value("how many rows it scored", scored.scored)
+        reads.value("the profiles", self.drift.content(window))
+        events = {day: count for day, count in self.counts.items() if day < window.end}
+        reads.value("events by day", {str(day): count for day, count in sorted(events.items())})
+        fairness = reads.rows("fairness", self.fairness.filter(pl.col("event_date") == end_day))
+        performance = reads.rows("performance", self.performance.filter(pl.col("event_date") == end_day))
+        kept_up = self._upkeep(window, end_day, events, reads)
+        labels = {day: known for day, known in self.known_labels.items() if day < window.end}
+        reads.value("labels by day", {str(day): known for day, known in labels.items()})
+        yield from self.drift.judge(window).findings()
+        yield from volume_findings(events, days=days, below=spec.source.silent_below)
+        yield from performance_findings(performance, primary=spec.evaluation.primary_metric)
+        yield from self.quality.findings(scored)
+        yield from calibration_findings(
+            performance,
+            allowed=self.quality.allowed_bias,
+            confidence=spec.evaluation.confidence,
+            monitoring=spec.monitoring,
         )
-        yield Finding(
-            topic="performance",
-            subject=primary,
-            state=_STATES[row["window_verdict"]],
-            reason=f"{row['title']} {value}{beside}: {row['window_verdict']}",
-            value=row["value"],
-            low=row["low"],
-            high=row["high"],
-            expected=row["reference_value"],
-            limit=row["limit"],
-        )
+        if self.champion.as_of is not None:
+            known = labels_known_to(spec, label_days(labels), as_of=self.champion.as_of)
+            yield label_drift(known, window=window, monitoring=spec.monitoring)
+        yield from fairness_findings(fairness)
+        yield from kept_up
+
+    def _upkeep(
+        self, window: DayRange, end_day: date, events: Mapping[date, int], reads: RecordedReads
+    ) -> list[Finding]:
+        """Say how old model and data are, and what the service did with the events of the window."""
+        parity = reads.rows("parity", self._read_days("parity_report", window))
+        served = reads.rows("captured predictions", self._read_days(SERVED, window))
+        found = [data_age(events, last_day=end_day)]
+        if self.champion.as_of is not None:
+            oldest = self.product.spec.monitoring.maximum_model_age_days
+            found.append(model_age(self.champion.as_of, window_end=window.ends_at, maximum_days=oldest))
+        return [*found, *parity_findings(parity), *service_findings(served)]
+
+    def _read_days(self, noun: str, window: DayRange) -> pl.DataFrame:
+        columns = SERVICE_COLUMNS if noun == SERVED else PARITY_COLUMNS
+        if not self.tables.exists(self.product.name, noun):
+            return pl.DataFrame(schema=columns)
+        return self.tables.read(self.product.name, noun, columns=list(columns), days=window)
 
 
 @page_only

@@ -298,11 +298,13 @@ class Monitoring(Section):
     false_alarms_per_quarter: Annotated[float, Field(gt=0, le=20)] = 1.0
     """Promise: how many alarms a quarter may bring in which nothing happened; the limits of all verdicts follow."""
     maximum_rows: Annotated[int, Field(ge=1000)] = 20_000
-    """Rows per side that Evidently's page draws, a seeded sample of more; verdicts see all rows."""
+    """Rows per side of Evidently's page and of an estimate of quality, a sample of more; other verdicts see all."""
     minimum_rows: Annotated[int, Field(ge=1)] = 50
     """Windows with fewer rows are inconclusive."""
     minimum_positives: Annotated[int, Field(ge=1)] = 20
     """Windows with fewer known outcomes of either class are inconclusive about performance."""
+    maximum_model_age_days: Annotated[int, Field(ge=1)] | None = None
+    """Days after its as-of time from which on a model is too old; null: its quality decides, not its age."""
     performance_drop: Annotated[float, Field(gt=0)] = 0.05
     """Drop of the primary metric below the champion's test value at which the window alarms."""
     cooldown_days: Annotated[int, Field(ge=0)] = 7

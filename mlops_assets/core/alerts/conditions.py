@@ -68,7 +68,7 @@ def conditions_of(
 
 
 def _latest(rule: Rule, windows: Sequence[Window]) -> list[Window]:
-    told = [window for window in windows if any(one.topic in rule.topics for one in window.findings)]
+    told = [window for window in windows if any(rule.watches(one) for one in window.findings)]
     return sorted(told, key=lambda window: window.name)[-rule.of_windows :]
 
 

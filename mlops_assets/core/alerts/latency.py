@@ -8,13 +8,10 @@ import polars as pl
 from mlops_assets.core.alerts.conditions import Window
 from mlops_assets.core.alerts.rules import LATENCY_LIMIT_MS, LATENCY_SUBJECT, Rule, read_finding
 from mlops_assets.core.monitoring.finding import Finding
+from mlops_assets.core.monitoring.upkeep.order_statistics import ENOUGH_ANSWERS, p99_with_bounds
 
 SPANS_HOURS = (1, 6, 24)
 """A window is the shortest of these with enough answers, or the last."""
-ENOUGH_ANSWERS = 400
-"""From 368 on, 19 of 20 samples have an answer above the true p99: only then has it an upper bound."""
-CONFIDENCE = 0.95
-_SHARE = 0.99
 _OWN = Rule(name="latency", severity="warning", topics=("service",), above=LATENCY_LIMIT_MS)
 
 
@@ -31,25 +28,6 @@ def latency_windows(answers: pl.DataFrame, *, windows: int) -> tuple[Window, ...
     )
     hours = answered["hour"].unique().sort().to_list()[-windows:]
     return tuple(_windows(answered, hours))
-
-
-def p99_with_bounds(sorted_values: pl.Series) -> tuple[float, float, float]:
-    """Return the 99th percentile with a 95 % interval for it, of values in ascending order, at least one.
-
-    Order statistics bound a quantile whatever the distribution (David and Nagaraja 2003, section 7.1). A bound that too
-    few values cannot give is 0 or infinite.
-    """
-    from scipy.stats import binom
-
-    count = len(sorted_values)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = int(binom.ppf(tail, count, _SHARE)), int(binom.ppf(1 - tail, count, _SHARE)) + 1
-    value = sorted_values[math.ceil(_SHARE * count) - 1]
-    return (
-        value,
-        sorted_values[low - 1] if low >= 1 else 0.0,
-        sorted_values[high - 1] if high <= count else math.inf,
-    )
 
 
 def _windows(answered: pl.DataFrame, hours: list) -> Iterator[Window]:

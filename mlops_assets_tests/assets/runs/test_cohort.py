@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from mlops_assets.assets.monitoring import SAME_ROWS
+from mlops_assets.assets.support.reports.outcomes import SAME_ROWS
 from mlops_assets.catalogue import load_product
 from mlops_assets.commands.product_status import product_status
 from mlops_assets.core.contracts.contract import describe_columns
@@ -138,6 +138,23 @@ def test_on_rows_that_the_champion_was_chosen_on_check_page_metadata_table_and_s
         product_status(home.settings, "mortality_risk", now=now).performance
         == "inconclusive (version 1, all rows)"
     )
+
+
+def test_the_groups_of_a_cohort_are_measured_and_the_rows_it_was_chosen_on_prove_nothing(
+    home: SmallHome,
+) -> None:
+    plan = release(None, Order(datetime(1995, 1, 1, tzinfo=UTC), "ada", "to score"), version=1)
+    if home.control.standing("mortality_risk") is None:
+        write_plan(home.control, "mortality_risk", plan)
+    result = home.materialize("predictions", "outcomes", "fairness_report")
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("fairness_holds", True)
+    assert check.description == f"version 1, all rows: inconclusive: {SAME_ROWS}"
+    groups = home.read("fairness_report")
+    assert set(groups["slice"]) == {"sex", "race", "age_years", "income_bracket"}
+    of_sex = groups.filter(pl.col("slice") == "sex", pl.col("metric") == "auc")
+    assert of_sex["rows"].sum() == home.read("outcomes").height
+    assert of_sex["reference_value"].null_count() == 0
 
 
 def test_another_split_seed_compares_nobody_on_rows_that_he_learned_from(

@@ -63,6 +63,15 @@ def test_a_subject_fires_when_k_of_the_n_latest_windows_alarm(
     assert one.state == state
 
 
+def test_windows_that_speak_of_other_subjects_do_not_take_the_place_of_a_rules_own() -> None:
+    rule = Rule(name="latency", severity="warning", topics=("service",), subject="p99_latency_ms")
+    hourly = Window("2026-05-02T09:00Z", (finding(topic="service", subject="p99_latency_ms", state="alarm"),))
+    daily = Window("2026-05-03", (finding(topic="service", subject="window_failed_share", state="ok"),))
+    one = said(rule, [hourly, daily], subject="p99_latency_ms")
+    assert one is not None
+    assert one.state == "firing"
+
+
 def test_a_condition_says_what_its_newest_alarm_said_and_where_it_goes() -> None:
     told = conditions_of(
         "fraud_detection",

@@ -2,16 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.reports.windows import ReportWindow
-from mlops_assets.core.monitoring.drift.report import DriftReport
-from mlops_assets.core.monitoring.performance import PerformanceReport
 from mlops_assets.core.release.champion import Champion
 from mlops_assets.resources.platform import PlatformResource
+
+
+class JudgedWindow(Protocol):
+    """What every report says of a window."""
+
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """One sentence."""
+        ...
+
+    def to_frame(self) -> pl.DataFrame:
+        """Its evidence as a table."""
+        ...
 
 
 def stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verdict: str) -> pl.DataFrame:
@@ -34,7 +51,7 @@ def describe_window(
 
 @page_only
 def shared_metadata(
-    report: DriftReport | PerformanceReport,
+    report: JudgedWindow,
     champion: Champion,
     window: ReportWindow,
     link: dict[str, dg.MetadataValue],
@@ -59,7 +76,7 @@ def page_link(platform: PlatformResource, page: Path | None) -> dict[str, dg.Met
 
 def verdict_check(
     name: str,
-    report: DriftReport | PerformanceReport,
+    report: JudgedWindow,
     alarms: Sequence[str],
     champion: Champion,
     window: ReportWindow,

@@ -20,11 +20,10 @@ import numpy as np
 
 from mlops_assets.core.evaluation.metrics import METRICS, Floats
 from mlops_assets.core.monitoring.decline.quality_blocks import QualityBlock
+from mlops_assets.core.monitoring.promise import DECLINE_SHARE
 
 PROMISE = 1.0
 """False alarms of a product and quarter that are promised where nothing else is said."""
-SHARE_OF_PROMISE = 0.1
-"""Part of the promised false alarms of a product and quarter that a decline of quality may use up."""
 NOTICED = 0.5
 """Part of the allowed drop from which on a decline that is sure is worth a word."""
 _DECLINES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
@@ -115,4 +114,4 @@ def _likeliest_start(below: Floats, variances: Floats) -> int | None:
 def _threshold(blocks: Sequence[QualityBlock], false_alarms_per_quarter: float) -> float:
     days = (blocks[-1].last_day - blocks[0].first_day).days + 1
     blocks_per_quarter = _QUARTER_DAYS * len(blocks) / days
-    return max(blocks_per_quarter, 1.0) / (SHARE_OF_PROMISE * false_alarms_per_quarter)
+    return max(blocks_per_quarter, 1.0) / (DECLINE_SHARE * false_alarms_per_quarter)

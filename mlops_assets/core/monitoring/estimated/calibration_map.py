@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops_assets.core.evaluation.metrics import Floats
 from mlops_assets.core.monitoring.estimated.scored_rows import Integers
@@ -26,6 +27,10 @@ class CalibrationMap:
         """Return P(y = 1) per row; of further coefficients, shape (3, samples), the shape is (rows, samples)."""
         chosen = self.coefficients if coefficients is None else coefficients
         return _sigmoid(_design(scores) @ chosen)
+
+    def log_odds(self, scores: Floats, coefficients: Floats) -> npt.NDArray[np.float32]:
+        """Return the log-odds of y = 1, (rows, samples), of coefficients of shape (3, samples), in single precision."""
+        return _design(scores).astype(np.float32) @ coefficients.astype(np.float32)
 
     def draws(self, samples: int, generator: np.random.Generator) -> Floats:
         """Draw coefficients, (3, samples), from the normal law of the estimate."""

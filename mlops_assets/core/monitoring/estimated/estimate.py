@@ -7,16 +7,15 @@ from typing import Literal
 import numpy as np
 
 from mlops_assets.core.evaluation.bootstrap import percentile_interval
-from mlops_assets.core.evaluation.metrics import METRICS, Floats
+from mlops_assets.core.evaluation.metrics import METRICS
 from mlops_assets.core.evaluation.resampled_metrics import Estimate
-from mlops_assets.core.monitoring.estimated.calibration_map import CalibrationMap, fit_map
+from mlops_assets.core.monitoring.estimated.calibration_map import CalibrationMap
 from mlops_assets.core.monitoring.estimated.density_ratio import shift_between
-from mlops_assets.core.monitoring.estimated.label_draws import within_group_correlation
+from mlops_assets.core.monitoring.estimated.reference import LearnedReference
 from mlops_assets.core.monitoring.estimated.scored_rows import ScoredRows
 from mlops_assets.core.monitoring.estimated.simulation import rectify, simulate
 from mlops_assets.core.monitoring.estimated.soft_metrics import ESTIMATED_METRICS, SoftMetrics
 from mlops_assets.core.monitoring.estimated.trust import (
-    allowed_losses,
     contradicted,
     least_rows,
     not_calibrated,
@@ -66,35 +65,37 @@ def estimate_quality(
     rows with one score, early labels and late ones are alike. evaluation: primary metric, cost and confidence.
     monitoring: least rows and the allowed loss. seed: of every draw.
     """
+    learned = LearnedReference(reference, evaluation, monitoring)
+    return estimate_window(learned, window, seed=seed)
+
+
+def estimate_window(
+    reference: LearnedReference, window: ScoredRows, *, seed: int
+) -> tuple[EstimatedMetric, ...]:
+    """Estimate as `estimate_quality` does; of many windows the reference is learned once."""
     from threadpoolctl import threadpool_limits
 
-    names = sorted(ESTIMATED_METRICS, key=lambda name: name != evaluation.primary_metric)
-    if doubt := too_few(reference, window, monitoring):
+    primary = reference.evaluation.primary_metric
+    names = sorted(ESTIMATED_METRICS, key=lambda name: name != primary)
+    if doubt := too_few(reference.rows, window, reference.monitoring):
         return tuple(_unknown(name, doubt) for name in names)
     # One thread: a sum's order is then always the same.
     with threadpool_limits(limits=1, user_api="blas"):
-        found = _estimate(reference, window, evaluation=evaluation, monitoring=monitoring, seed=seed)
+        found = _estimate(reference, window, seed=seed)
     return tuple(found[name] for name in names)
 
 
-def _estimate(
-    reference: ScoredRows, window: ScoredRows, *, evaluation: Evaluation, monitoring: Monitoring, seed: int
-) -> dict[str, EstimatedMetric]:
-    cost = evaluation.cost
-    shift = shift_between(reference, window, seed=seed)
-    plain = _map(reference, np.ones(len(reference)))
-    of_window = _map(reference, shift.weights)
-    expected = plain.probability(reference.scores)
-    correlation = within_group_correlation(expected, reference.labels, reference.groups)
-    of_reference = SoftMetrics(reference, cost=cost)
-    truth, said = of_reference.of(reference.labels), of_reference.of(expected)
-    allowed = allowed_losses(
-        truth, base_rate=float(reference.labels.mean()), evaluation=evaluation, monitoring=monitoring
+def _estimate(reference: LearnedReference, window: ScoredRows, *, seed: int) -> dict[str, EstimatedMetric]:
+    evaluation, monitoring = reference.evaluation, reference.monitoring
+    shift = shift_between(reference.rows, window, seed=seed)
+    of_window = reference.map(shift.weights)
+    truth, allowed = reference.truth, reference.allowed
+    drawn = simulate(
+        window, calibration=of_window, correlation=reference.correlation, cost=evaluation.cost, seed=seed
     )
-    drawn = simulate(window, calibration=of_window, correlation=correlation, cost=cost, seed=seed)
     has_labels = _enough_labels(window, monitoring)
-    powered = rectify(window, calibration=of_window, cost=cost, seed=seed) if has_labels else {}
-    outside = outside_support(reference, shift, monitoring)
+    powered = rectify(window, calibration=of_window, cost=evaluation.cost, seed=seed) if has_labels else {}
+    outside = outside_support(reference.rows, shift, monitoring)
     seen, foreseen = _on_known_labels(window, of_window, evaluation)
     return {
         name: _metric(
@@ -102,14 +103,10 @@ def _estimate(
             method="prediction_powered" if has_labels else "confidence_based", confidence=evaluation.confidence,
             doubt=outside
             or contradicted(seen[name], foreseen[name], misfit_p=drawn.misfit_p, allowed=allowed[name])
-            or not_calibrated(truth[name], said[name], allowed=allowed[name]),
+            or not_calibrated(truth[name], reference.said[name], allowed=allowed[name]),
         )
         for name in ESTIMATED_METRICS
     }  # fmt: skip
-
-
-def _map(reference: ScoredRows, weights: Floats) -> CalibrationMap:
-    return fit_map(reference.scores, reference.labels, weights=weights, groups=reference.groups)
 
 
 def _enough_labels(window: ScoredRows, monitoring: Monitoring) -> bool:

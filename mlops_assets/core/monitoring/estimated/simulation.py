@@ -10,6 +10,7 @@ from mlops_assets.core.evaluation.metrics import Floats
 from mlops_assets.core.evaluation.resampled_metrics import Estimate
 from mlops_assets.core.model.calibration import log_odds
 from mlops_assets.core.monitoring.estimated.calibration_map import CalibrationMap
+from mlops_assets.core.monitoring.estimated.drawn_metrics import DrawnMetrics
 from mlops_assets.core.monitoring.estimated.label_draws import draw_labels
 from mlops_assets.core.monitoring.estimated.scored_rows import ScoredRows
 from mlops_assets.core.monitoring.estimated.soft_metrics import SoftMetrics
@@ -41,17 +42,17 @@ def simulate(
     """
     generator = np.random.default_rng(seed)
     coefficients = calibration.draws(DRAWS, generator)
-    measure, known = SoftMetrics(window, cost=cost), window.is_known
+    measure, known = DrawnMetrics(window, cost=cost), window.is_known
+    facts = (window.labels == 1)[:, np.newaxis]
     parts: list[dict[str, Floats]] = []
     misfits: list[Floats] = []
     for block in _blocks(coefficients, rows=len(window)):
-        probability = calibration.probability(window.scores, block)
-        drawn = draw_labels(probability, window.groups, correlation=correlation, generator=generator)
-        misfits.append(_misfit(window, drawn.astype(np.float64), calibration))
-        labels = np.where(known[:, np.newaxis], window.labels[:, np.newaxis], drawn)
-        parts.append(measure(labels))
+        odds = calibration.log_odds(window.scores, block)
+        drawn = draw_labels(odds, window.groups, correlation=correlation, generator=generator)
+        misfits.append(_misfit(window, drawn[known].astype(np.float64), calibration))
+        parts.append(measure(np.where(known[:, np.newaxis], facts, drawn)))
     samples = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    seen = _misfit(window, window.labels[:, np.newaxis], calibration)
+    seen = _misfit(window, window.labels[known][:, np.newaxis], calibration)
     return Simulation(
         metrics={name: Estimate(_mean(values), values) for name, values in samples.items()},
         misfit_p=_tail(seen[:, 0], np.concatenate(misfits, axis=1)),
@@ -96,12 +97,12 @@ def _blocks(coefficients: Floats, *, rows: int) -> Iterator[Floats]:
 
 
 def _misfit(window: ScoredRows, labels: Floats, calibration: CalibrationMap) -> Floats:
-    """Residuals of the known labels, as they are and against the log-odds: what level and slope of a map would add."""
+    """Residuals of labels of the known rows, as they are and against the log-odds: level and slope of a map."""
     known = window.is_known
     expected = calibration.probability(window.scores[known])
     log_odds_of = log_odds(expected)
     centred = log_odds_of - (log_odds_of.mean() if known.any() else 0.0)
-    residuals = labels[known] - expected[:, np.newaxis]
+    residuals = labels - expected[:, np.newaxis]
     return np.stack([residuals.sum(axis=0), centred @ residuals])
 
 

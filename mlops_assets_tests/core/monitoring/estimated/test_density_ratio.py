@@ -32,3 +32,12 @@ def test_rows_of_one_group_do_not_give_each_other_away():
     for rows in (reference, window):
         rows.features[:, 1] = np.random.default_rng(len(rows)).normal(size=100)[rows.groups] + rows.scores * 0
     assert shift_between(reference, window, seed=0).effective_rows > 0.9 * 3000
+
+
+def test_of_many_rows_trees_of_a_sample_judge_all(monkeypatch: pytest.MonkeyPatch):
+    reference, window = drawn_rows(6000, seed=0)[0], drawn_rows(4000, seed=1, shift=0.5)[0]
+    monkeypatch.setattr("mlops_assets.core.monitoring.estimated.density_ratio.FITTED_ROWS", 1500)
+    shift = shift_between(reference, window, seed=0)
+    assert len(shift.weights) == 6000
+    weighted = np.average(reference.features, axis=0, weights=shift.weights)
+    assert np.abs(weighted - window.features.mean(axis=0)).max() < 0.2

@@ -67,3 +67,12 @@ def test_a_metric_without_a_value_is_inconclusive():
 def test_the_reason_says_what_it_was_made_from():
     assert "from the scores alone" in _finding(AUC).reason
     assert "corrected by the labels" in _finding(replace(AUC, method="prediction_powered")).reason
+
+
+def test_an_alarm_needs_as_wide_an_interval_as_the_promise_asks_for() -> None:
+    near = _metric("auc", 0.735, half=0.01, expected=0.80, loss=0.05)
+    wide = estimated_findings([near, BIAS, COST], wide=2.0)[0]
+    assert (estimated_findings([near, BIAS, COST])[0].state, wide.state) == ("alarm", "inconclusive")
+    assert (wide.low, wide.high) == (near.low, near.high)
+    good = estimated_findings([AUC, BIAS, COST], wide=20.0)
+    assert {one.state for one in good} == {"ok"}

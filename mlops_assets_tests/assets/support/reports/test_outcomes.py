@@ -4,9 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from mlops_assets.assets.support.reports.unseen_outcomes import UnseenOutcomes, _days_of_all
+from mlops_assets.assets.support.reports.outcomes import UnseenOutcomes, _days_of_all
 from mlops_assets.assets.support.reports.windows import ReportWindow
 from mlops_assets.core.lakehouse.day_range import DayRange
+from mlops_assets.core.release.champion import load_champion
+from mlops_assets_tests.support.homes.small_home import AS_OF as HOME_AS_OF
+from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome
 
 FIRST = date(2018, 4, 1)
 
@@ -58,3 +61,16 @@ def test_a_cohort_is_taken_whole() -> None:
 def test_all_windows_of_a_run_are_read_together() -> None:
     assert _days_of_all([window(4, 7), window(0, 9), window(2, 12)]) == window(0, 12).days
     assert _days_of_all([ReportWindow(None, None)]) is None
+
+
+def test_outcomes_are_of_events_after_the_champions_knowledge(released_home: SmallHome) -> None:
+    product, tables = released_home.product, released_home.tables
+    champion = load_champion(released_home.control, product.name, declared_view=product.view)
+    whole = ReportWindow(DayRange(HOME_AS_OF, LAST_DAY + timedelta(days=1), "known_date"), LAST_DAY)
+    unseen = UnseenOutcomes.read(tables, product, champion, windows=[whole], columns=["terminal_id"])
+    outcomes = unseen.within(whole)
+    assert outcomes.height > 0
+    assert outcomes["event_timestamp"].min() >= champion.as_of  # pyright: ignore[reportOperatorIssue]
+    assert outcomes["prediction_id"].is_unique().all()
+    assert {"customer_id", "terminal_id"} <= set(outcomes.columns)
+    assert not unseen.are_used

@@ -8,14 +8,15 @@ from typing import Self
 import polars as pl
 
 from mlops_assets.assets.support.reports.windows import ReportWindow
-from mlops_assets.core.contracts.event_identity import first_versions
 from mlops_assets.core.labels.outcomes import newest_outcomes
-from mlops_assets.core.lakehouse.day_range import DayRange, days_of
+from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.monitoring.quality.group_rows import with_columns_of_events
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.learned_rows import rows_learned_by
 from mlops_assets.core.release.champion import Champion, champion_held_out
-from mlops_assets.core.times import KNOWN_AT
+
+SAME_ROWS = "these are rows that the champion was made from or chosen on; members that it never saw can tell"
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,20 @@ class UnseenOutcomes:
 
     @classmethod
     def read(
-        cls, tables: DeltaTables, product: Product, champion: Champion, *, windows: Sequence[ReportWindow]
+        cls,
+        tables: DeltaTables,
+        product: Product,
+        champion: Champion,
+        *,
+        windows: Sequence[ReportWindow],
+        columns: Sequence[str] = (),
     ) -> Self:
         """Read what became known in the windows and before them, from the champion's as-of day on.
 
         Of a cohort the outcomes of members that the champion never saw; all of them while there are no others.
+
+        tables, product: whose outcomes. champion: whose predictions. windows: all of a run. columns: of events or
+        features that are added, besides the evaluation's group column.
         """
         days = _days_of_all([window.since(champion.as_of) for window in windows])
         outcomes = (
@@ -48,7 +58,10 @@ class UnseenOutcomes:
             new = _new_members(tables, product, champion, outcomes)
             are_used = outcomes.height > 0 and new.is_empty()
             outcomes = outcomes if new.is_empty() else new
-        return cls(_with_group(tables, product, outcomes), champion.as_of, are_used)
+        group = product.spec.evaluation.group_column
+        wanted = [*([] if group is None else [group]), *columns]
+        rows = with_columns_of_events(tables, product, champion.view, outcomes, columns=wanted)
+        return cls(rows, champion.as_of, are_used)
 
     def within(self, window: ReportWindow) -> pl.DataFrame:
         """Return the newest version of each outcome that became known in a window, of events from `as_of` on."""
@@ -63,18 +76,6 @@ def _days_of_all(windows: Sequence[ReportWindow]) -> DayRange | None:
     if not days:
         return None
     return DayRange(min(one.first for one in days), max(one.end for one in days), days[0].column)
-
-
-def _with_group(tables: DeltaTables, product: Product, outcomes: pl.DataFrame) -> pl.DataFrame:
-    spec = product.spec
-    group = spec.evaluation.group_column
-    if group is None or group in outcomes.columns:
-        return outcomes
-    days = days_of(outcomes, product.view.event_timestamp)
-    times = [KNOWN_AT] if spec.time else []
-    read = tables.scan(product.name, "events", days=days).select(spec.id_column, group, *times).collect()
-    groups = first_versions(read, id_column=spec.id_column).select(spec.id_column, group)
-    return outcomes.join(groups, on=spec.id_column, how="left", maintain_order="left")
 
 
 def _new_members(

@@ -94,18 +94,8 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
             )
             writes.write_report(frame, window.partition, reads=reads)
             page = write_window_page(platform, sources.drift, window, found)
-            said = quality_verdict(found)
-            context.add_asset_metadata(
-                {
-                    "verdict": said.verdict,
-                    "reason": said.reason,
-                    "window_end": window.end_day.isoformat(),
-                    "champion_version": champion.version,
-                    **_shown(frame),
-                    **page,
-                },
-                partition_key=window.name,
-            )
+            shown = {**_told(found, champion, end_day=window.end_day), **_shown(frame), **page}
+            context.add_asset_metadata(shown, partition_key=window.name)
         return writes.result(
             write_pages_over_windows(
                 platform, lakehouse.tables, product, written=windows, events=sources.counts
@@ -217,6 +207,17 @@ class _Sources:
         if not self.tables.exists(self.product.name, noun):
             return pl.DataFrame(schema=columns)
         return self.tables.read(self.product.name, noun, columns=list(columns), days=window)
+
+
+def _told(found: Sequence[Finding], champion: Champion, *, end_day: date) -> dict[str, str | int]:
+    """What the sensor reads of a window."""
+    said = quality_verdict(found)
+    return {
+        "verdict": said.verdict,
+        "reason": said.reason,
+        "window_end": end_day.isoformat(),
+        "champion_version": champion.version,
+    }
 
 
 @page_only

@@ -222,7 +222,8 @@ def _told(
             f"{words}; the history has {learned.history_windows} windows of this length, and "
             f"{FEWEST_WINDOWS} are needed to tell what that means"
         )
-    usual = f"{first.expected:.1%} is usual, {first.limit:.1%} the limit"
+    limit = f"{first.limit:.1%} the limit" if first.limit < 1 else "and a history this short sets no limit"
+    usual = f"{first.expected:.1%} is usual, {limit}"
     if first.verdict == "drift":
         return "drift", f"{words}: {usual}"
     if all(part.verdict == "stable" for part in parts):

@@ -8,6 +8,7 @@ from mlops_assets.core.monitoring.drift.column import (
     SMALLEST_MOVE,
     History,
     MovedPart,
+    _told,
     judge_column,
     learn_column,
 )
@@ -38,3 +39,14 @@ def test_a_mostly_constant_column_has_three_parts_and_the_one_that_moved_decides
     assert (gone.verdict, gone.parts[0].part) == ("drift", "missing")
     assert gone.limit is not None and gone.limit >= SMALLEST_MOVE["missing"]
     assert gone.psi is not None and gone.mean_current is not None
+
+
+def test_a_limit_that_no_move_can_reach_is_no_number() -> None:
+    windows = tuple(_profile(seed) for seed in range(12))
+    learned = learn_column(History(windows, add(windows[-5:]), 5), column="amount", role="feature")
+    verdict, reason = _told((MovedPart("values", 0.5, 0.4, 14.3),), learned, _profile(99))
+    assert verdict == "inconclusive"
+    assert reason == (
+        "50.0% of the rows moved to other values: 40.0% is usual, and a history this short sets no limit, so that a "
+        "moderate shift would not show"
+    )

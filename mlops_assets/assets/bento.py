@@ -88,7 +88,7 @@ def bento_asset(product: Product) -> dg.AssetsDefinition:
             return with_latency_again(earlier, version=version.version)
         golden = golden_requests(product, model, *_golden_history(lakehouse, product))
         champion = _champions_bento(lakehouse, tracking, platform, product)
-        from mlops_assets.core.bento.smoke import smoke_test  # whatever serves and asks is loaded here alone
+        from mlops_assets.core.bento.smoke import smoke_test  # its HTTP client takes long to import
 
         result = smoke_test(built, golden, limits=limits, champion=champion)
         answered = pl.DataFrame({"tag": [built.tag], "version": [version.version], "path": [str(built.path)]})

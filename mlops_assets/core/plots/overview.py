@@ -87,7 +87,7 @@ def feature_histograms(features: pl.DataFrame, *, title: str = "Distribution of 
     )
     note = f"{features.height:,} rows; share of nulls in brackets; outermost bars hold the tails{left_out}"
     figure, (axes,) = new_figure(title, note, height=0.8 + _CELL * rows)
-    # All in one axes, whose units are inches: axes of their own with ticks would take five times as long to draw.
+    # All in one axes, whose units are inches: axes of their own with ticks would take twice as long to draw.
     figure.set_layout_engine(None)
     axes.set_position((0, 0, 1, 1))
     axes.set_axis_off()

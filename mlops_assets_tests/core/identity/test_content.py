@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
+from mlops_assets.core.identity import content
 from mlops_assets.core.identity.content import frame_digest, rows_digest, value_digest
 
 FRAME = pl.DataFrame(
@@ -56,6 +57,17 @@ def test_how_rows_lie_in_memory_does_not_count() -> None:
         a=pl.when(pl.col("a") != 2).then("a"), b=pl.when(pl.col("b") != "z").then("b")
     )
     assert frame_digest(written) == frame_digest(other)
+
+
+def test_versions_carry_digests_so_that_they_stay_as_they_are() -> None:
+    assert frame_digest(FRAME) == "3cb9ce4bb0cdeac1a7d6ec8ae56da5e329c85fcd360bf9e7297d766b01e195e0"
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_how_many_texts_are_joined_at_once_does_not_count(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = frame_digest(FRAME)
+    monkeypatch.setattr(content, "JOINED_ROWS", rows)
+    assert frame_digest(FRAME) == whole
 
 
 def test_another_process_finds_the_same_digest() -> None:

@@ -18,6 +18,7 @@ from mlops_assets.assets.support.reports.pages import (
     stamped,
     verdict_check,
 )
+from mlops_assets.assets.support.reports.report_writes import ReportWrites
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.lakehouse.day_range import DayRange
@@ -77,16 +78,17 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
             lakehouse.tables, product, champion, writes, _drift_of(context, windows, writes, champion)
         )
         any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
-        for window in windows:
-            reads = any_reads.another()
-            report = judged.report(window, reads)
-            is_newest = window is windows[-1]
-            page = judged.page(report, window, platform) if is_newest else None
-            rows = stamped(report.to_frame(), window, champion, report.verdict)
-            writes.write_report(rows, window.partition, reads=reads)
-            link = page_link(platform, page)
-            shown = _drift_metadata(report, champion, window, link, is_drawn=is_newest)
-            describe_window(context, window, shown)
+        with ReportWrites(writes) as reports:
+            for window in windows:
+                reads = any_reads.another()
+                report = judged.report(window, reads)
+                is_newest = window is windows[-1]
+                page = judged.page(report, window, platform) if is_newest else None
+                rows = stamped(report.to_frame(), window, champion, report.verdict)
+                reports.add(rows, window.partition, reads=reads)
+                link = page_link(platform, page)
+                shown = _drift_metadata(report, champion, window, link, is_drawn=is_newest)
+                describe_window(context, window, shown, windows=windows)
         return writes.result(
             check_results=[verdict_check("no_drift", report, ("drift", "broken"), champion, window)]
         )

@@ -15,6 +15,7 @@ from mlops_assets.assets.support.reports.pages import (
     stamped,
     verdict_check,
 )
+from mlops_assets.assets.support.reports.report_writes import ReportWrites
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.lakehouse.tables import DeltaTables
@@ -73,12 +74,13 @@ def fairness_asset(product: Product) -> dg.AssetsDefinition:
         windows = list(report_windows(context, product, "known_date"))
         unseen = UnseenOutcomes.read(tables, product, champion, windows=windows, columns=_columns(product))
         any_reads = RecordedReads(context, tables, product, noun=NOUN)
-        for window in windows:
-            reads = any_reads.another()
-            report = _judged(reads, unseen, champion, window, reference)
-            rows = stamped(report.to_frame(), window, champion, report.verdict)
-            writes.write_report(rows, window.partition, reads=reads)
-            describe_window(context, window, _metadata(report, champion, window))
+        with ReportWrites(writes) as reports:
+            for window in windows:
+                reads = any_reads.another()
+                report = _judged(reads, unseen, champion, window, reference)
+                rows = stamped(report.to_frame(), window, champion, report.verdict)
+                reports.add(rows, window.partition, reads=reads)
+                describe_window(context, window, _metadata(report, champion, window), windows=windows)
         return writes.result(
             check_results=[verdict_check("fairness_holds", report, ("degraded",), champion, window)]
         )

@@ -22,6 +22,7 @@ from mlops_assets.assets.support.reports.pages import (
     stamped,
     verdict_check,
 )
+from mlops_assets.assets.support.reports.report_writes import ReportWrites
 from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.assets.verdicts import verdicts_asset
@@ -87,23 +88,24 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         windows = list(report_windows(context, product, "known_date"))
         unseen = UnseenOutcomes.read(lakehouse.tables, product, champion, windows=windows)
         any_reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
-        for window in windows:
-            reads = any_reads.another()
-            outcomes = reads.rows("the window", unseen.within(window))
-            reads.value("whether these are rows that the champion was made from", unseen.are_used)
-            since = reads.rows("since then", unseen.within(window.since(champion.as_of)))
-            report = _measured(
-                reads, product, champion, outcomes, reference=reference, evidence=decline.evidence(since)
-            )
-            report = replace(report, verdict="inconclusive", reason=SAME_ROWS) if unseen.are_used else report
-            is_newest = window is windows[-1]
-            page = _performance_page(platform, product, window, outcomes, report) if is_newest else None
-            rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
-            rows = stamped(rows, window, champion, report.verdict)
-            writes.write_report(rows, window.partition, reads=reads)
-            describe_window(
-                context, window, _performance_metadata(report, champion, window, page_link(platform, page))
-            )
+        with ReportWrites(writes) as reports:
+            for window in windows:
+                reads = any_reads.another()
+                outcomes = reads.rows("the window", unseen.within(window))
+                reads.value("whether these are rows that the champion was made from", unseen.are_used)
+                since = reads.rows("since then", unseen.within(window.since(champion.as_of)))
+                report = _measured(
+                    reads, product, champion, outcomes, reference=reference, evidence=decline.evidence(since)
+                )
+                if unseen.are_used:
+                    report = replace(report, verdict="inconclusive", reason=SAME_ROWS)
+                is_newest = window is windows[-1]
+                page = _performance_page(platform, product, window, outcomes, report) if is_newest else None
+                rows = report.to_frame().with_columns(rows=pl.lit(report.rows, pl.Int64))
+                rows = stamped(rows, window, champion, report.verdict)
+                reports.add(rows, window.partition, reads=reads)
+                shown = _performance_metadata(report, champion, window, page_link(platform, page))
+                describe_window(context, window, shown, windows=windows)
         if window.end_day is not None:
             context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
         return writes.result(

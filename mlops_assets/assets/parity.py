@@ -74,7 +74,7 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
             report = _compared(reads, lakehouse.tables, versions, days)
             reports.append(report)
             frame = report.rows if days else report.rows.drop("event_date")
-            writes.write_report(frame, days, reads=reads)
+            writes.write_report(frame, days, made_from=reads.identity())
             context.log.info(f"{days or 'all requests'}: {report.summary}")
         whole = _united(reports)
         return writes.result(_shown(whole), check_results=_checks(whole, of=_words(versions, writes)))

@@ -12,6 +12,7 @@ from mlops_assets.assets.fairness import NOUN as FAIRNESS
 from mlops_assets.assets.support.asset_options import product_asset, upstream
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.assets.support.reports.report_writes import ReportWrites
 from mlops_assets.assets.support.reports.verdict_pages import write_pages_over_windows, write_window_page
 from mlops_assets.assets.support.reports.windows import report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
@@ -84,18 +85,19 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         windows = list(report_windows(context, product, "event_date"))
         sources = _sources(writes, champion, [window.days for window in windows if window.days is not None])
         any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
-        for window in windows:
-            if window.days is None or window.end_day is None:
-                continue
-            reads = any_reads.another()
-            found = tuple(sources.findings(window.days, window.end_day, reads))
-            frame = findings_frame(found).with_columns(
-                champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
-            )
-            writes.write_report(frame, window.partition, reads=reads)
-            page = write_window_page(platform, sources.drift, window, found)
-            shown = {**_told(found, champion, end_day=window.end_day), **_shown(frame), **page}
-            context.add_asset_metadata(shown, partition_key=window.name)
+        with ReportWrites(writes) as reports:
+            for window in windows:
+                if window.days is None or window.end_day is None:
+                    continue
+                reads = any_reads.another()
+                found = tuple(sources.findings(window.days, window.end_day, reads))
+                frame = findings_frame(found).with_columns(
+                    champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
+                )
+                reports.add(frame, window.partition, reads=reads)
+                page = write_window_page(platform, sources.drift, window, found)
+                shown = {**_told(found, champion, end_day=window.end_day), **_shown(frame), **page}
+                context.add_asset_metadata(shown, partition_key=window.name)
         return writes.result(
             write_pages_over_windows(
                 platform, lakehouse.tables, product, written=windows, events=sources.counts
@@ -109,7 +111,6 @@ def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) 
     tables, product = writes.lakehouse.tables, writes.product
     whole = DayRange(min(one.first for one in days), max(one.end for one in days))
     return _Sources(
-        tables=tables,
         product=product,
         champion=champion,
         drift=WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole),
@@ -118,7 +119,17 @@ def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) 
         performance=tables.read(product.name, "performance_report"),
         fairness=_fairness(tables, product),
         known_labels=_known_labels(tables, product),
+        parity=_answered(tables, product, "parity_report", whole),
+        served=_answered(tables, product, SERVED, whole),
     )
+
+
+def _answered(tables: DeltaTables, product: Product, noun: str, days: DayRange) -> pl.DataFrame:
+    """Read what parity and service are judged by: of the days of the requests."""
+    columns = {**(SERVICE_COLUMNS if noun == SERVED else PARITY_COLUMNS), days.column: pl.Date}
+    if not tables.exists(product.name, noun):
+        return pl.DataFrame(schema=columns)
+    return tables.read(product.name, noun, columns=list(columns), days=days)
 
 
 def _fairness(tables: DeltaTables, product: Product) -> pl.DataFrame:
@@ -143,7 +154,6 @@ def _known_labels(tables: DeltaTables, product: Product) -> dict[date, tuple[int
 class _Sources:
     """What the windows of a run are judged by; what they share is read once."""
 
-    tables: DeltaTables
     product: Product
     champion: Champion
     drift: WindowDrift
@@ -156,6 +166,10 @@ class _Sources:
     """The same of the fairness report; none without a sensitive slice."""
     known_labels: Mapping[date, tuple[int, int]]
     """Labels by the day on which they became known: how many, and how many of them are 1."""
+    parity: pl.DataFrame
+    """Of the parity report what is judged."""
+    served: pl.DataFrame
+    """Of the captured predictions what the service is judged by."""
 
     def findings(self, window: DayRange, end_day: date, reads: RecordedReads) -> Iterator[Finding]:
         """Yield all that is said of one window; what is read for it is recorded."""
@@ -194,19 +208,14 @@ class _Sources:
         self, window: DayRange, end_day: date, events: Mapping[date, int], reads: RecordedReads
     ) -> list[Finding]:
         """Say how old model and data are, and what the service did with the events of the window."""
-        parity = reads.rows("parity", self._read_days("parity_report", window))
-        served = reads.rows("captured predictions", self._read_days(SERVED, window))
+        parity, served = (answered.filter(window.contains()) for answered in (self.parity, self.served))
+        reads.rows("parity", parity)
+        reads.rows("captured predictions", served)
         found = [data_age(events, last_day=end_day)]
         if self.champion.as_of is not None:
             oldest = self.product.spec.monitoring.maximum_model_age_days
             found.append(model_age(self.champion.as_of, window_end=window.ends_at, maximum_days=oldest))
         return [*found, *parity_findings(parity), *service_findings(served)]
-
-    def _read_days(self, noun: str, window: DayRange) -> pl.DataFrame:
-        columns = SERVICE_COLUMNS if noun == SERVED else PARITY_COLUMNS
-        if not self.tables.exists(self.product.name, noun):
-            return pl.DataFrame(schema=columns)
-        return self.tables.read(self.product.name, noun, columns=list(columns), days=window)
 
 
 def _told(found: Sequence[Finding], champion: Champion, *, end_day: date) -> dict[str, str | int]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from mlops_assets.assets.support.column_docs import column_schema
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, rows_by_day
 from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit
 from mlops_assets.core.product import Product
@@ -34,8 +35,6 @@ class TableWrites:
     rows_by_day: dict[date, int] = field(default_factory=dict)
     """Rows of each day that was replaced, also of days without any; empty for an unpartitioned table."""
     day_column: DayColumn | None = None
-    stored_columns: dict[str, pl.DataType] = field(default_factory=dict)
-    """Of a report's table, as they were before this run."""
 
     def write(
         self,
@@ -58,7 +57,7 @@ class TableWrites:
         )
         self.record(commit, frame, days)
 
-    def write_report(self, frame: pl.DataFrame, days: DayRange | None, *, reads: RecordedReads) -> None:
+    def write_report(self, frame: pl.DataFrame, days: DayRange | None, *, made_from: Identity) -> None:
         """Replace `days` of a report's table, whose stored rows may be of a version with other columns.
 
         Columns that this version does not write are null in its rows, as its new ones are in the rows of before.
@@ -68,7 +67,8 @@ class TableWrites:
         gone = [
             pl.lit(None, dtype).alias(name) for name, dtype in stored.items() if name not in frame.columns
         ]
-        self.write(frame.with_columns(gone), days, reads=reads, allow_new_columns=True)
+        self.inputs = made_from.to_json()
+        self.write(frame.with_columns(gone), days, allow_new_columns=True)
 
     def record(self, commit: TableCommit, frame: pl.DataFrame, days: DayRange | None) -> None:
         """Add a commit that replaced `days` of the table, or all of it, by `frame`."""

@@ -87,7 +87,7 @@ def test_rows_of_a_report_go_beside_those_of_a_version_with_other_columns(tmp_pa
             day = FIRST_DAY + timedelta(days=number)
             rows = pl.DataFrame({"column": ["amount"], "limit": [0.1], "event_date": [day]})
             reads = RecordedReads(context, tables, product, noun="noun")
-            writes.write_report(rows, one_day(number), reads=reads)
+            writes.write_report(rows, one_day(number), made_from=reads.identity())
 
     assert dg.materialize([noun]).success
     stored = tables.read("fraud_detection", "noun").sort("event_date")

@@ -9,6 +9,7 @@ import polars as pl
 
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.reports.windows import ReportWindow
+from mlops_assets.assets.support.table_writes import LOGGED_WRITES
 from mlops_assets.core.release.champion import Champion
 from mlops_assets.resources.platform import PlatformResource
 
@@ -41,12 +42,20 @@ def stamped(frame: pl.DataFrame, window: ReportWindow, champion: Champion, verdi
 
 @page_only
 def describe_window(
-    context: dg.AssetExecutionContext, window: ReportWindow, metadata: Mapping[str, object]
+    context: dg.AssetExecutionContext,
+    window: ReportWindow,
+    metadata: Mapping[str, object],
+    *,
+    windows: Sequence[ReportWindow],
 ) -> None:
-    """Show the metadata at the window's partition, and log its verdict."""
+    """Show the metadata at the window's partition, and log its verdict; in a long catch-up only the newest one's.
+
+    context: of the asset. window: what the metadata says something about. windows: all of the run.
+    """
     partition = None if window.end_day is None else window.name
     context.add_asset_metadata(metadata, partition_key=partition)
-    context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
+    if len(windows) <= LOGGED_WRITES or window is windows[-1]:
+        context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
 
 
 @page_only

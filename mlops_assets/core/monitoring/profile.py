@@ -69,13 +69,15 @@ def profile_column(values: pl.Series, *, is_category: bool = False) -> ColumnPro
 
 def add(profiles: Sequence[ColumnProfile]) -> ColumnProfile:
     """Return the profile of all rows together; of nothing, an empty one."""
+    rows, missing = sum(one.rows for one in profiles), sum(one.missing for one in profiles)
     values = np.concatenate([one.values for one in profiles]) if profiles else np.empty(0)
-    counts = np.concatenate([one.counts for one in profiles]) if profiles else np.empty(0, np.int64)
-    distinct, place = np.unique(values, return_inverse=True)
-    summed = np.bincount(place, weights=counts, minlength=len(distinct)).astype(np.int64)
-    return ColumnProfile(
-        sum(one.rows for one in profiles), sum(one.missing for one in profiles), distinct, summed
-    )
+    if not len(values):
+        return ColumnProfile(rows, missing, values, np.empty(0, np.int64))
+    order = np.argsort(values, kind="stable")  # merges the profiles, which are sorted
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.concatenate([one.counts for one in profiles])
+    return ColumnProfile(rows, missing, ordered[starts], np.add.reduceat(counts[order], starts))
 
 
 def profile_days(

@@ -76,18 +76,26 @@ def join_daily_outcomes(
     return pl.concat(joined).sort(PREDICTION_ID, KNOWN_DATE)
 
 
-def newest_outcomes(outcomes: pl.DataFrame, *, as_of: datetime | None) -> pl.DataFrame:
+def newest_outcomes(
+    outcomes: pl.DataFrame, *, as_of: datetime | None, is_sorted: bool = False
+) -> pl.DataFrame:
     """Keep the newest version of each outcome that was known at `as_of`, sorted by `prediction_id`.
 
     Outcomes are stored by the day on which they became known, so a corrected label leaves one row per
-    version; a window of outcomes is read through this function.
+    version; a window of outcomes is read through this function. `is_sorted`: `by_knowledge` was here before.
 
     Raises: MonitoringError for outcomes without `prediction_id` or `known_at`, or a naive `as_of`.
     """
     _require(outcomes, [PREDICTION_ID, KNOWN_AT], "outcomes")
     _check_as_of(as_of, has_times=True)
     known = outcomes if as_of is None else outcomes.filter(pl.col(KNOWN_AT) <= as_of)
-    return known.sort(PREDICTION_ID, KNOWN_AT).unique(subset=PREDICTION_ID, keep="last", maintain_order=True)
+    ordered = known if is_sorted else by_knowledge(known)
+    return ordered.unique(subset=PREDICTION_ID, keep="last", maintain_order=True)
+
+
+def by_knowledge(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Sort versions of outcomes by `prediction_id` and the time at which each became known."""
+    return outcomes.sort(PREDICTION_ID, KNOWN_AT)
 
 
 def _joined(

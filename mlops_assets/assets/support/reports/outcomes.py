@@ -8,7 +8,7 @@ from typing import Self
 import polars as pl
 
 from mlops_assets.assets.support.reports.windows import ReportWindow
-from mlops_assets.core.labels.outcomes import newest_outcomes
+from mlops_assets.core.labels.outcomes import by_knowledge, newest_outcomes
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.monitoring.quality.group_rows import with_columns_of_events
@@ -24,7 +24,7 @@ class UnseenOutcomes:
     """What one run of reports reads of a champion's outcomes: once, for all of its windows."""
 
     rows: pl.DataFrame
-    """All versions of each outcome, with the evaluation's group column."""
+    """All versions of each outcome, with the evaluation's group column; `by_knowledge` where there is an as-of time."""
     as_of: datetime | None
     """Events before it are left out; None for a cohort."""
     are_used: bool
@@ -61,14 +61,16 @@ class UnseenOutcomes:
         group = product.spec.evaluation.group_column
         wanted = [*([] if group is None else [group]), *columns]
         rows = with_columns_of_events(tables, product, champion.view, outcomes, columns=wanted)
-        return cls(rows, champion.as_of, are_used)
+        # Sorted once: a window keeps the order.
+        return cls(rows if champion.as_of is None else by_knowledge(rows), champion.as_of, are_used)
 
     def within(self, window: ReportWindow) -> pl.DataFrame:
         """Return the newest version of each outcome that became known in a window, of events from `as_of` on."""
         rows = self.rows if window.days is None else self.rows.filter(window.days.contains())
         if self.as_of is None:
             return rows
-        return newest_outcomes(rows, as_of=None).filter(pl.col("event_timestamp") >= self.as_of)
+        newest = newest_outcomes(rows, as_of=None, is_sorted=True)
+        return newest.filter(pl.col("event_timestamp") >= self.as_of)
 
 
 def _days_of_all(windows: Sequence[ReportWindow]) -> DayRange | None:

@@ -65,16 +65,7 @@ def demo_runs(spec: ProductSpec) -> list[DemoRun]:
         DemoRun("ingest, features", "ingest", days=(spec.time.start_date, last)),
         DemoRun("train, evaluate, release", "retrain", config=retrain_config(spec, as_of)),
         DemoRun("load the online store", "daily", nouns=("online_features",), days=(last, last)),
-        DemoRun("score the weeks after", "monitor", nouns=("predictions", "outcomes"), days=(as_of, last)),
-        *(
-            DemoRun(
-                f"monitor until {end}",
-                "monitor",
-                nouns=("drift_report", "performance_report"),
-                days=(end, end),
-            )
-            for end in (last - timedelta(days=7 * weeks) for weeks in reversed(range(MONITORED_DAYS // 7)))
-        ),
+        DemoRun("score and monitor the weeks after", "monitor", days=(as_of, last)),
     ]
 
 

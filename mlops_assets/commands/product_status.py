@@ -14,6 +14,7 @@ from mlops_assets.core.evaluation.product_contenders import CANDIDATE, CHAMPION
 from mlops_assets.core.exporter.data_metrics import days_behind
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.masking import masked
+from mlops_assets.core.monitoring.pages.neighbours import ALL_WINDOWS
 from mlops_assets.core.online_store.opening import is_store_there, open_online_store
 from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.product import Product
@@ -192,6 +193,9 @@ def _places(settings: Settings, tables: DeltaTables, product: str) -> dict[str, 
     if tables.exists(product, "bento"):
         places["bento"] = str(tables.read(product, "bento")["path"][0])
     reports = sorted((settings.reports / product).glob("*/*.html"))
-    if reports:
+    over_windows = settings.reports / product / "verdicts" / f"{ALL_WINDOWS}.html"
+    if over_windows in reports:
+        places["pages of all windows"] = str(over_windows)
+    elif reports:
         places["newest report"] = str(max(reports, key=lambda path: path.stat().st_mtime))
     return places

@@ -25,6 +25,8 @@ td, th { border-bottom: 1px solid #d8dce1; padding: .3rem .6rem .3rem 0; text-al
 th { white-space: nowrap; overflow-wrap: normal }
 .findings td:first-child { min-width: 11rem }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.findings td.number[data-of=value] { white-space: normal; min-width: 6.5rem }
+.findings td:last-child { min-width: 18rem }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0; font-size: .9rem }
 dt { color: #3d444d } dd { margin: 0 }
 .state { font-weight: 600; white-space: nowrap } .state.alarm { color: #a84300 } .state.inconclusive { color: #4b5563 }
@@ -47,8 +49,8 @@ dt { color: #3d444d } dd { margin: 0 }
 @media (max-width: 40rem) {
   .findings thead { position: absolute; left: -999rem } .findings tr { display: block; border-bottom: 1px solid #8a8f98;
     padding: .4rem 0 } .findings td { display: block; border: 0; padding: 0; text-align: left }
-  .findings th { white-space: nowrap; overflow-wrap: normal }
-td.number { display: inline; padding-right: 1em; white-space: normal }
+  .findings td.number { display: inline; padding-right: 1em; white-space: normal }
+  .findings td:first-child, .findings td:last-child { min-width: 0 }
   .findings td.number::before { content: attr(data-of) " "; color: #3d444d }
   dl { grid-template-columns: 1fr } dt { font-weight: 600 }
 }

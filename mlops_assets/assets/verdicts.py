@@ -14,13 +14,14 @@ from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.report_writes import ReportWrites
 from mlops_assets.assets.support.reports.verdict_pages import write_pages_over_windows, write_window_page
-from mlops_assets.assets.support.reports.windows import report_windows
+from mlops_assets.assets.support.reports.windows import ReportWindow, report_windows
 from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.monitoring.drift.history import Span
 from mlops_assets.core.monitoring.drift.windows import WindowDrift
-from mlops_assets.core.monitoring.estimated.champion_quality import ChampionQuality
+from mlops_assets.core.monitoring.estimated.champion_quality import ChampionQuality, WindowRows
 from mlops_assets.core.monitoring.finding import Finding, findings_frame
 from mlops_assets.core.monitoring.quality.calibration import calibration_findings
 from mlops_assets.core.monitoring.quality.fairness import TO_FRAME_SCHEMA as FAIRNESS_SCHEMA
@@ -37,12 +38,16 @@ from mlops_assets.core.monitoring.volume import volume_findings
 from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion
+from mlops_assets.core.runtime.prefetch import computed_ahead
+from mlops_assets.core.runtime.threads import one_blas_thread
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
 
 NOUN = "verdicts"
+ESTIMATING_THREADS = 2
+"""Estimates are most of what a window costs, and let go of Python's lock."""
 
 
 def verdicts_asset(product: Product) -> dg.AssetsDefinition:
@@ -83,20 +88,18 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         )
         writes = TableWrites(context, lakehouse, product, NOUN)
         windows = list(report_windows(context, product, "event_date"))
-        sources = _sources(writes, champion, [window.days for window in windows if window.days is not None])
+        sources = _sources(writes, champion, [_days_of(window) for window in windows])
         any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
-        with ReportWrites(writes) as reports:
-            for window in windows:
-                if window.days is None or window.end_day is None:
-                    continue
+        with ReportWrites(writes) as reports, one_blas_thread():
+            for window, estimated in zip(windows, sources.estimated(windows), strict=True):
                 reads = any_reads.another()
-                found = tuple(sources.findings(window.days, window.end_day, reads))
+                found = tuple(sources.findings(window, estimated, reads))
                 frame = findings_frame(found).with_columns(
                     champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
                 )
                 reports.add(frame, window.partition, reads=reads)
                 page = write_window_page(platform, sources.drift, window, found)
-                shown = {**_told(found, champion, end_day=window.end_day), **_shown(frame), **page}
+                shown = {**_told(found, champion, window=window.name), **_shown(frame), **page}
                 context.add_asset_metadata(shown, partition_key=window.name)
         return writes.result(
             write_pages_over_windows(
@@ -105,6 +108,12 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         )
 
     return verdicts
+
+
+def _days_of(window: ReportWindow) -> DayRange:
+    if window.days is None:
+        raise MonitoringError("verdicts are of windows of days, and a cohort has none")
+    return window.days
 
 
 def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) -> "_Sources":
@@ -171,13 +180,25 @@ class _Sources:
     served: pl.DataFrame
     """Of the captured predictions what the service is judged by."""
 
-    def findings(self, window: DayRange, end_day: date, reads: RecordedReads) -> Iterator[Finding]:
+    def estimated(self, windows: Sequence[ReportWindow]) -> Iterator[tuple[WindowRows, tuple[Finding, ...]]]:
+        """Yield what the champion scored in each window, and how good that is estimated to be."""
+        scored = (self.quality.window(_days_of(window)) for window in windows)
+        return computed_ahead(
+            scored, lambda rows: (rows, self.quality.findings(rows)), threads=ESTIMATING_THREADS
+        )
+
+    def findings(
+        self,
+        of: ReportWindow,
+        estimated: tuple[WindowRows, tuple[Finding, ...]],
+        reads: RecordedReads,
+    ) -> Iterator[Finding]:
         """Yield all that is said of one window; what is read for it is recorded."""
-        spec = self.product.spec
-        days = Span(window.first, window.end).days()
+        spec, window = self.product.spec, _days_of(of)
+        days, end_day = Span(window.first, window.end).days(), window.end - timedelta(days=1)
+        scored, estimates = estimated
         reads.declared("monitoring", "training", "split", "time", "evaluation", "source", "label")
         reads.value("the champion", self.quality.facts)
-        scored = self.quality.window(window)
         reads.rows("what the champion scored", scored.rows)
         reads.value("how many rows it scored", scored.scored)
         reads.value("the profiles", self.drift.content(window))
@@ -191,7 +212,7 @@ class _Sources:
         yield from self.drift.judge(window).findings()
         yield from volume_findings(events, days=days, below=spec.source.silent_below)
         yield from performance_findings(performance, primary=spec.evaluation.primary_metric)
-        yield from self.quality.findings(scored)
+        yield from estimates
         yield from calibration_findings(
             performance,
             allowed=self.quality.allowed_bias,
@@ -218,13 +239,13 @@ class _Sources:
         return [*found, *parity_findings(parity), *service_findings(served)]
 
 
-def _told(found: Sequence[Finding], champion: Champion, *, end_day: date) -> dict[str, str | int]:
+def _told(found: Sequence[Finding], champion: Champion, *, window: str) -> dict[str, str | int]:
     """What the sensor reads of a window."""
     said = quality_verdict(found)
     return {
         "verdict": said.verdict,
         "reason": said.reason,
-        "window_end": end_day.isoformat(),
+        "window_end": window,
         "champion_version": champion.version,
     }
 

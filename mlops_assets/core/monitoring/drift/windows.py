@@ -83,7 +83,7 @@ class WindowDrift:
                 columns=len(self.profiles.columns),
             ),
             minimum_rows=product.spec.monitoring.minimum_rows,
-            importance=gain_shares(self.profiles.champion.model.importance()),
+            importance=self._importance,
         )
         return report.with_faults([fault for day in inside for fault in self._faults.get(day, ())])
 
@@ -114,6 +114,10 @@ class WindowDrift:
     @property
     def _window_days(self) -> int:
         return self.profiles.product.spec.monitoring.window_days
+
+    @cached_property
+    def _importance(self) -> Mapping[str, float]:
+        return gain_shares(self.profiles.champion.model.importance())
 
     @cached_property
     def _profiles(self) -> dict[str, dict[date, ColumnProfile]]:

@@ -102,7 +102,7 @@ class ChampionQuality:
         told = f" (a sample of {len(rows):,} of the {window.scored:,} rows)"
         return tuple(replace(finding, reason=finding.reason + told) for finding in found)
 
-    @property
+    @cached_property
     def allowed_bias(self) -> float | None:
         """By how much calibration bias may differ; None where the reference tells too little."""
         from threadpoolctl import threadpool_limits

@@ -30,7 +30,7 @@ from rich.progress import track
 
 from benchmarks.result import print_json, print_table
 from mlops_assets.automation.jobs import FAIRNESS, MONITOR, VERDICTS
-from mlops_assets.automation.run_tags import day_range_tags
+from mlops_assets.automation.run_tags import partition_range_tags
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.settings import load_settings
@@ -64,7 +64,9 @@ def catch_up(product: str, home: Path) -> dict[str, float]:
         .resolve_job_def(f"{product}__monitor")
         .execute_in_process(
             instance=dagster_instance(settings),
-            tags=day_range_tags(spec.time.start_date, spec.time.end_date - timedelta(days=1)),
+            tags=partition_range_tags(
+                spec.time, spec.time.start_date, spec.time.end_date - timedelta(days=1)
+            ),
             run_config=QUIET,
         )
     )

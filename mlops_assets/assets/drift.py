@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.asset_options import product_asset, upstream, window_lookback
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.pages import (
@@ -42,7 +41,7 @@ NOUN = "drift_report"
 
 def drift_asset(product: Product) -> dg.AssetsDefinition:
     """Build the asset of one product."""
-    lookback = timedelta(days=product.spec.monitoring.window_days - 1)
+    lookback = window_lookback(product)
     key = dg.AssetKey([product.name, NOUN])
 
     @product_asset(

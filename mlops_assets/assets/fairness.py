@@ -1,11 +1,10 @@
 """The asset `fairness_report`: whether each sensitive group is served as well as on the champion's test rows."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import dagster as dg
 
-from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.asset_options import product_asset, upstream, window_lookback
 from mlops_assets.assets.support.pictures import page_only
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.outcomes import SAME_ROWS, UnseenOutcomes
@@ -38,7 +37,7 @@ NOUN = "fairness_report"
 
 def fairness_asset(product: Product) -> dg.AssetsDefinition:
     """Build the asset of a product that declares a sensitive slice."""
-    lookback = timedelta(days=product.spec.monitoring.window_days - 1)
+    lookback = window_lookback(product)
     key = dg.AssetKey([product.name, NOUN])
 
     @product_asset(
@@ -119,7 +118,13 @@ def _judged(
     values = measure_groups(
         outcomes.sort("prediction_id"), label=spec.label.column, score="score", evaluation=spec.evaluation
     )
-    report = fairness_report(values, reference, evaluation=spec.evaluation, monitoring=spec.monitoring)
+    report = fairness_report(
+        values,
+        reference,
+        evaluation=spec.evaluation,
+        monitoring=spec.monitoring,
+        days_between=spec.days_between_windows,
+    )
     return replace(report, verdict="inconclusive", reason=SAME_ROWS) if unseen.are_used else report
 
 

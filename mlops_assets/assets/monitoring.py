@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, replace
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +10,7 @@ import polars as pl
 
 from mlops_assets.assets.drift import drift_asset
 from mlops_assets.assets.fairness import fairness_asset
-from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.asset_options import product_asset, upstream, window_lookback
 from mlops_assets.assets.support.pictures import page_only, picture
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.outcomes import SAME_ROWS, UnseenOutcomes
@@ -55,9 +54,8 @@ def monitoring_assets(product: Product) -> list[dg.AssetsDefinition]:
 
 
 def _performance_report(product: Product) -> dg.AssetsDefinition:
-    spec = product.spec
     key = dg.AssetKey([product.name, "performance_report"])
-    lookback = timedelta(days=spec.monitoring.window_days - 1)
+    lookback = window_lookback(product)
 
     @product_asset(
         product,
@@ -107,7 +105,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
                 shown = _performance_metadata(report, champion, window, page_link(platform, page))
                 describe_window(context, window, shown, windows=windows)
         if window.end_day is not None:
-            context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.name)
+            context.add_asset_metadata(_over_time(lakehouse, product), partition_key=window.partition_key)
         return writes.result(
             check_results=[verdict_check("performance_holds", report, ("degraded",), champion, window)]
         )

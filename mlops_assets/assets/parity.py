@@ -69,7 +69,7 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         writes = TableWrites(context, lakehouse, product, "parity_report")
         versions = _Versions(tracking.tracking_uri, product)
         reports = []
-        for days in day_blocks(context, "event_date"):
+        for days in day_blocks(context, "event_date", product.spec.time):
             reads = RecordedReads(context, lakehouse.tables, product, noun="parity_report")
             report = _compared(reads, lakehouse.tables, versions, days)
             reports.append(report)

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from mlops_assets.assets.fairness import NOUN as FAIRNESS
-from mlops_assets.assets.support.asset_options import product_asset, upstream
+from mlops_assets.assets.support.asset_options import product_asset, upstream, window_lookback
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.report_writes import ReportWrites
@@ -52,7 +52,7 @@ ESTIMATING_THREADS = 2
 
 def verdicts_asset(product: Product) -> dg.AssetsDefinition:
     """Build the asset of a product with a time axis."""
-    lookback = timedelta(days=product.spec.monitoring.window_days - 1)
+    lookback = window_lookback(product)
 
     @product_asset(
         product,
@@ -100,7 +100,7 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
                 reports.add(frame, window.partition, reads=reads)
                 page = write_window_page(platform, sources.drift, window, found)
                 shown = {**_told(found, champion, window=window.name), **_shown(frame), **page}
-                context.add_asset_metadata(shown, partition_key=window.name)
+                context.add_asset_metadata(shown, partition_key=window.partition_key)
         return writes.result(
             write_pages_over_windows(
                 platform, lakehouse.tables, product, written=windows, events=sources.counts
@@ -218,10 +218,13 @@ class _Sources:
             allowed=self.quality.allowed_bias,
             confidence=spec.evaluation.confidence,
             monitoring=spec.monitoring,
+            days_between=spec.days_between_windows,
         )
         if self.champion.as_of is not None:
             known = labels_known_to(spec, label_days(labels), as_of=self.champion.as_of)
-            yield label_drift(known, window=window, monitoring=spec.monitoring)
+            yield label_drift(
+                known, window=window, monitoring=spec.monitoring, days_between=spec.days_between_windows
+            )
         yield from fairness_findings(fairness)
         yield from kept_up
 

@@ -1,28 +1,15 @@
 """What a product's `defs.yaml` may say: names, types, units, defaults; a key that is not here is an error."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from mlops_assets.core.declared.alerts import Alerts
+from mlops_assets.core.declared.time_axis import TimeAxis, windows_that_hold_a_partition
 from mlops_assets.core.declared.upkeep import Retention, Schedules
 from mlops_assets.core.declared_types import Name, Owner, Scalar, Section, Share, Tag
-
-
-class TimeAxis(Section):
-    """The product's time axis; a product without one is a cohort, and its assets are unpartitioned."""
-
-    start_date: date
-    """First UTC day of the data; the first daily partition."""
-    end_date: date | None = None
-    """First UTC day after the data; null when the data goes on."""
-
-    @model_validator(mode="after")
-    def _ends_after_its_start(self) -> Self:
-        if self.end_date is not None and self.end_date <= self.start_date:
-            raise ValueError(f"end_date ({self.end_date}) must lie after start_date ({self.start_date})")
-        return self
+from mlops_assets.core.times import LONGEST_DAYS
 
 
 class Source(Section):
@@ -360,6 +347,11 @@ class ProductSpec(Section):
     schedules: Schedules = Schedules()
     retention: Retention = Retention()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_hold_a_partition(cls, declared: object) -> object:
+        return windows_that_hold_a_partition(declared)
+
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         if (self.time is None) != (self.split.kind == "stratified"):
@@ -371,6 +363,11 @@ class ProductSpec(Section):
                 f"split.gap_days ({self.split.gap_days}) is shorter than label.delay_days ({self.label.delay_days}): "
                 "labels of the test rows would not be known yet at training time"
             )
+        if self.time is not None and self.monitoring.window_days < self.days_between_windows:
+            raise ValueError(
+                f"monitoring.window_days ({self.monitoring.window_days}) is shorter than a {self.time.partitions}, the "
+                "length of time.partitions: some days would be in no window"
+            )
         if not self.gates:
             raise ValueError("gates: at least one is needed, since nothing is released without a passed gate")
         return self
@@ -379,3 +376,8 @@ class ProductSpec(Section):
     def label_delay(self) -> timedelta:
         """Time from an event to its outcome being known."""
         return timedelta(days=self.label.delay_days)
+
+    @property
+    def days_between_windows(self) -> int:
+        """Days from one report to the next at most: those of a partition."""
+        return 1 if self.time is None else LONGEST_DAYS[self.time.partitions]

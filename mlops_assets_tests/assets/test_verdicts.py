@@ -34,6 +34,8 @@ def test_each_window_has_findings_of_every_topic(
     findings = findings_from_frame(newest)
     assert all(finding.reason for finding in findings)
     assert latest_windows(home.tables, home.product.name, ()) != ()
+    again = home.materialize("verdicts", days=LAST_DAY)  # alone: made from less than both together
+    assert not metadata_of(again, home.key("verdicts"))["changed"].value
     before = home.table_versions()["verdicts"]
     home.materialize("verdicts", days=LAST_DAY)
     assert home.table_versions()["verdicts"] == before

@@ -1,5 +1,6 @@
 """The commits of one run to one lakehouse table, and what the asset's page says about them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -130,12 +131,14 @@ class TableWrites:
         )
 
     def _describe_days(self, key: dg.AssetKey, everything: Mapping[str, Shown]) -> None:
+        time, rows_by_key = self.product.spec.time, Counter[str]()
         for day, rows in self.rows_by_day.items():
+            rows_by_key[day.isoformat() if time is None else time.partition_key(day)] += rows
+        for partition, rows in rows_by_key.items():
             self.context.add_asset_metadata(
-                {"dagster/partition_row_count": rows}, asset_key=key, partition_key=day.isoformat()
+                {"dagster/partition_row_count": rows}, asset_key=key, partition_key=partition
             )
-        newest = max(self.rows_by_day).isoformat()
-        self.context.add_asset_metadata(everything, asset_key=key, partition_key=newest)
+        self.context.add_asset_metadata(everything, asset_key=key, partition_key=max(rows_by_key))
 
     def _description(self) -> dict[str, Shown]:
         tables, product = self.lakehouse.tables, self.product

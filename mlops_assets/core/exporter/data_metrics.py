@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.exporter.metric import Metric, Sample
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.predictions.captured import TABLE as SERVED
-from mlops_assets.core.product_spec import TimeAxis
+from mlops_assets.core.times import first_day_of
 
 NEWEST_EVENT = Metric(
     name="mlops_newest_event_timestamp_seconds",
@@ -68,8 +69,9 @@ def data_samples(
 
 
 def days_behind(time: TimeAxis, newest_event: datetime, *, now: datetime) -> int:
-    """Count the whole UTC days after the newest event's day that are over, at most to the data's declared end."""
-    due = min(now.date(), time.end_date) if time.end_date else now.date()
+    """Count the UTC days after the newest event's day whose partition is over, at most to the data's declared end."""
+    over = first_day_of(now.date(), time.partitions)
+    due = min(over, time.end_date) if time.end_date else over
     return max(0, (due - newest_event.date() - timedelta(days=1)).days)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.exporter.data_metrics import METRICS, NewestTimes, data_samples, days_behind
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.lakehouse.write import CommitInfo
-from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.times import UTC_TIME
 from mlops_assets_tests.support.exporter import numbers
 

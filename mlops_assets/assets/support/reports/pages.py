@@ -52,8 +52,7 @@ def describe_window(
 
     context: of the asset. window: what the metadata says something about. windows: all of the run.
     """
-    partition = None if window.end_day is None else window.name
-    context.add_asset_metadata(metadata, partition_key=partition)
+    context.add_asset_metadata(metadata, partition_key=window.partition_key)
     if len(windows) <= LOGGED_WRITES or window is windows[-1]:
         context.log.info(f"{window.name}: {metadata['verdict']}, {metadata['reason']}")
 

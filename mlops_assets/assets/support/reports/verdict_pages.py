@@ -115,6 +115,6 @@ def _further(platform: PlatformResource, product: Product, window: ReportWindow,
     return FurtherPage(
         title=_FURTHER[noun],
         address=f"../{noun}/{page.name}" if page.is_file() else None,
-        command=f"dg launch --assets {product.name}/{noun},{product.name}/{KIND} --partition {window.name}",
+        command=f"dg launch --assets {product.name}/{noun},{product.name}/{KIND} --partition {window.partition_key}",
         differences=differences_in(page),
     )

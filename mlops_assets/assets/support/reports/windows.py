@@ -1,4 +1,4 @@
-"""The windows that reports look at: trailing days for each day of a run, or all rows of a cohort."""
+"""The windows that reports look at: trailing days for each partition of a run, or all rows of a cohort."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Self
 
 import dagster as dg
 
-from mlops_assets.assets.support.day_blocks import day_blocks
+from mlops_assets.assets.support.day_blocks import days_of_run
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange
 from mlops_assets.core.product import Product
 
@@ -20,6 +20,10 @@ class ReportWindow:
 
     days: DayRange | None
     end_day: date | None
+    partition: DayRange | None = None
+    """The days of the report's own table that hold this window's result, and no other; None for a cohort."""
+    partition_key: str | None = None
+    """Dagster's key of the partition that ends with it; None for a cohort."""
 
     def since(self, time: datetime | None) -> Self:
         """Return the window from the day of a time on, if that is earlier than its own first day."""
@@ -29,7 +33,7 @@ class ReportWindow:
 
     @property
     def name(self) -> str:
-        """The partition key, or `all`."""
+        """Its last day, or `all`."""
         return WHOLE if self.end_day is None else self.end_day.isoformat()
 
     @property
@@ -37,21 +41,20 @@ class ReportWindow:
         """Its first and last UTC day, for people."""
         return "all rows" if self.days is None else self.days.words
 
-    @property
-    def partition(self) -> DayRange | None:
-        """The one day of the report's own table that holds this window's result."""
-        return self.end_day and DayRange(self.end_day, self.end_day + timedelta(days=1), "event_date")
-
 
 def report_windows(
     context: dg.AssetExecutionContext, product: Product, column: DayColumn
 ) -> Iterator[ReportWindow]:
-    """Yield a trailing window of `monitoring.window_days` for each day that the run materializes."""
-    length = timedelta(days=product.spec.monitoring.window_days)
-    for block in day_blocks(context, column):
-        if block is None:
-            yield ReportWindow(None, None)
-            continue
-        for offset in range((block.end - block.first).days):
-            end = block.first + timedelta(days=offset + 1)
-            yield ReportWindow(DayRange(end - length, end, column), end - timedelta(days=1))
+    """Yield a trailing window of `monitoring.window_days` for each partition that the run materializes."""
+    length, time = timedelta(days=product.spec.monitoring.window_days), product.spec.time
+    if time is None or not (context.has_partition_key_range or context.has_partition_key):
+        yield ReportWindow(None, None)
+        return
+    day, after = days_of_run(context, time)
+    while day < after:
+        key = time.partition_key(day)
+        first, end = time.days_of(key)
+        yield ReportWindow(
+            DayRange(end - length, end, column), end - timedelta(days=1), DayRange(first, end), key
+        )
+        day = end

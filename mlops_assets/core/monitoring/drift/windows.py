@@ -81,6 +81,7 @@ class WindowDrift:
             chance=chance_of_column(
                 per_quarter=product.spec.monitoring.false_alarms_per_quarter,
                 columns=len(self.profiles.columns),
+                days_between=product.spec.days_between_windows,
             ),
             minimum_rows=product.spec.monitoring.minimum_rows,
             importance=self._importance,

@@ -120,6 +120,7 @@ class ChampionQuality:
         chance = chance_of_column(
             per_quarter=self.product.spec.monitoring.false_alarms_per_quarter,
             columns=1 + len(JUDGED_BESIDES_THE_PRIMARY),
+            days_between=self.product.spec.days_between_windows,
             share=ESTIMATE_SHARE,
         )
         return widening(confidence=self.product.spec.evaluation.confidence, chance=chance)

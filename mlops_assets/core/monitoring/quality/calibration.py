@@ -13,24 +13,35 @@ METRIC = "calibration_bias"
 
 
 def calibration_findings(
-    rows: pl.DataFrame, *, allowed: float | None, confidence: float, monitoring: Monitoring
+    rows: pl.DataFrame,
+    *,
+    allowed: float | None,
+    confidence: float,
+    monitoring: Monitoring,
+    days_between: int = 1,
 ) -> tuple[Finding, ...]:
     """Judge the calibration bias of a window of outcomes; nothing where no outcome was known.
 
     What counts is the difference to the bias on the champion's test rows, as `judge_difference` judges it.
 
     rows: of the performance report, of one window. allowed: what the bias may differ by; None where the reference tells
-    too little. confidence: of the report's intervals. monitoring: least rows and the promise.
+    too little. confidence: of the report's intervals. monitoring: least rows and the promise. days_between: one report
+    and the next.
     """
     chosen = rows.filter(pl.col("metric") == METRIC)
     return tuple(
-        _judged(row, allowed, confidence=confidence, monitoring=monitoring)
+        _judged(row, allowed, confidence=confidence, monitoring=monitoring, days_between=days_between)
         for row in chosen.iter_rows(named=True)
     )
 
 
 def _judged(
-    row: Mapping[str, float | None], allowed: float | None, *, confidence: float, monitoring: Monitoring
+    row: Mapping[str, float | None],
+    allowed: float | None,
+    *,
+    confidence: float,
+    monitoring: Monitoring,
+    days_between: int,
 ) -> Finding:
     value, low, high, usual = (row[name] for name in ("value", "low", "high", "reference_value"))
     found = Finding(
@@ -45,7 +56,10 @@ def _judged(
     least, most = row["reference_low"], row["reference_high"]
     then = Measured(usual, usual if least is None else least, usual if most is None else most)
     chance = chance_of_column(
-        per_quarter=monitoring.false_alarms_per_quarter, columns=1, share=CALIBRATION_SHARE
+        per_quarter=monitoring.false_alarms_per_quarter,
+        columns=1,
+        days_between=days_between,
+        share=CALIBRATION_SHARE,
     )
     allowance = Allowance(allowed, 0, widening(confidence=confidence, chance=chance))
     now = Measured(value, low, high)

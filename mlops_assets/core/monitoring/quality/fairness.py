@@ -124,6 +124,7 @@ def fairness_report(
     *,
     evaluation: Evaluation,
     monitoring: Monitoring,
+    days_between: int = 1,
 ) -> FairnessReport:
     """Judge every group of a window.
 
@@ -132,10 +133,14 @@ def fairness_report(
     share of the promise, divided by all groups and metrics (Bonferroni 1936). Groups with fewer than
     `minimum_slice_rows` rows are inconclusive.
 
-    window, reference: what was measured of the outcomes, and of the champion's test rows.
+    window, reference: what was measured of the outcomes, and of the champion's test rows. evaluation, monitoring: of the
+    product. days_between: one report and the next.
     """
     chance = chance_of_column(
-        per_quarter=monitoring.false_alarms_per_quarter, columns=len(window), share=FAIRNESS_SHARE
+        per_quarter=monitoring.false_alarms_per_quarter,
+        columns=len(window),
+        days_between=days_between,
+        share=FAIRNESS_SHARE,
     )
     wide = widening(confidence=evaluation.confidence, chance=chance)
     judge = _Judge(reference, evaluation, monitoring, wide)

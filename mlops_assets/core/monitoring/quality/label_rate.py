@@ -58,14 +58,16 @@ def labels_known_to(
     return KnownLabels(spec.label.column, by_day, Span(first, end), days)
 
 
-def label_drift(labels: KnownLabels, *, window: DayRange, monitoring: Monitoring) -> Finding:
+def label_drift(
+    labels: KnownLabels, *, window: DayRange, monitoring: Monitoring, days_between: int = 1
+) -> Finding:
     """Judge the rate of the label among the outcomes that became known in a window.
 
     Outcomes are taken by the day on which they became known, in the window and in the history alike, so that both hold
     early and late ones in the same mixture. The limit comes from how far windows of the history lie from each other, as
     that of drift does.
 
-    window: days that are judged. monitoring: least rows and the promise.
+    window: days that are judged. monitoring: least rows and the promise. days_between: one report and the next.
     """
     history = labels.history
     spans = history_spans(
@@ -85,7 +87,9 @@ def label_drift(labels: KnownLabels, *, window: DayRange, monitoring: Monitoring
         why = f"the history has {len(past.windows)} windows of outcomes, {FEWEST_WINDOWS} are needed"
         return _finding(labels.label, "inconclusive", why, value=_rate(current))
     lag = lag_of(history.end, window.first, window_days=monitoring.window_days)
-    return _judged(labels.label, current, past, learned, lag=lag, monitoring=monitoring)
+    return _judged(
+        labels.label, current, past, learned, lag=lag, monitoring=monitoring, days_between=days_between
+    )
 
 
 def _judged(
@@ -96,9 +100,13 @@ def _judged(
     *,
     lag: float,
     monitoring: Monitoring,
+    days_between: int,
 ) -> Finding:
     chance = chance_of_column(
-        per_quarter=monitoring.false_alarms_per_quarter, columns=1, share=LABEL_DRIFT_SHARE
+        per_quarter=monitoring.false_alarms_per_quarter,
+        columns=1,
+        days_between=days_between,
+        share=LABEL_DRIFT_SHARE,
     )
     rate, usual = _rate(current), _rate(past.reference)
     sure = learned.limit(lag=lag, rows=current.rows, chance=chance)

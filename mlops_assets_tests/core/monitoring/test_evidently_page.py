@@ -39,3 +39,18 @@ def test_differences_are_shown_escaped_logged_and_read_back(
 
 def test_a_page_that_is_not_there_shows_no_difference(tmp_path: Path) -> None:
     assert differences_in(tmp_path / "none.html") == ()
+
+
+def test_the_program_of_all_pages_of_a_product_is_stored_once(snapshot: Snapshot, tmp_path: Path) -> None:
+    pages = [
+        save_page(snapshot, tmp_path / kind / f"{day}.html", ())
+        for kind in ("drift_report", "performance_report")
+        for day in ("2018-05-30", "2018-05-31")
+    ]
+    (program,) = tmp_path.glob("*.js")
+    assert program.stat().st_size > 1_000_000
+    for page in pages:
+        assert page.stat().st_size < 500_000
+        assert f'src="../{program.name}"' in page.read_text()
+    whole = snapshot.get_html_str(as_iframe=False)
+    assert program.read_text(encoding="utf-8") in whole

@@ -133,8 +133,8 @@ def fairness_report(
     share of the promise, divided by all groups and metrics (Bonferroni 1936). Groups with fewer than
     `minimum_slice_rows` rows are inconclusive.
 
-    window, reference: what was measured of the outcomes, and of the champion's test rows. evaluation, monitoring: of the
-    product. days_between: one report and the next.
+    window, reference: what was measured of the outcomes, and of the champion's test rows. evaluation, monitoring: of
+    the product. days_between: one report and the next.
     """
     chance = chance_of_column(
         per_quarter=monitoring.false_alarms_per_quarter,

@@ -13,6 +13,11 @@ Floats = npt.NDArray[np.float64]
 Day = Mapping[str, Floats]
 """Columns of a day's rows; NaN where missing."""
 
+WEEK = 7
+HISTORY_WEEKS = 22
+REFERENCE_WEEKS = 9
+PROMISE = 1.0
+"""False alarms a quarter of all verdicts of a product."""
 CATEGORY = "shop"
 ROWS_AT_FULL_SIZE = 9_590
 """Transactions a day of the fraud product with all its customers."""

@@ -128,9 +128,7 @@ def _fisher_quantile(chance: float, degrees: float, of_scale: float) -> float:
     return float(fisher.isf(chance, degrees, of_scale))
 
 
-def compared(
-    sums: Floats, *, block: int, apart: Callable[[Floats, Floats], Floats]
-) -> tuple[Floats, Floats]:
+def compared(sums: Floats, *, block: int, apart: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Floats]:
     """Compare each window with each block of so many others that leaves it out, as monitoring does.
 
     sums: (windows, sums), oldest first. Return what `apart` says of each pair, and its lag in windows.

@@ -13,6 +13,11 @@ Floats = npt.NDArray[np.float64]
 Day = Mapping[str, Floats]
 """Columns of a day's rows; NaN where missing."""
 
+WEEK = 7
+HISTORY_WEEKS = 22
+REFERENCE_WEEKS = 9
+PROMISE = 1.0
+"""False alarms a quarter of all verdicts of a product."""
 CATEGORY = "shop"
 ROWS_AT_FULL_SIZE = 9_590
 """Transactions a day of the fraud product with all its customers."""
@@ -96,9 +101,6 @@ def _fraud(world: World, number: int) -> Sequence[Day]:
     features = compute_features(view, events.select(view.input_columns), labels.select(view.label_columns))
     days = features.with_columns(day=pl.col(view.event_timestamp or "").dt.date()).sort("day")
     names = [name for name in features.columns if name in view.feature_names]
-    parts = days.select("day", pl.col(names).cast(pl.Float64)).partition_by(
-        "day", maintain_order=True, include_key=False
-    )
-    return [
-        {name: part[name].fill_null(np.nan).to_numpy() for name in names} for part in parts[WARM_UP_DAYS:]
-    ][:number]
+    numbers = pl.col(names).cast(pl.Float64).fill_null(np.nan)
+    parts = days.select("day", numbers).partition_by("day", maintain_order=True, include_key=False)
+    return [{name: part[name].to_numpy() for name in names} for part in parts[WARM_UP_DAYS:]][:number]

@@ -25,6 +25,7 @@ from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.monitoring.drift.html import write_drift_html
 from mlops_assets.core.monitoring.drift.report import DriftReport
 from mlops_assets.core.monitoring.drift.windows import WindowDrift, cohort_drift
+from mlops_assets.core.monitoring.joint.windows import JointDrift
 from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
 from mlops_assets.core.plots.overview import drift_scores
@@ -64,9 +65,10 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
         """One row is a column of a window of predictions, compared with the history that the champion was made from.
 
         Made from `predictions` and their `features`: how many rows of the trailing window moved, beside how far windows
-        of the history lie from each other. What is kept of each day for that is the table `profiles`. Evidently's page
-        of the newest window of a run is linked; the verdict is stable, drift, broken or inconclusive. Read by the
-        sensor `retrain_on_drift`, which asks for nothing where a source is broken.
+        of the history lie from each other, and whether columns go together as they did. What is kept of each day for
+        that are the tables `profiles` and `pair_sums`. Evidently's page of the newest window of a run is linked; the
+        verdict is stable, drift, broken or inconclusive. Read by the sensor `retrain_on_drift`, which asks for nothing
+        where a source is broken.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view
@@ -100,7 +102,7 @@ def _drift_of(
     windows: Sequence[ReportWindow],
     writes: TableWrites,
     champion: Champion,
-) -> WindowDrift | ChampionProfiles:
+) -> JointDrift | ChampionProfiles:
     """Prepare to judge all windows of a run; of a cohort there is one, and no history."""
     profiles = ChampionProfiles(
         writes.lakehouse.tables, writes.product, champion, writes.commit_info, progress=context.log.info
@@ -108,7 +110,8 @@ def _drift_of(
     days = [window.days for window in windows if window.days is not None]
     if not days:
         return profiles
-    return WindowDrift(profiles, DayRange(min(d.first for d in days), max(d.end for d in days)))
+    whole = DayRange(min(d.first for d in days), max(d.end for d in days))
+    return JointDrift(WindowDrift(profiles, whole))
 
 
 @dataclass(frozen=True)
@@ -119,16 +122,16 @@ class _Judged:
     product: Product
     champion: Champion
     writes: TableWrites
-    drift: WindowDrift | ChampionProfiles
+    drift: JointDrift | ChampionProfiles
 
     def report(self, window: ReportWindow, reads: RecordedReads) -> DriftReport:
         """Judge a window; what that read is recorded."""
         reads.value("the champion", self.champion.facts)
         reads.declared("monitoring", "training", "split", "time")
-        if isinstance(self.drift, WindowDrift) and window.days is not None:
+        if isinstance(self.drift, JointDrift) and window.days is not None:
             reads.value("the profiles of the window and of the history", self.drift.content(window.days))
             return self.drift.judge(window.days)
-        profiles = self.drift if isinstance(self.drift, ChampionProfiles) else self.drift.profiles
+        profiles = self.drift if isinstance(self.drift, ChampionProfiles) else self.drift.drift.profiles
         current = reads.rows("the window", scored_features(self.tables, self.product, self.champion, window))
         reference = reads.rows("the reference rows", reference_rows(self.tables, self.product, self.champion))
         return cohort_drift(reference, current, profiles_of=profiles, seed=self.product.spec.training.seed)

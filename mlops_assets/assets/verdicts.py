@@ -23,6 +23,7 @@ from mlops_assets.core.monitoring.drift.history import Span
 from mlops_assets.core.monitoring.drift.windows import WindowDrift
 from mlops_assets.core.monitoring.estimated.champion_quality import ChampionQuality, WindowRows
 from mlops_assets.core.monitoring.finding import Finding, findings_frame
+from mlops_assets.core.monitoring.joint.windows import JointDrift
 from mlops_assets.core.monitoring.quality.calibration import calibration_findings
 from mlops_assets.core.monitoring.quality.fairness import TO_FRAME_SCHEMA as FAIRNESS_SCHEMA
 from mlops_assets.core.monitoring.quality.fairness import fairness_findings
@@ -98,7 +99,7 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
                     champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
                 )
                 reports.add(frame, window.partition, reads=reads)
-                page = write_window_page(platform, sources.drift, window, found)
+                page = write_window_page(platform, sources.drift.drift, window, found)
                 shown = {**_told(found, champion, window=window.name), **_shown(frame), **page}
                 context.add_asset_metadata(shown, partition_key=window.partition_key)
         return writes.result(
@@ -122,7 +123,7 @@ def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) 
     return _Sources(
         product=product,
         champion=champion,
-        drift=WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole),
+        drift=JointDrift(WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole)),
         quality=ChampionQuality(tables, product, champion, whole),
         counts=dict(tables.day_counts(product.name, "events").iter_rows()),
         performance=tables.read(product.name, "performance_report"),
@@ -165,7 +166,7 @@ class _Sources:
 
     product: Product
     champion: Champion
-    drift: WindowDrift
+    drift: JointDrift
     quality: ChampionQuality
     counts: Mapping[Any, int]
     """Events by day."""

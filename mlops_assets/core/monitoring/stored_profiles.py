@@ -52,7 +52,7 @@ class ChampionProfiles:
         stored = self._stored(days)
         known = dict(stored.group_by("event_date").agg(pl.col("source").first()).iter_rows())
         missing = [day for day, source in sources.items() if known.get(day) != source]
-        made = [self._make(block, sources) for block in _blocks(missing)]
+        made = [self._make(block, sources) for block in blocks_of_days(missing)]
         kept = stored.filter(pl.col("event_date").is_in([d for d in sources if d not in set(missing)]))
         table = pl.concat([kept, *made]) if made else kept
         return {name: profiles_by_day(table, name) for name in self.columns}
@@ -125,7 +125,7 @@ class ChampionProfiles:
         return drawn.select("event_date").with_columns(scores)
 
 
-def _blocks(days: Sequence[date]) -> list[DayRange]:
+def blocks_of_days(days: Sequence[date]) -> list[DayRange]:
     """Cut days into ranges of consecutive ones, at most a month each."""
     blocks: list[DayRange] = []
     for day in sorted(days):

@@ -59,6 +59,8 @@ class DriftReport:
     rows_current: int
     faults: tuple[Finding, ...] = ()
     """What is broken on days of the window."""
+    joint: Finding | None = None
+    """What columns do together; None where that is not judged."""
 
     @property
     def features(self) -> tuple[ColumnDrift, ...]:
@@ -79,6 +81,22 @@ class DriftReport:
         return replace(
             self, verdict="broken", reason=f"mend the source first: {told}{more}", faults=tuple(faults)
         )
+
+    def with_joint(self, joint: Finding) -> "DriftReport":
+        """Return the report with what columns do together: an alarm of it is drift of the window.
+
+        Where something is broken on a day of the window, that explains it.
+        """
+        if joint.state != "alarm":
+            return replace(self, joint=joint)
+        if self.faults:
+            return replace(self, joint=replace(joint, cause="broken"))
+        drifted = ", ".join(self.alarmed_columns)
+        by_itself = f"; drifted by itself: {drifted}" if drifted else "; no column drifted by itself"
+        told = replace(joint, reason=joint.reason + by_itself)
+        if self.verdict == "drift":
+            return replace(self, joint=told)
+        return replace(self, verdict="drift", reason=f"{joint.subject}: {told.reason}", joint=told)
 
     @property
     def alarmed_columns(self) -> tuple[str, ...]:
@@ -105,7 +123,7 @@ class DriftReport:
         return pl.DataFrame(rows, schema=TO_FRAME_SCHEMA)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return a finding per column, drift of a feature or of the prediction, then what is broken.
+        """Return a finding per column, drift of a feature or of the prediction, what they do together, what is broken.
 
         A column that drifted is said to be broken where a fault of its own, or of the whole day, explains it; so is a
         score where any feature is.
@@ -134,7 +152,7 @@ class DriftReport:
             )
             for column in self.columns
         )
-        return (*drifted, *self.faults)
+        return (*drifted, *([self.joint] if self.joint is not None else []), *self.faults)
 
     def _rank(self, column: ColumnDrift) -> tuple[bool, float]:
         return (column.verdict != "drift", -(self.consequence(column) or 0.0))

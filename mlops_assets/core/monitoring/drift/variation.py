@@ -10,6 +10,7 @@ series (Kendall 1954, Biometrika 41). Where windows that lie further apart in ti
 the lag, as far as the history shows: that is how trends and slow entities are allowed for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -63,31 +64,59 @@ def moved_share(current: Floats, reference: Floats) -> Floats:
     return np.where((current.sum(axis=-1) > 0) & (reference.sum(axis=-1) > 0), apart, 0.0)
 
 
-def variation(windows: Floats, *, reference_windows: int) -> Variation | None:
+def root_shares(counts: Floats) -> Floats:
+    """Return the square roots of each window's shares, whose Euclidean distances are those of Hellinger (1909)."""
+    return np.sqrt(counts / counts.sum(axis=1, keepdims=True))
+
+
+def rows_of_bins(counts: Floats) -> Floats:
+    """Return how many rows each window of counts has."""
+    return counts.sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is compared between windows, each an array of sums that add up to those of a longer window."""
+
+    apart: Callable[[Floats, Floats], Floats] = moved_share
+    """Distance of (..., sums) from a reference (sums,)."""
+    points: Callable[[Floats], Floats] = root_shares
+    """Where each window lies, (windows, coordinates), for how far windows follow each other."""
+    rows: Callable[[Floats], Floats] = rows_of_bins
+    """Rows of each window."""
+
+
+HISTOGRAMS = Measure()
+
+
+def variation(windows: Floats, *, reference_windows: int, measure: Measure = HISTOGRAMS) -> Variation | None:
     """Learn from a history how far a window lies from a reference when nothing happens; None of too short a one.
 
-    windows: (windows, bins) counts, oldest first; windows without rows are left out. reference_windows: how many
-    windows the reference is made of; of a short history at most half of it.
+    windows: (windows, sums), counts of bins unless the measure says otherwise, oldest first; windows without rows are
+    left out. reference_windows: how many windows the reference is made of; of a short history at most half of it.
     """
-    counts = np.asarray(windows, dtype=np.float64)
-    counts = counts[counts.sum(axis=1) > 0]
-    number = len(counts)
+    sums = np.asarray(windows, dtype=np.float64)
+    rows = measure.rows(sums)
+    sums, rows = sums[rows > 0], rows[rows > 0]
+    number = len(sums)
     if number < FEWEST_WINDOWS:
         return None
-    squares, lags = _compared(counts, block=min(reference_windows, number // 2))
+    squares, lags = compared(sums, block=min(reference_windows, number // 2), apart=measure.apart)
+    squares = squares**2
     slope = _slope(lags, squares)
     level = max(squares.mean() - slope * lags.mean(), 0.1 * squares.mean())
     fitted = level + slope * lags
     if squares.mean() == 0.0:
-        return Variation(number, float(number), 0.0, 0.0, 1.0, float(np.median(counts.sum(axis=1))))
+        return Variation(number, float(number), 0.0, 0.0, 1.0, float(np.median(rows)))
     spread = float(np.var(squares / fitted))
+    points = measure.points(sums)
     return Variation(
         windows=number,
-        effective_windows=_effective(counts),
+        effective_windows=_effective(points),
         squared=float(level),
         squared_per_lag=float(slope),
-        degrees=float(np.clip(2.0 / max(spread, 1e-9), 1.0, max(counts.shape[1] - 1, 1))),
-        usual_rows=float(np.median(counts.sum(axis=1))),
+        degrees=float(np.clip(2.0 / max(spread, 1e-9), 1.0, max(points.shape[1] - 1, 1))),
+        usual_rows=float(np.median(rows)),
     )
 
 
@@ -99,16 +128,19 @@ def _fisher_quantile(chance: float, degrees: float, of_scale: float) -> float:
     return float(fisher.isf(chance, degrees, of_scale))
 
 
-def _compared(counts: Floats, *, block: int) -> tuple[Floats, Floats]:
-    """Squared distance, and lag in windows, of each window from each block of others that leaves it out."""
-    total = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
-    squares, lags = [], []
-    for first in range(len(counts) - block + 1):
+def compared(sums: Floats, *, block: int, apart: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Floats]:
+    """Compare each window with each block of so many others that leaves it out, as monitoring does.
+
+    sums: (windows, sums), oldest first. Return what `apart` says of each pair, and its lag in windows.
+    """
+    total = np.concatenate([np.zeros((1, sums.shape[1])), np.cumsum(sums, axis=0)])
+    distances, lags = [], []
+    for first in range(len(sums) - block + 1):
         end = first + block
-        others = np.r_[0:first, end : len(counts)]
-        squares.append(moved_share(counts[others], total[end] - total[first]) ** 2)
+        others = np.r_[0:first, end : len(sums)]
+        distances.append(apart(sums[others], total[end] - total[first]))
         lags.append(np.where(others < first, first - others, others - end + 1))
-    return np.concatenate(squares), np.concatenate(lags).astype(np.float64)
+    return np.concatenate(distances), np.concatenate(lags).astype(np.float64)
 
 
 def _slope(lags: Floats, squares: Floats) -> float:
@@ -117,11 +149,10 @@ def _slope(lags: Floats, squares: Floats) -> float:
     return max(0.0, float((centred * squares).sum()) / spread) if spread > 0 else 0.0
 
 
-def _effective(counts: Floats) -> float:
-    """Effective number of windows, by the first principal component of the square roots of their shares."""
-    number = len(counts)
-    roots = np.sqrt(counts / counts.sum(axis=1, keepdims=True))
-    left, _, _ = np.linalg.svd(roots - roots.mean(axis=0), full_matrices=False)
+def _effective(points: Floats) -> float:
+    """Effective number of windows, by the first principal component of where they lie."""
+    number = len(points)
+    left, _, _ = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
     main = left[:, 0]
     found = float((main[1:] * main[:-1]).sum() / max((main**2).sum(), 1e-300))
     correlation = min(_LARGEST_AUTOCORRELATION, max(0.0, found + (1.0 + 3.0 * found) / number))

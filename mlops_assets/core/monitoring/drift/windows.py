@@ -77,14 +77,14 @@ class WindowDrift:
         report = judge_window(
             self._learned(window),
             current,
-            lag=lag_of(self.history_days.end, window.first, window_days=self._window_days),
+            lag=lag_of(self.history_days.end, window.first, window_days=self.window_days),
             chance=chance_of_column(
                 per_quarter=product.spec.monitoring.false_alarms_per_quarter,
                 columns=len(self.profiles.columns),
                 days_between=product.spec.days_between_windows,
             ),
             minimum_rows=product.spec.monitoring.minimum_rows,
-            importance=self._importance,
+            importance=self.importance,
         )
         return report.with_faults([fault for day in inside for fault in self._faults.get(day, ())])
 
@@ -96,7 +96,7 @@ class WindowDrift:
         days = self._profiles[column]
         inside = Span(window.first, window.end).days()
         return ComparedColumn(
-            history=self._histories(self._spans(window))[column],
+            history=self._histories(self.spans(window))[column],
             current=add([days[day] for day in inside if day in days]),
             is_category=column in category_features(self.profiles.product),
             names=category_names(self.profiles.champion.view).get(column, ()),
@@ -110,20 +110,35 @@ class WindowDrift:
     @property
     def could_tell_from(self) -> date:
         """The as-of day from which on a version's history is long enough."""
-        return could_tell_from(self.history_days.first, window_days=self._window_days)
+        return could_tell_from(self.history_days.first, window_days=self.window_days)
 
     @property
-    def _window_days(self) -> int:
+    def window_days(self) -> int:
+        """How long a window is."""
         return self.profiles.product.spec.monitoring.window_days
 
+    @property
+    def read_days(self) -> DayRange:
+        """All days of the history and of the windows that will be judged."""
+        first, end = min(self.history_days.first, self.days.first), max(self.history_days.end, self.days.end)
+        return DayRange(first, end)
+
+    @property
+    def reference_days(self) -> int:
+        """How many of the newest days of the history features are compared with: what the champion was made from."""
+        split = self.profiles.product.spec.split
+        if not isinstance(split, TimeSplit):
+            return self.window_days
+        return split.train_days + split.test_days + split.validation_days + 3 * split.gap_days
+
     @cached_property
-    def _importance(self) -> Mapping[str, float]:
+    def importance(self) -> Mapping[str, float]:
+        """Each feature's share of the model's gain."""
         return gain_shares(self.profiles.champion.model.importance())
 
     @cached_property
     def _profiles(self) -> dict[str, dict[date, ColumnProfile]]:
-        first, end = min(self.history_days.first, self.days.first), max(self.history_days.end, self.days.end)
-        return self.profiles.read(DayRange(first, end))
+        return self.profiles.read(self.read_days)
 
     @cached_property
     def _digests(self) -> dict[date, bytes]:
@@ -153,11 +168,12 @@ class WindowDrift:
     def _histories_by_spans(self) -> dict[tuple[Span, ...], dict[str, History]]:
         return {}
 
-    def _spans(self, window: DayRange) -> tuple[Span, ...]:
+    def spans(self, window: DayRange) -> tuple[Span, ...]:
+        """Return the windows of the history that one window is compared with, oldest first."""
         return history_spans(
             self.history_days.first,
             self.history_days.end,
-            window_days=self._window_days,
+            window_days=self.window_days,
             last_day=window.end - timedelta(days=1),
         )
 
@@ -169,7 +185,7 @@ class WindowDrift:
         return self._histories_by_spans[spans]
 
     def _learned(self, window: DayRange) -> tuple[LearnedColumn, ...]:
-        spans = self._spans(window)
+        spans = self.spans(window)
         if spans not in self._by_spans:
             self._by_spans[spans] = learn_columns(
                 self._histories(spans), score=SCORE, categories=category_features(self.profiles.product)
@@ -179,16 +195,13 @@ class WindowDrift:
     def _history_of(self, name: str, spans: tuple[Span, ...]) -> History:
         split = self.profiles.product.spec.split
         days = self._profiles[name]
-        if not isinstance(split, TimeSplit):
-            return history_of(days, spans, reference_days=self._window_days)
+        if name != SCORE or not isinstance(split, TimeSplit):
+            return history_of(days, spans, reference_days=self.reference_days)
         held_out = split.test_days + split.validation_days + 2 * split.gap_days
         trained = Span(
             self.history_days.end - timedelta(days=held_out + split.gap_days + split.train_days),
             self.history_days.end - timedelta(days=held_out + split.gap_days),
         )
-        if name != SCORE:
-            whole = (self.history_days.end - trained.first).days
-            return history_of(days, spans, reference_days=whole)
         # Scores of rows that a model was fitted on are sharper than those of new ones, and would look like drift.
         new = tuple(span for span in spans if span.end <= trained.first or span.first >= trained.end)
         return history_of(days, new if len(new) >= FEWEST_WINDOWS else spans, reference_days=held_out)

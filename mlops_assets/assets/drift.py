@@ -111,7 +111,13 @@ def _drift_of(
     if not days:
         return profiles
     whole = DayRange(min(d.first for d in days), max(d.end for d in days))
-    return JointDrift(WindowDrift(profiles, whole))
+    tables, product = writes.lakehouse.tables, writes.product
+    events = (
+        dict(tables.day_counts(product.name, "events").iter_rows())
+        if tables.exists(product.name, "events")
+        else {}
+    )
+    return JointDrift(WindowDrift(profiles, whole), events)
 
 
 @dataclass(frozen=True)

@@ -120,12 +120,15 @@ def _days_of(window: ReportWindow) -> DayRange:
 def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) -> "_Sources":
     tables, product = writes.lakehouse.tables, writes.product
     whole = DayRange(min(one.first for one in days), max(one.end for one in days))
+    counts = dict(tables.day_counts(product.name, "events").iter_rows())
     return _Sources(
         product=product,
         champion=champion,
-        drift=JointDrift(WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole)),
+        drift=JointDrift(
+            WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole), counts
+        ),
         quality=ChampionQuality(tables, product, champion, whole),
-        counts=dict(tables.day_counts(product.name, "events").iter_rows()),
+        counts=counts,
         performance=tables.read(product.name, "performance_report"),
         fairness=_fairness(tables, product),
         known_labels=_known_labels(tables, product),
@@ -211,7 +214,8 @@ class _Sources:
         labels = {day: known for day, known in self.known_labels.items() if day < window.end}
         reads.value("labels by day", {str(day): known for day, known in labels.items()})
         yield from self.drift.judge(window).findings()
-        yield from volume_findings(events, days=days, below=spec.source.silent_below)
+        volume = volume_findings(events, days=days, below=spec.source.silent_below)
+        yield from (one for one in volume if one.state != "alarm")  # an alarm is a fault of the report above
         yield from performance_findings(performance, primary=spec.evaluation.primary_metric)
         yield from estimates
         yield from calibration_findings(

@@ -51,7 +51,7 @@ def test_of_many_outcomes_all_are_measured_and_the_page_does_not_grow(tmp_path: 
     assert few is not None
     assert all_of_them is not None
     assert f"{outcomes.filter('decision')['is_fraud'].mean():.3f}" in all_of_them.read_text()
-    assert all_of_them.stat().st_size < 1.2 * few.stat().st_size
+    assert all_of_them.stat().st_size < 1.5 * few.stat().st_size
 
 
 def test_another_recall_than_that_of_the_decisions_is_a_warning_on_the_page(

@@ -29,6 +29,8 @@ UNIT_FACTOR = 2.0
 """Values that are so many times larger or smaller throughout have another unit; less is a change of the values."""
 _FEWEST_VALUES = 8
 """A column with fewer different values on usual days is not expected to have many."""
+_TELLING_VALUES = 40
+"""So many different values, each an even number of times, are one chance in 2^40."""
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 
 
@@ -65,6 +67,7 @@ class DayFaults:
         if not unit:
             yield from self._range(day, profile, together)
         yield from self._stuck(day, profile, usual)
+        yield from self._doubled(day, profile, usual)
 
     def _null_flood(
         self, day: date, profile: ColumnProfile, usual: Sequence[ColumnProfile]
@@ -120,6 +123,16 @@ class DayFaults:
         if fewest >= _FEWEST_VALUES and len(profile.values) == 1:
             words = f"every row has the value {profile.values[0]:.4g}, where no day before had under {fewest} values"
             yield self._broken(day, words, value=1.0, limit=float(fewest), expected=float(fewest))
+
+    def _doubled(
+        self, day: date, profile: ColumnProfile, usual: Sequence[ColumnProfile]
+    ) -> Iterator[Finding]:
+        if _are_all_even(profile) and not any(_are_all_even(one) for one in usual):
+            words = (
+                f"each of {len(profile.values)} different values comes an even number of times, as on no day before: "
+                "were the day's rows read twice?"
+            )
+            yield self._broken(day, words, value=1.0, limit=0.0, expected=0.0)
 
     def _broken(self, day: date, words: str, *, value: float, limit: float, expected: float) -> Finding:
         return Finding(
@@ -195,6 +208,10 @@ def day_faults(
                 if len(sound) > REMEMBERED_DAYS:
                     del sound[next(iter(sound))]
     return {day: tuple(found[day]) for day in sorted(found)}
+
+
+def _are_all_even(profile: ColumnProfile) -> bool:
+    return len(profile.values) >= _TELLING_VALUES and not (profile.counts % 2).any()
 
 
 def _are_equal(one: ColumnProfile, other: ColumnProfile) -> bool:

@@ -1,8 +1,8 @@
 """Drift of a product's windows with what columns do together: the history is that of each column."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -17,18 +17,33 @@ from mlops_assets.core.monitoring.joint.dependence import Floats, length_of_sums
 from mlops_assets.core.monitoring.joint.stored import StoredPairSums
 from mlops_assets.core.monitoring.joint.verdict import LearnedPairs, judge_pairs, learn_pairs
 from mlops_assets.core.monitoring.promise import JOINT_DRIFT_SHARE, chance_of_column
+from mlops_assets.core.monitoring.volume import volume_findings
 
 
 @dataclass(frozen=True)
 class JointDrift:
-    """Judges windows of a product by column and by pairs of columns."""
+    """Judges windows of a product by column, by pairs of columns, and by whether events came on each day."""
 
     drift: WindowDrift
+    events: Mapping[date, int] = field(default_factory=dict)
+    """Rows of `events` by day; with none nothing is said of silent days."""
 
     def judge(self, window: DayRange) -> DriftReport:
-        """Judge one window by both; raises MonitoringError for a champion without a history."""
+        """Judge one window by all three; raises MonitoringError for a champion without a history.
+
+        A day without events moves what is summed up over the others: that is a broken source, and no drift.
+        """
         report = self.drift.judge(window)
+        report = report.with_faults([*report.faults, *self._silent_days(window)])
         return report if len(self._columns) < 2 else report.with_joint(self.pairs(window))
+
+    def _silent_days(self, window: DayRange) -> tuple[Finding, ...]:
+        counts = {day: count for day, count in self.events.items() if day < window.end}
+        if not counts:
+            return ()
+        below = self.drift.profiles.product.spec.source.silent_below
+        found = volume_findings(counts, days=Span(window.first, window.end).days(), below=below)
+        return tuple(one for one in found if one.state == "alarm")
 
     def pairs(self, window: DayRange) -> Finding:
         """Say whether pairs of columns go together in a window as in the history."""
@@ -52,7 +67,12 @@ class JointDrift:
     def content(self, window: DayRange) -> str:
         """Return a digest of all that a window's verdict is made from, up to its end."""
         days = Span(self.drift.history_days.first, window.end).days()
-        parts = [self.drift.content(window).encode(), *(self._digests.get(day, b"-") for day in days)]
+        counted = str([self.events.get(day, 0) for day in days]).encode()
+        parts = [
+            self.drift.content(window).encode(),
+            counted,
+            *(self._digests.get(day, b"-") for day in days),
+        ]
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     @cached_property

@@ -97,3 +97,15 @@ def test_a_fault_that_stays_stays_a_fault_and_a_world_that_changes_slowly_is_fol
         amounts = {day: profile_column(pl.Series(columns["amount_usd"])) for day, columns in every.items()}
         faults = day_faults({"amount_usd": amounts}, history=HISTORY, days=later)
         assert list(faults) == expected
+
+
+def test_a_day_whose_rows_come_twice_is_named_unless_that_is_usual() -> None:
+    twice = {name: np.concatenate([values, values]) for name, values in _day(99).items()}
+    found = [fault for fault in _faults(twice) if "read twice" in fault.reason]
+    assert {fault.subject for fault in found} == {"amount_usd", "temperature", "age"}
+    assert {fault.partition for fault in found} == {TODAY.isoformat()}
+    pairs = {
+        day: profile_column(pl.Series(np.repeat(_day(number)["amount_usd"], 2)))
+        for number, day in enumerate([*HISTORY, TODAY])
+    }
+    assert not day_faults({"amount_usd": pairs}, history=HISTORY, days=[TODAY])

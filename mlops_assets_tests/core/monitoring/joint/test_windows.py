@@ -53,3 +53,14 @@ def test_a_fault_of_a_day_explains_it(stable: DriftReport) -> None:
     report = stable.with_faults([fault]).with_joint(ALARM)
     assert report.verdict == "broken"
     assert report.joint is not None and report.joint.cause == "broken"
+
+
+def test_a_day_without_events_is_a_broken_source_and_no_drift(joint: JointDrift) -> None:
+    days = [LAST_DAY - timedelta(days=number) for number in range(60)]
+    usual = JointDrift(joint.drift, dict.fromkeys(days, 100))
+    silent = JointDrift(joint.drift, {**usual.events, days[2]: 0})
+    assert usual.judge(WINDOW) == joint.judge(WINDOW)
+    report = silent.judge(WINDOW)
+    assert report.verdict == "broken"
+    assert [fault.partition for fault in report.faults] == [days[2].isoformat()]
+    assert silent.content(WINDOW) != usual.content(WINDOW)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 import dagster as dg
 
@@ -26,6 +26,7 @@ from mlops_assets.core.alerts.rules import RUNBOOK_PAGE, Rule, rules_digest, rul
 from mlops_assets.core.declared.alerts import FAILURES
 from mlops_assets.core.errors import AlertError, ProductSpecError
 from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.monitoring.reports import report_path
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.settings import Settings
 
@@ -145,10 +146,17 @@ class Watch:
             rules,
             latest_windows(self.tables, product, rules),
             open_keys=outbox.open_alerts(),
-            link=f"{self.settings.dagster_ui_url}/assets/{product}/verdicts",
+            page_of=partial(self._page_of, product),
             remind_after=timedelta(hours=spec.alerts.remind_hours),
         )
         return conditions, {note: judged}
+
+    def _page_of(self, product: str, window: str) -> str:
+        """Return where a window is read about: its own page where there is one, else the asset's in Dagster."""
+        page = report_path(self.settings.reports, product=product, kind="verdicts", window=window)
+        if page.is_file():
+            return f"{self.settings.reports_url}/{page.relative_to(self.settings.reports).as_posix()}"
+        return f"{self.settings.dagster_ui_url}/assets/{product}/verdicts"
 
     def _rule_of(self, product: str, name: str) -> Rule | None:
         """The rule of a product's runs or checks; of no product, or of one that cannot be read, as it stands."""

@@ -1,6 +1,6 @@
 """What a product's rules say of its latest windows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,14 +40,14 @@ def conditions_of(
     windows: Sequence[Window],
     *,
     open_keys: Iterable[Key],
-    link: str = "",
+    page_of: Callable[[str], str] = lambda _window: "",
     remind_after: timedelta | None = None,
 ) -> tuple[Condition, ...]:
     """Judge every subject that a rule watches in its latest windows.
 
     product, rules: whose rules they are. windows: in any order; a rule looks at the latest `of_windows` of those that
     have something of its topics. open_keys: alerts that stand; one of a rule or a subject that is no more is clear.
-    link: a page about the product's verdicts. remind_after: when an alert that stands is said again.
+    page_of: the address of the page about a window, by its name. remind_after: when an alert that stands is said again.
 
     A subject fires when at least `alarms` of the windows alarm. It is clear when fewer do and the newest window says
     ok, and unknown when the newest one is inconclusive.
@@ -63,7 +63,7 @@ def conditions_of(
         named |= {key.subject for key in standing if key.rule == rule.name}
         for subject in sorted(named):
             key = Key(product, rule.name, subject)
-            found.append(_condition(key, rule, looked_at, link=link, remind_after=remind_after))
+            found.append(_condition(key, rule, looked_at, page_of=page_of, remind_after=remind_after))
     return (*found, *_of_rules_no_more(rules, standing))
 
 
@@ -73,7 +73,12 @@ def _latest(rule: Rule, windows: Sequence[Window]) -> list[Window]:
 
 
 def _condition(
-    key: Key, rule: Rule, windows: Sequence[Window], *, link: str, remind_after: timedelta | None
+    key: Key,
+    rule: Rule,
+    windows: Sequence[Window],
+    *,
+    page_of: Callable[[str], str],
+    remind_after: timedelta | None,
 ) -> Condition:
     readings = [(window.name, _reading(rule, window, key.subject)) for window in windows]
     alarming = [(name, reading) for name, reading in readings if reading and reading.state == "alarm"]
@@ -88,7 +93,7 @@ def _condition(
             limit=worst.limit,
             window=name,
             runbook=rule.runbook,
-            link=link,
+            link=page_of(name),
             sinks=rule.sinks,
             remind_after=remind_after,
         )

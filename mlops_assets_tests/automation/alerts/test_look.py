@@ -70,8 +70,13 @@ def test_verdicts_become_alerts_that_arrive_once_and_end(watch: Watch, server: H
     write(watch, 2, finding(value=0.41, limit=0.2))
     look(watch)
     assert told(server) == []
+    page = watch.settings.reports / P / "verdicts" / "2018-09-03.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
     write(watch, 3, finding(value=0.9, limit=0.2))
     look(watch)
+    (worse,) = server.received
+    assert worse["link"] == f"{watch.settings.reports_url}/{P}/verdicts/2018-09-03.html"
     assert told(server) == [("worse", "drift", "amount_usd")]
     write(watch, 4, finding(state="ok"))
     look(watch)

@@ -78,12 +78,17 @@ def test_a_condition_says_what_its_newest_alarm_said_and_where_it_goes() -> None
         [DRIFT],
         windows("oa", limit=0.5),
         open_keys=(),
-        link="http://ui",
+        page_of=lambda window: f"http://ui/{window}",
         remind_after=timedelta(hours=1),
     )
     one = next(one for one in told if one.key == KEY)
     assert (one.value, one.limit, one.window, one.reason) == (2.0, 0.5, "2026-05-02", "it has moved")
-    assert (one.severity, one.runbook, one.link, one.sinks) == ("warning", "page", "http://ui", ("mail",))
+    assert (one.severity, one.runbook, one.link, one.sinks) == (
+        "warning",
+        "page",
+        "http://ui/2026-05-02",
+        ("mail",),
+    )
     assert one.remind_after == timedelta(hours=1)
 
 

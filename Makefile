@@ -11,9 +11,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LOCK := deploy/requirements.lock
 READY := .venv/.ready
-CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs
+CHECKED := mlops_assets serving benchmarks mlops_assets_tests docs deploy
 
-.PHONY: help setup demo dev serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver clean
+.PHONY: help setup demo dev monitor serve test rehearse test-servers check lint format types imports docs lock peers peers-feast peers-mlserver peers-nannyml clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: setup ## Materialize both products end to end; safe to run again
 dev: setup ## Dagster's UI on 127.0.0.1:3000 and MLflow's on :5000; Ctrl-C stops both
 	$(BIN)/mlops dev
 
+monitor: setup ## Prometheus, Alertmanager and the exporter beside `make dev`, where they are installed; Ctrl-C stops them
+	$(BIN)/mlops metrics prometheus
+
 serve: setup ## The released bento of PRODUCT (fraud_detection) on 127.0.0.1:3001; Ctrl-C stops it
 	$(BIN)/mlops serve $(or $(PRODUCT),fraud_detection)
 
@@ -48,7 +51,7 @@ test: setup ## All tests but the rehearsals and those that need a program of Deb
 rehearse: setup ## The tests that take long: drills, runs killed at any instant, races, benchmark commands played small
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m rehearsal
 
-test-servers: setup ## The tests that need a program of Debian (chromium); INSTALL=1 installs what is missing
+test-servers: setup ## The tests that need a program of Debian (chromium, prometheus, prometheus-alertmanager); INSTALL=1 installs what is missing
 	$(BIN)/python -m mlops_assets_tests.support.programs $(if $(INSTALL),--install)
 	$(BIN)/python -m pytest -m servers
 
@@ -71,11 +74,13 @@ imports: setup ## Import contracts
 docs: setup ## The documentation's site, built strictly into site/
 	$(BIN)/python docs/build_site.py
 
-peers: peers-feast peers-mlserver ## Make the environments of all peers that do not fit into .venv
+peers: peers-feast peers-mlserver peers-nannyml ## Make the environments of all peers that do not fit into .venv
 
 peers-feast: .venv-peers-feast/.ready ## Make .venv-peers-feast with Feast, which benchmarks/online_features measures against
 
 peers-mlserver: .venv-peers-mlserver/.ready ## Make .venv-peers-mlserver with MLServer, for benchmarks/serving
+
+peers-nannyml: .venv-peers-nannyml/.ready ## Make .venv-peers-nannyml with NannyML and two data sets, for benchmarks/estimated_performance
 
 .venv-peers-%/.ready: deploy/peers-%.lock | setup
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -90,7 +95,9 @@ lock: setup ## Resolve pyproject.toml again into deploy/requirements.lock, with 
 		--no-header --python-version 3.11 - -o deploy/peers-feast.lock
 	printf 'mlserver-lightgbm==1.7.1\nlightgbm==4.7.0\n' | $(BIN)/uv pip compile --quiet --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --python-version 3.11 - -o deploy/peers-mlserver.lock
+	printf 'nannyml==0.13.1\nstatsmodels\nnycflights13==0.0.3\npandas<3\nsetuptools<81\n' | $(BIN)/uv pip compile --quiet \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 - -o deploy/peers-nannyml.lock
 	grep -A100 '^uv==' $(LOCK) | awk 'NR==1 || /^ /{print; next} {exit}' > deploy/bootstrap.lock
 
 clean: ## Remove the environment, the built site and everything that was stored below $(MLOPS_HOME)
-	rm -rf .venv .venv-peers-feast .venv-peers-mlserver .site .cache site "$(MLOPS_HOME)"
+	rm -rf .venv .venv-peers-feast .venv-peers-mlserver .venv-peers-nannyml .site .cache site "$(MLOPS_HOME)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mlops_assets.cli_groups import keys, store
+from mlops_assets.cli_groups import alerts, keys, metrics, store
 from mlops_assets.cli_parts import Json, Product, Products, console, settings_of_home
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.files import keep_to_owner
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(store, name="store")
 app.add_typer(keys, name="keys")
+app.add_typer(alerts, name="alerts")
+app.add_typer(metrics, name="metrics")
 Version = Annotated[int, typer.Argument(help="Number of the version in the registry.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Who decides: a person's name or address.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; shown forever with the version.")]
@@ -71,19 +73,23 @@ def demo(products: Products = None, as_json: Json = False) -> None:
 
 @app.command()
 def status(products: Products = None, as_json: Json = False) -> None:
-    """Show per product: data, champion, last verdicts, freshness."""
+    """Show per product: data, champion, last verdicts, freshness; and the alerts that are open or wait."""
     from mlops_assets.catalogue import broken_products, chosen_products
+    from mlops_assets.commands.alerts.command import alert_standing
     from mlops_assets.commands.product_status import product_status
-    from mlops_assets.commands.status_table import print_status
+    from mlops_assets.commands.status_table import print_alerts, print_status
 
     names = chosen_products(products)
     settings, now = settings_of_home(), datetime.now(UTC)
     broken = broken_products(names)
     statuses = [product_status(settings, name, now=now) for name in names if name not in broken]
+    standing = alert_standing(settings)
     if as_json:
-        print(json.dumps({"products": [entry.to_json() for entry in statuses], "broken": broken}))
+        shown = {"products": [entry.to_json() for entry in statuses], "broken": broken}
+        print(json.dumps(shown | {"alerts": standing.to_json(now=now)}))
     else:
         print_status(statuses, console=console())
+        print_alerts(standing, now=now, console=console())
         for name, problem in broken.items():
             console(stderr=True).print(f"{name} cannot be loaded:\n{problem}", style="red", markup=False)
     if broken:

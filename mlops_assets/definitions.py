@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_assets.automation.abandoned_runs import close_abandoned_runs
-from mlops_assets.automation.alerts import check_failure_alert, run_failure_alert
+from mlops_assets.automation.alerts.sensor import alerts_sensor
 from mlops_assets.automation.dead_runs import dead_runs_sensor
 from mlops_assets.catalogue import product_names
 from mlops_assets.components.broken_product import broken_product, cause_of, why_not_loadable
@@ -58,14 +58,11 @@ def defs() -> dg.Definitions:
     settings = load_settings(os.environ, working_directory=Path.cwd())
     limit_environment(settings.run_config_variables)
     # Steps take seconds, and Polars and LightGBM use all cores by themselves: a process per step would double the time.
-    alerts = [
-        make(webhook=settings.alert_webhook, dagster_ui_url=settings.dagster_ui_url)
-        for make in (run_failure_alert, check_failure_alert)
-    ]
+    alerts = alerts_sensor(settings, os.environ, products=product_names())
     platform = dg.Definitions(
         resources=platform_resources(settings),
         executor=dg.in_process_executor,
-        sensors=[*alerts, close_abandoned_runs(_tracking(settings)), dead_runs_sensor()],
+        sensors=[alerts, close_abandoned_runs(_tracking(settings)), dead_runs_sensor()],
     )
     products = _products()
     whole = dg.Definitions.merge(*products.values(), platform)

@@ -53,7 +53,7 @@ def test_a_missing_key_is_named_with_its_section(tmp_path: Path) -> None:
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     path, _ = changed(
-        tmp_path, "    psi_threshold: 0.2\n    drift_share: 0.3", "    psi: 0.2\n    drift_share: 3"
+        tmp_path, "    window_days: 7\n    performance_drop: 0.1", "    window: 7\n    performance_drop: -1"
     )
     with pytest.raises(ProductSpecError) as raised:
         read_spec(path)

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from mlops_assets.catalogue import PRODUCTS_FOLDER, load_product, product_names
 from mlops_assets.cli import app
 from mlops_assets.components.model_product import product_definitions
+from mlops_assets.core.alerts.declared_sinks import alert_sinks
 from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.settings import VARIABLES, load_settings
 from mlops_assets.definitions import platform_resources
@@ -29,7 +30,7 @@ from mlops_assets_tests.support.documents.markdown_pages import ROOT, Block, Pag
 PAGES = pages()
 MLOPS = re.compile(r"(?:^|.*[ /])mlops ([a-z].*)")
 PRODUCT_FILE = re.compile(r"products/(\w+)/defs\.yaml")
-RUN_CONFIG, INSTANCE, SPEC = "run-config", "dagster.yaml", "defs.yaml"
+RUN_CONFIG, INSTANCE, SPEC, SINKS = "run-config", "dagster.yaml", "defs.yaml", "alert_sinks.yaml"
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -192,6 +193,11 @@ def test_every_yaml_example_is_valid(
             assert instance.get_settings("concurrency") == document["concurrency"]
     elif block.title == SPEC:
         assert ProductSpec.model_validate(document["attributes"])
+    elif block.title == SINKS:
+        (tmp_path / SINKS).write_text(block.text, encoding="utf-8")
+        environ = dict.fromkeys(re.findall(r"{env: (\w+)}", block.text), "https://example.com/secret")
+        home = load_settings({"MLOPS_HOME": str(tmp_path)}, working_directory=tmp_path)
+        assert set(alert_sinks(home, environ).declared) == set(document["sinks"])
     else:
         assert ProductSpec.model_validate(attributes_around(page, block) | document)
 

@@ -66,7 +66,7 @@ def test_public_functions_of_many_parameters_say_what_each_is() -> None:
     unsaid = {
         f"{shown(file)}: {name}": missing
         for file in packages
-        if file.name != "cli.py"  # there each parameter has its `help`
+        if file.name not in ("cli.py", "cli_groups.py")  # there each parameter has its `help`
         for name, missing in undescribed_parameters(file.read_text("utf-8"))
     }
     assert unsaid == {}

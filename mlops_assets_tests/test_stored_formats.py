@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops_assets.commands.drill.redis_server import RedisServer
+from mlops_assets.core.alerts.outbox import Outbox
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.features.online.entity_state import EntityState
 from mlops_assets.core.features.online.layout import empty_layout
@@ -24,11 +25,13 @@ from mlops_assets.core.serving.host.snapshot import ServingSnapshot
 from mlops_assets.core.serving.manifest import BentoManifest
 from mlops_assets.core.serving.prediction_record import decode_record
 from mlops_assets_tests.stored_formats.things import (
+    ALERT,
     API_KEY,
     API_KEYS,
     FOLDER,
     FORMATS,
     MANIFEST,
+    NOON,
     PRODUCT,
     RECORD,
     STATE_CHANGES,
@@ -142,6 +145,18 @@ def check_store(store: OnlineStore) -> None:
 def test_online_stores_are_read_and_written(path: Path, tmp_path: Path) -> None:
     shutil.copy(path, tmp_path / "online.db")
     check_store(SqliteOnlineStore(tmp_path / "online.db"))
+
+
+@pytest.mark.parametrize("path", stored("alert_outbox"), ids=lambda path: path.stem)
+def test_outboxes_of_alerts_are_read_and_written(path: Path, tmp_path: Path) -> None:
+    shutil.copy(path, tmp_path / "alerts.db")
+    outbox = Outbox(tmp_path / "alerts.db")
+    assert {key: one.told for key, one in outbox.open_alerts().items()} == {ALERT.key: ALERT}
+    (waits,) = outbox.waiting()
+    assert (waits.sink, waits.message.id, waits.attempts, waits.remark) == ("mail", "a1b2.1", 1, "HTTP 503")
+    assert ([one.failed for one in outbox.health()], outbox.notes()) == ([1], {"runs": "7"})
+    outbox.delivered(waits, now=NOON)
+    assert outbox.record([ALERT], now=NOON, new_id=str, route=lambda _: ()) == ()
 
 
 @pytest.mark.parametrize("path", stored("redis_store"), ids=lambda path: path.stem)

@@ -55,7 +55,7 @@ def _raw_events(product: Product) -> dg.AssetsDefinition:
         `events` and `rejected_events`, which judge the values.
         """
         writes = TableWrites(context, lakehouse, product, "raw_events")
-        for days in day_blocks(context, "event_date"):
+        for days in day_blocks(context, "event_date", product.spec.time):
             reads = RecordedReads(context, lakehouse.tables, product, noun="raw_events")
             frame = reads.product.read_events(
                 cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at
@@ -91,7 +91,7 @@ def _events(product: Product) -> dg.AssetsDefinition:
             partial(_commits, context, lakehouse, product, (accepted.commit_info, rejected.commit_info)),
             KnownTimes(datetime.now(UTC), may_precede_event=product.spec.contract.known_before_event),
         )
-        for days in day_blocks(context, "event_date"):
+        for days in day_blocks(context, "event_date", product.spec.time):
             *others, mine = ingest_days(ingestion, days)
             accepted.record(mine.commits[0], mine.events, days)
             rejected.record(mine.commits[1], mine.rejected, days)
@@ -205,7 +205,7 @@ def _labels(product: Product) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         writes = TableWrites(context, lakehouse, product, "labels")
         positives = 0
-        for days in day_blocks(context, "known_date"):
+        for days in day_blocks(context, "known_date", product.spec.time):
             reads = RecordedReads(context, lakehouse.tables, product, noun="labels")
             read = reads.product.read_labels(
                 cache=platform.cache, start=days and days.starts_at, end=days and days.ends_at

@@ -44,7 +44,9 @@ def _features(product: Product) -> dg.AssetsDefinition:
         its longest window needs, and `feature_view` names the view. Used by `training_set` and `predictions`.
         """
         writes = TableWrites(context, lakehouse, product, "features")
-        for days in day_blocks(context, "event_date", rows=_rows_by_day(lakehouse, product)):
+        for days in day_blocks(
+            context, "event_date", product.spec.time, rows=_rows_by_day(lakehouse, product)
+        ):
             reads = RecordedReads(context, lakehouse.tables, product, noun="features")
             frame = features_of_days(
                 lakehouse.tables, product.name, reads.product.view, days=days, record=reads.rows

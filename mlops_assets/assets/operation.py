@@ -75,7 +75,7 @@ def _predictions(product: Product) -> dg.AssetsDefinition:
                 days=days,
                 versions=versions,
             )
-            for days in day_blocks(context, "event_date")
+            for days in day_blocks(context, "event_date", product.spec.time)
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
             reference = beside.submit(
@@ -199,7 +199,7 @@ def _outcomes(product: Product) -> dg.AssetsDefinition:
         days on which outcomes of the run's own days became known follow, too: predictions of them may be new or gone.
         """
         writes = TableWrites(context, lakehouse, product, "outcomes")
-        blocks = day_blocks(context, "known_date")
+        blocks = day_blocks(context, "known_date", product.spec.time)
         for days in blocks:
             reads = RecordedReads(context, lakehouse.tables, product, noun="outcomes")
             writes.write(_joined(reads, lakehouse, days), days, reads=reads, allow_new_columns=True)
@@ -231,8 +231,8 @@ def _following_days(
     blocks: Sequence[DayRange | None],
 ) -> list[date]:
     """Days outside the run that were joined before, and on which labels of events of the run's days became known."""
-    mine = [days for days in blocks if days is not None]
-    if not mine:
+    mine, time = [days for days in blocks if days is not None], product.spec.time
+    if not mine or time is None:
         return []
     first, end = mine[0].first, mine[-1].end
     event_date = pl.col("event_timestamp").dt.date()
@@ -243,7 +243,7 @@ def _following_days(
         .collect()["known_date"]
     )
     made = context.instance.get_materialized_partitions(dg.AssetKey([product.name, "outcomes"]))
-    return [day for day in known if day.isoformat() in made]
+    return [day for day in known if time.partition_key(day) in made]
 
 
 def _joined(reads: RecordedReads, lakehouse: LakehouseResource, days: DayRange | None) -> pl.DataFrame:

@@ -69,12 +69,12 @@ def parity_assets(product: Product) -> list[dg.AssetsDefinition]:
         writes = TableWrites(context, lakehouse, product, "parity_report")
         versions = _Versions(tracking.tracking_uri, product)
         reports = []
-        for days in day_blocks(context, "event_date"):
+        for days in day_blocks(context, "event_date", product.spec.time):
             reads = RecordedReads(context, lakehouse.tables, product, noun="parity_report")
             report = _compared(reads, lakehouse.tables, versions, days)
             reports.append(report)
             frame = report.rows if days else report.rows.drop("event_date")
-            writes.write(frame, days, reads=reads, allow_new_columns=True)
+            writes.write_report(frame, days, made_from=reads.identity())
             context.log.info(f"{days or 'all requests'}: {report.summary}")
         whole = _united(reports)
         return writes.result(_shown(whole), check_results=_checks(whole, of=_words(versions, writes)))

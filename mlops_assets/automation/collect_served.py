@@ -8,9 +8,10 @@ from typing import Literal
 import dagster as dg
 
 from mlops_assets.automation.asked_runs import ended_runs, unfinished_run
-from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, day_range_tags
+from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, partition_range_tags
+from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.predictions.captured import SERVED_DAYS
-from mlops_assets.core.product_spec import ProductSpec, TimeAxis
+from mlops_assets.core.product_spec import ProductSpec
 from mlops_assets.core.serving.prediction_record import decode_record
 from mlops_assets.resources.online_stores import OnlineStores
 
@@ -165,8 +166,8 @@ def collect_served_sensor(spec: ProductSpec, job_name: str) -> dg.SensorDefiniti
             return dg.SkipReason(decision.reason)
         context.log.info("collecting: %s", decision.reason)
         tags = {PRODUCT: spec.name, TRIGGER: CAPTURED}
-        if decision.days is not None:
-            tags |= day_range_tags(*decision.days)
+        if decision.days is not None and spec.time is not None:
+            tags |= partition_range_tags(spec.time, *decision.days)
         return dg.RunRequest(run_key=decision.run_key, tags=tags)
 
     return collect_served
@@ -195,4 +196,4 @@ def _predicted(instance: dg.DagsterInstance, spec: ProductSpec) -> dict[date | N
         records = instance.fetch_materializations(key, limit=1).records
         return {None: records[0].storage_id} if records else {}
     ids = instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION)
-    return {date.fromisoformat(day): storage_id for day, storage_id in ids.items()}
+    return {day: storage_id for key, storage_id in ids.items() for day in spec.time.each_day_of(key)}

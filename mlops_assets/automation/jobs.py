@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 INGEST = ("raw_events", "events", "rejected_events", "labels", "features")
 RETRAIN = ("training_set", "hyperparameters", "model", "evaluation", "model_version", "bento", "release")
 MONITOR = ("predictions", "outcomes", "drift_report", "performance_report", "parity_report")
+FAIRNESS = ("fairness_report",)
+"""Of a product that declares a sensitive slice."""
+VERDICTS = ("verdicts",)
+"""Of a product with a time axis, which has windows."""
 COLLECT = ("served_predictions", "predictions", "outcomes")
 
 
@@ -36,7 +40,12 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
     jobs = [
         _job(spec, "ingest", INGEST, "Read the source, judge it by the contract, compute features."),
         retrain,
-        _job(spec, "monitor", MONITOR, "Score, join outcomes, report drift, performance and parity."),
+        _job(
+            spec,
+            "monitor",
+            _monitored(spec),
+            "Score, join outcomes, report drift, performance and parity.",
+        ),
         _job(spec, "collect", COLLECT, "Collect what services captured, beside the scores of the batch."),
     ]
     schedules: list[dg.ScheduleDefinition] = []
@@ -50,7 +59,7 @@ def product_automation(spec: ProductSpec) -> dg.Definitions:
         return dg.Definitions(
             jobs=[*jobs, *steps], schedules=_retrain_schedules(spec, retrain.name), sensors=sensors
         )
-    daily_nouns = (*INGEST, "online_features", "served_predictions", *MONITOR)
+    daily_nouns = (*INGEST, "online_features", "served_predictions", *_monitored(spec))
     daily = _job(
         spec, "daily", daily_nouns, "Ingest one day, load the online store, collect, score and monitor."
     )
@@ -69,6 +78,12 @@ def retrain_config(spec: ProductSpec, as_of: date) -> Mapping[str, object]:
     if spec.time is None:
         return {}
     return {"ops": {f"{spec.name}__training_set": {"config": {"as_of": as_of.isoformat()}}}}
+
+
+def _monitored(spec: ProductSpec) -> tuple[str, ...]:
+    """What looks at a product's newest predictions and outcomes."""
+    has_groups = any(one.is_sensitive for one in spec.evaluation.slices)
+    return (*MONITOR, *(FAIRNESS if has_groups else ()), *(VERDICTS if spec.time else ()))
 
 
 def _retrain_schedules(spec: ProductSpec, job_name: str) -> list[dg.ScheduleDefinition]:

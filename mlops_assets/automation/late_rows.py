@@ -12,9 +12,11 @@ import polars as pl
 
 from mlops_assets.automation.asked_runs import ended_runs, unfinished_run
 from mlops_assets.automation.jobs import INGEST
-from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, day_range_tags
+from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, partition_range_tags
 from mlops_assets.core.contracts.contract import conform, with_event_date, with_known_date
 from mlops_assets.core.contracts.unreadable import noting_unreadable
+from mlops_assets.core.declared.time_axis import TimeAxis
+from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.ingestion.changed_days import content_by_day, differing, facts_by_day, look_at_days
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
@@ -135,7 +137,9 @@ def late_rows_automation(product: Product) -> dg.Definitions:
 
 
 def _late_rows_sensor(product: Product) -> dg.SensorDefinition:
-    spec = product.spec
+    spec, time = product.spec, product.spec.time
+    if time is None:
+        raise ConfigurationError(f"{spec.name}: a cohort is read as a whole, so that no day of it is late")
     lateness = spec.source.lateness_days
     job = f"{spec.name}__daily"
 
@@ -157,7 +161,7 @@ def _late_rows_sensor(product: Product) -> dg.SensorDefinition:
         instance = context.instance
         if running := unfinished_run(instance, job):
             return dg.SkipReason(f"run {running} is ingesting")
-        ingested = _materialized(instance, spec.name, "raw_events")
+        ingested = _materialized(instance, spec.name, "raw_events", time)
         newest = max(ingested, default=None)
         changed: dict[date, str] = {}
         if newest is not None:
@@ -173,15 +177,16 @@ def _late_rows_sensor(product: Product) -> dg.SensorDefinition:
         )
         if decision.days is None:
             return dg.SkipReason(decision.reason)
-        tags = {PRODUCT: spec.name, TRIGGER: LATE, **day_range_tags(*decision.days)}
+        tags = {PRODUCT: spec.name, TRIGGER: LATE, **partition_range_tags(time, *decision.days)}
         # Before a version is released there is nothing to score with.
-        has_scores = bool(_materialized(instance, spec.name, "predictions"))
+        has_scores = bool(_materialized(instance, spec.name, "predictions", time))
         asked = None if has_scores else [dg.AssetKey([spec.name, noun]) for noun in INGEST]
         return dg.RunRequest(run_key=decision.run_key, asset_selection=asked, tags=tags)
 
     return late_rows
 
 
-def _materialized(instance: dg.DagsterInstance, product: str, noun: str) -> set[date]:
-    days = instance.get_materialized_partitions(dg.AssetKey([product, noun]))
-    return {date.fromisoformat(day) for day in days}
+def _materialized(instance: dg.DagsterInstance, product: str, noun: str, time: TimeAxis) -> set[date]:
+    """Return the days of the partitions that were materialized."""
+    keys = instance.get_materialized_partitions(dg.AssetKey([product, noun]))
+    return {day for key in keys for day in time.each_day_of(key)}

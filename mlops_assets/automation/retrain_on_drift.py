@@ -2,15 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 import dagster as dg
 
+from mlops_assets.automation.asking_windows import AskingWindow, asking_windows
 from mlops_assets.automation.run_tags import AS_OF, CAUSE, CHAMPION_VERSION, PRODUCT, TRIGGER, WINDOW_END
-from mlops_assets.automation.window_verdicts import Window, newest_record, read_windows
+from mlops_assets.automation.window_verdicts import (
+    Window,
+    newest_record,
+    read_windows,
+    reporting_run,
+)
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.product_spec import Monitoring, ProductSpec
 from mlops_assets.core.release.notes import RETRAIN_ASKED, Note, note
@@ -77,27 +83,37 @@ class Look:
 
 
 def decide(
-    windows: Sequence[Window], past: Sequence[PastRetraining], *, product: str, monitoring: Monitoring
+    windows: Sequence[Window],
+    past: Sequence[PastRetraining],
+    *,
+    product: str,
+    monitoring: Monitoring,
+    label_delay: timedelta = timedelta(0),
 ) -> Decision:
     """Decide whether the latest windows ask for a retraining.
 
     windows: verdicts of the product's reports, oldest record first. They ask when at least `alarms` of the
-    `of_windows` latest windows of the present champion alarm. They ask once per cause: not while a
-    retraining runs, not within `cooldown_days` of the last one in the data's own time, and not for causes
-    that a retraining of the same champion already answered since the alarm began. A retraining that failed
-    answered nothing, and is asked for again after the cool-down. The same arguments give the same decision
-    and the same run key; no clock is read.
+    `of_windows` latest windows of the present champion ask, each as `asking_windows` says. They ask once per cause: not
+    while a retraining runs, not within `cooldown_days` of the last one in the data's own time, and not for causes that
+    a retraining of the same champion already answered since the alarm began. A retraining that failed answered nothing,
+    and is asked for again after the cool-down. The same arguments give the same decision and the same run key; no clock
+    is read.
+
+    past: retrainings that drift asked for. product: its name. monitoring: k, n and the cool-down. label_delay: time
+    from an event to its outcome.
     """
     if not windows:
         return Decision("wait", "no window has been judged yet")
     champion, newest = _newest(windows)
-    judged = _by_window_end([window for window in windows if window.champion_version == champion])
-    latest = list(judged)[-monitoring.of_windows :]
-    alarming = [end for end in latest if any(window.is_alarm for window in judged[end])]
-    tally = f"{len(alarming)} of the {len(latest)} latest windows of version {champion} alarm"
-    if len(alarming) < monitoring.alarms:
-        return Decision("wait", f"{tally}, {monitoring.alarms} of {monitoring.of_windows} are needed")
-    causes = frozenset().union(*(window.causes for end in alarming for window in judged[end]))
+    own = [window for window in windows if window.champion_version == champion]
+    judged = asking_windows(own, label_delay=label_delay)
+    latest = judged[-monitoring.of_windows :]
+    asking = [window for window in latest if window.asks]
+    tally = f"{len(asking)} of the {len(latest)} latest windows of version {champion} alarm"
+    if len(asking) < monitoring.alarms:
+        needed = f"{tally}, {monitoring.alarms} of {monitoring.of_windows} are needed"
+        return Decision("wait", "; ".join([needed, *_passed_over(latest)]))
+    causes = frozenset().union(*(window.causes for window in asking))
     began = _alarm_began(judged, monitoring)
     obstacle = _obstacle(past, causes, champion=champion, newest=newest, began=began, monitoring=monitoring)
     if obstacle is not None:
@@ -113,25 +129,32 @@ def decide(
     )
 
 
+def _passed_over(latest: Sequence[AskingWindow]) -> Iterator[str]:
+    """Say why windows that drift, or have a broken source, ask for nothing."""
+    held = [one for one in latest if one.is_drift and not one.asks and one.broken is None]
+    broken = [one for one in latest if one.broken is not None]
+    of = f"of {len(latest)} windows"
+    if held:
+        drifted = "drifts" if len(held) == 1 else "drift"
+        yield f"{len(held)} {of} {drifted}, but the quality is known to hold: {held[-1].holds}"
+    if broken:
+        have = "has" if len(broken) == 1 else "have"
+        yield f"{len(broken)} {of} {have} a broken source: {broken[-1].broken}"
+
+
 def _newest(windows: Sequence[Window]) -> tuple[int, date]:
     """The champion of the newest window and that window's end; the later record wins a tie."""
     newest = max(enumerate(windows), key=lambda item: (item[1].window_end, item[0]))[1]
     return newest.champion_version, newest.window_end
 
 
-def _by_window_end(windows: Sequence[Window]) -> dict[date, list[Window]]:
-    ends = sorted({window.window_end for window in windows})
-    return {end: [window for window in windows if window.window_end == end] for end in ends}
-
-
-def _alarm_began(judged: Mapping[date, Sequence[Window]], monitoring: Monitoring) -> date:
-    """End of the first window since which k of n have alarmed without a break."""
-    ends = list(judged)
-    is_alarm = [any(window.is_alarm for window in judged[end]) for end in ends]
-    began = len(ends) - 1
-    while began > 0 and sum(is_alarm[max(0, began - monitoring.of_windows) : began]) >= monitoring.alarms:
+def _alarm_began(judged: Sequence[AskingWindow], monitoring: Monitoring) -> date:
+    """End of the first window since which k of n have asked without a break."""
+    asks = [window.asks for window in judged]
+    began = len(asks) - 1
+    while began > 0 and sum(asks[max(0, began - monitoring.of_windows) : began]) >= monitoring.alarms:
         began -= 1
-    return ends[began]
+    return judged[began].end
 
 
 def _obstacle(
@@ -183,7 +206,7 @@ def retrain_on_drift_sensor(
     """Make the sensor `<product>__retrain_on_drift`, switched off, which runs the job when `decide` says so.
 
     Its runs carry the product, the cause, the window and `mlops/as_of` as tags; `run_config` makes the run's
-    configuration from the same as-of day. A tick without a new report stops after two small queries.
+    configuration from the same as-of day. A tick without a new report stops after three small queries.
 
     Raises: ConfigurationError for a product without a time axis, which has no windows.
     """
@@ -197,11 +220,7 @@ def retrain_on_drift_sensor(
         job_name=job_name,
         minimum_interval_seconds=MINIMUM_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description=(
-            f"Asks for a retraining when {spec.monitoring.alarms} of the {spec.monitoring.of_windows} latest "
-            "windows alarm: once per cause, and at most every "
-            f"{spec.monitoring.cooldown_days} days of the data's own time."
-        ),
+        description=_described(spec.monitoring),
     )
     def retrain_on_drift(
         context: dg.SensorEvaluationContext, lakehouse: LakehouseResource, tracking: TrackingResource
@@ -210,11 +229,15 @@ def retrain_on_drift_sensor(
         look = Look.read(context.cursor)
         if look is not None and look.record == newest:
             return dg.SensorResult(skip_reason=look.answer_again(), cursor=context.cursor)
+        if (run_id := reporting_run(context.instance, spec.name)) is not None:
+            waits = f"run {run_id} is still reporting; its windows are looked at when it has ended"
+            return dg.SensorResult(skip_reason=waits, cursor=context.cursor)
         decision = decide(
             read_windows(context.instance, spec.name),
             read_past_retrainings(context.instance, spec.name),
             product=spec.name,
             monitoring=spec.monitoring,
+            label_delay=spec.label_delay,
         )
         now = datetime.now(UTC)
         cursor = Look(newest, decision.reason, now).to_json()
@@ -231,6 +254,14 @@ def retrain_on_drift_sensor(
         )
 
     return retrain_on_drift
+
+
+def _described(monitoring: Monitoring) -> str:
+    return (
+        f"Asks for a retraining when {monitoring.alarms} of the {monitoring.of_windows} latest windows alarm: of a "
+        "loss of quality, seen or estimated, or of drift while nothing says that the quality holds. Once per cause, "
+        f"and at most every {monitoring.cooldown_days} days of the data's own time."
+    )
 
 
 def read_past_retrainings(instance: dg.DagsterInstance, product: str) -> tuple[PastRetraining, ...]:

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from mlops_assets.core.declared.time_axis import TimeAxis
+
 PRODUCT = "mlops/product"
 TRIGGER = "mlops/trigger"
 """captured, drift, schedule or canary_judge."""
@@ -25,6 +27,11 @@ _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset
 """Dagster's own, which a backfill of a single run has; its documentation names them."""
 
 
+def partition_range_tags(time: TimeAxis, first: date, last: date) -> dict[str, str]:
+    """Return the tags of a run over the partitions that hold the days from `first` to `last`."""
+    return day_range_tags(time.partition_key(first), time.partition_key(last))
+
+
 def day_range_tags(first: date | str, last: date | str) -> dict[str, str]:
-    """Return the tags of a run over the daily partitions from `first` to `last`, both included."""
+    """Return the tags of a run over the partitions from `first` to `last`, both included."""
     return {_RANGE_START: str(first), _RANGE_END: str(last)}

@@ -10,26 +10,35 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from mlops_assets.automation.run_tags import AS_OF, PRODUCT, TRIGGER
+from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.errors import ConfigurationError
-from mlops_assets.core.product_spec import ProductSpec, TimeAxis
+from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets.core.times import first_day_of
 
 
 @dataclass(frozen=True)
-class DayToProcess:
-    """The day that a daily tick is for, or why there is none."""
+class PartitionToProcess:
+    """The partition that a daily tick is for, or why there is none."""
 
-    day: date | None
+    key: str | None
     reason: str
 
 
-def day_to_process(time: TimeAxis, *, scheduled_at: datetime) -> DayToProcess:
-    """Return the last UTC day that was over at `scheduled_at`, when the product has data of that day."""
-    day = scheduled_at.astimezone(UTC).date() - timedelta(days=1)
+def partition_to_process(time: TimeAxis, *, scheduled_at: datetime) -> PartitionToProcess:
+    """Return the last partition that was over at `scheduled_at`, when the product has data of it.
+
+    Of weeks and months that is the same one every day until the next is over: the run key names it, so that it runs
+    once.
+    """
+    today = scheduled_at.astimezone(UTC).date()
+    day = first_day_of(today, time.partitions) - timedelta(days=1)
     if day < time.start_date:
-        return DayToProcess(None, f"{day} lies before the first day of the data, {time.start_date}")
-    if time.end_date is not None and day >= time.end_date:
-        return DayToProcess(None, f"there is no partition of {day}: the data ends before {time.end_date}")
-    return DayToProcess(day, f"{day} is over")
+        return PartitionToProcess(None, f"{day} lies before the first day of the data, {time.start_date}")
+    if time.end_date is not None and first_day_of(day, time.partitions) >= time.end_date:
+        return PartitionToProcess(
+            None, f"there is no partition of {day}: the data ends before {time.end_date}"
+        )
+    return PartitionToProcess(time.partition_key(day), f"{day} is over")
 
 
 def retraining_as_of(spec: ProductSpec, *, scheduled_at: datetime) -> date:
@@ -45,7 +54,7 @@ def retraining_as_of(spec: ProductSpec, *, scheduled_at: datetime) -> date:
 
 
 def daily_schedule(spec: ProductSpec, job_name: str) -> dg.ScheduleDefinition:
-    """Make the schedule `<product>__daily`: the day that is over, by a job of daily partitions.
+    """Make the schedule `<product>__daily`: the day, week or month that is over, by a job of such partitions.
 
     Raises: ConfigurationError for a product without a time axis, or without `schedules.daily`.
     """
@@ -59,15 +68,15 @@ def daily_schedule(spec: ProductSpec, job_name: str) -> dg.ScheduleDefinition:
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Ingests, scores and monitors the UTC day that is over.",
+        description=f"Ingests, scores and monitors the UTC {time.partitions} that is over.",
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        found = day_to_process(time, scheduled_at=context.scheduled_execution_time)
-        if found.day is None:
+        found = partition_to_process(time, scheduled_at=context.scheduled_execution_time)
+        if found.key is None:
             return dg.SkipReason(found.reason)
         return dg.RunRequest(
-            run_key=found.day.isoformat(),
-            partition_key=found.day.isoformat(),
+            run_key=found.key,
+            partition_key=found.key,
             tags={PRODUCT: spec.name, TRIGGER: "schedule"},
         )
 

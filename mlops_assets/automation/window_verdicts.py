@@ -1,7 +1,7 @@
 """The verdicts of the monitoring reports, read from Dagster's event log.
 
 The reports' materializations carry the metadata `verdict`, `window_end`, `champion_version` and
-`alarmed_columns`; a sensor reads these instead of tables, so that a tick costs two small queries.
+`alarmed_columns`; a sensor reads these instead of tables, so that a tick costs some small queries.
 """
 
 import json
@@ -12,8 +12,12 @@ from datetime import date
 
 import dagster as dg
 
-ALARMS: Mapping[str, str] = {"drift_report": "drift", "performance_report": "degraded"}
+DRIFT, PERFORMANCE, ESTIMATE = "drift_report", "performance_report", "verdicts"
+ALARMS: Mapping[str, str] = {DRIFT: "drift", PERFORMANCE: "degraded", ESTIMATE: "degraded"}
 """The monitoring assets that can ask for a retraining, and the verdict with which each does."""
+BROKEN = "broken"
+"""The verdict that names a source to be mended, which asks for nothing."""
+_CAUSES: Mapping[str, str] = {DRIFT: "drift", PERFORMANCE: "performance", ESTIMATE: "estimated_performance"}
 HISTORY_WINDOWS = 60
 """How many of the latest partitions of a report are read; an alarm that lasts longer counts as a new one."""
 
@@ -25,12 +29,13 @@ class Window:
     """One report's verdict on one window."""
 
     report: str
-    """drift_report or performance_report."""
+    """drift_report, performance_report or verdicts, which says what the primary metric is estimated to do."""
     window_end: date
     """Last UTC day of the window: the data's own time."""
     verdict: str
     champion_version: int
     alarmed_columns: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def is_alarm(self) -> bool:
@@ -39,16 +44,34 @@ class Window:
 
     @property
     def causes(self) -> frozenset[str]:
-        """What the window complains about: `drift:<column>`, or `performance`; empty without an alarm."""
+        """What it complains of: `drift:<column>`, `performance` or `estimated_performance`; empty without an alarm."""
         if not self.is_alarm:
             return frozenset()
-        subject = self.report.removesuffix("_report")
+        subject = _CAUSES[self.report]
         return frozenset(f"{subject}:{column}" for column in self.alarmed_columns) or frozenset({subject})
 
 
 def newest_record(instance: dg.DagsterInstance, product: str) -> int:
     """Return the storage id of the newest materialization of the product's reports, 0 without any."""
     return max(max(_record_ids(instance, product, report).values(), default=0) for report in ALARMS)
+
+
+def reporting_run(instance: dg.DagsterInstance, product: str) -> str | None:
+    """Return the run of the newest of a report's materializations that has not ended; None where all have.
+
+    A window has all its verdicts only when the run has: between two reports of it, drift may stand there without what
+    is said of its quality.
+    """
+    for report in ALARMS:
+        newest = max(_record_ids(instance, product, report).values(), default=None)
+        if newest is None:
+            continue
+        chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey([product, report]), storage_ids=[newest])
+        for record in instance.fetch_materializations(chosen, limit=1).records:
+            run = instance.get_run_by_id(record.run_id) if record.run_id else None
+            if run is not None and not run.is_finished:
+                return run.run_id
+    return None
 
 
 def read_windows(instance: dg.DagsterInstance, product: str) -> tuple[Window, ...]:
@@ -95,6 +118,7 @@ def _window(record: dg.EventLogRecord) -> Window | None:
         verdict=str(metadata["verdict"]),
         champion_version=int(str(metadata["champion_version"])),
         alarmed_columns=_names(metadata.get("alarmed_columns")),
+        reason=str(metadata.get("reason", "")),
     )
 
 

@@ -22,7 +22,7 @@ from rich.progress import (
 
 from mlops_assets.automation.dead_runs import end_dead_runs
 from mlops_assets.automation.jobs import retrain_config
-from mlops_assets.automation.run_tags import HOST, day_range_tags
+from mlops_assets.automation.run_tags import HOST, partition_range_tags
 from mlops_assets.catalogue import load_product, product_names
 from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.product_spec import ProductSpec
@@ -65,16 +65,7 @@ def demo_runs(spec: ProductSpec) -> list[DemoRun]:
         DemoRun("ingest, features", "ingest", days=(spec.time.start_date, last)),
         DemoRun("train, evaluate, release", "retrain", config=retrain_config(spec, as_of)),
         DemoRun("load the online store", "daily", nouns=("online_features",), days=(last, last)),
-        DemoRun("score the weeks after", "monitor", nouns=("predictions", "outcomes"), days=(as_of, last)),
-        *(
-            DemoRun(
-                f"monitor until {end}",
-                "monitor",
-                nouns=("drift_report", "performance_report"),
-                days=(end, end),
-            )
-            for end in (last - timedelta(days=7 * weeks) for weeks in reversed(range(MONITORED_DAYS // 7)))
-        ),
+        DemoRun("score and monitor the weeks after", "monitor", days=(as_of, last)),
     ]
 
 
@@ -124,7 +115,7 @@ def _execute(
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
                 instance=instance,
-                tags=_tags(run),
+                tags=_tags(run, load_product(product).spec),
                 raise_on_error=False,
                 run_id=run_id,
                 asset_selection=[dg.AssetKey([product, noun]) for noun in run.nouns] if run.nouns else None,
@@ -136,8 +127,10 @@ def _execute(
         raise PlatformError(_failure(result))
 
 
-def _tags(run: DemoRun) -> dict[str, str]:
-    days = day_range_tags(*run.days) if run.days is not None else {}
+def _tags(run: DemoRun, spec: ProductSpec) -> dict[str, str]:
+    days = (
+        partition_range_tags(spec.time, *run.days) if run.days is not None and spec.time is not None else {}
+    )
     return {HOST: socket.gethostname(), **days}
 
 

@@ -1,51 +1,32 @@
 """`mlops dev`: Dagster's web UI with its daemon, MLflow's UI and the HTML reports, as one command that Ctrl-C stops."""
 
 import os
-import signal
-import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 
 from rich.console import Console
 
 from mlops_assets.automation.dead_runs import end_dead_runs
-from mlops_assets.core.errors import PlatformError
 from mlops_assets.core.masking import masked
 from mlops_assets.core.registry.kept import require_kept
 from mlops_assets.core.runtime.guard import guarded
 from mlops_assets.core.runtime.ports import LOOPBACK, require_free
 from mlops_assets.core.settings import Settings
 from mlops_assets.embedded.browser_guard import loopback_hosts
-from mlops_assets.embedded.code_server import code_server_command, listens, write_workspace
+from mlops_assets.embedded.children import Part, interrupt_when_asked, run_parts
+from mlops_assets.embedded.code_server import code_server_command, write_workspace
 from mlops_assets.embedded.dagster_home import dagster_instance
 from mlops_assets.embedded.one_at_a_time import only_one
 
 LOCAL = f"http://{LOOPBACK}"
 LOCK_FILE = "dev.lock"
-STOP_SECONDS = 15.0
 MARK = "STARTED_BY_DEV"
 """Marks every process that one `mlops dev` started; without the prefix MLOPS_, which served bentos do not inherit."""
 # MLflow's server would start seven processes that run jobs, of which the platform has none.
 _SWITCHES = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-_LOOK_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Part:
-    """A process that the command starts."""
-
-    name: str
-    command: list[str]
-    after: Path | None = None
-    """A Unix socket on which another part listens before this one starts."""
 
 
 def run_dev(
@@ -79,8 +60,7 @@ def run_dev(
         console.print(
             f"Dagster {LOCAL}:{dagster_port}   MLflow {mlflow_address}   Ctrl-C stops them", markup=False
         )
-        for asked in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
-            signal.signal(asked, _interrupt)
+        interrupt_when_asked()
         mark = uuid.uuid4().hex
         with guarded(MARK, mark), TemporaryDirectory(prefix="mlops-dev-") as folder:
             parts = _dagster_parts(settings, Path(folder), port=dagster_port)
@@ -89,24 +69,7 @@ def run_dev(
                 parts.append(Part("MLflow", _mlflow_command(settings, mlflow_port)))
             hosts = ",".join(sorted(loopback_hosts(mlflow_port, settings.dev_hosts)))
             switches = {**_SWITCHES, "MLFLOW_SERVER_ALLOWED_HOSTS": hosts, **links}
-            _run(parts, {**switches, **os.environ, MARK: mark}, console=console)
-
-
-def _run(parts: Sequence[Part], environment: dict[str, str], *, console: Console) -> None:
-    """Start each part as soon as what it waits for listens, and wait until one ends or a person interrupts."""
-    processes: dict[str, subprocess.Popen[bytes]] = {}
-    waiting = list(parts)
-    try:
-        while True:
-            for part in [part for part in waiting if part.after is None or listens(part.after)]:
-                waiting.remove(part)
-                processes[part.name] = subprocess.Popen(part.command, start_new_session=True, env=environment)
-            _require_alive(processes)
-            time.sleep(_LOOK_SECONDS)
-    except KeyboardInterrupt:
-        console.print("stopping")
-    finally:
-        _stop(list(processes.values()))
+            run_parts(parts, {**switches, **os.environ, MARK: mark}, console=console)
 
 
 def _end_dead_runs(settings: Settings, *, console: Console) -> None:
@@ -162,33 +125,3 @@ def _mlflow_command(settings: Settings, port: int) -> list[str]:
         "--workers",
         "1",
     ]
-
-
-def _require_alive(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    for name, process in processes.items():
-        if process.poll() is not None:
-            raise PlatformError(f"{name} ended with exit code {process.returncode}; its log above says why")
-
-
-def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Interrupt each process group; what has not ended in time, or at a second Ctrl-C, is killed: nothing is left."""
-    for process in processes:
-        _signal_group(process, signal.SIGINT)
-    deadline = time.monotonic() + STOP_SECONDS
-    try:
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.1, deadline - time.monotonic()))
-    finally:
-        for process in processes:
-            _signal_group(process, signal.SIGKILL)  # also what outlived the process that had started it
-            process.wait()
-
-
-def _signal_group(process: subprocess.Popen[bytes], signal_number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal_number)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

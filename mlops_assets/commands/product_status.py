@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -11,12 +11,13 @@ import polars as pl
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.errors import OnlineStoreError
 from mlops_assets.core.evaluation.product_contenders import CANDIDATE, CHAMPION
+from mlops_assets.core.exporter.data_metrics import days_behind
 from mlops_assets.core.lakehouse.tables import DeltaTables
 from mlops_assets.core.masking import masked
+from mlops_assets.core.monitoring.pages.neighbours import ALL_WINDOWS
 from mlops_assets.core.online_store.opening import is_store_there, open_online_store
 from mlops_assets.core.predictions.captured import TABLE as SERVED
 from mlops_assets.core.product import Product
-from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.registry.mlflow_client import answering_registry, give_up_soon
 from mlops_assets.core.registry.registry import ModelRegistry
 from mlops_assets.core.registry.tag_names import AS_OF_TAG, MADE_FROM_TAG
@@ -159,12 +160,6 @@ def _shown(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at else None
 
 
-def days_behind(time: TimeAxis, newest_event: datetime, *, now: datetime) -> int:
-    """Count the whole UTC days after the newest event's day that are over, at most to the data's declared end."""
-    due = min(now.date(), time.end_date) if time.end_date else now.date()
-    return max(0, (due - newest_event.date() - timedelta(days=1)).days)
-
-
 def _estimates(tables: DeltaTables, product: Product) -> tuple[Estimate, ...]:
     if not tables.exists(product.name, "evaluation"):
         return ()
@@ -198,6 +193,9 @@ def _places(settings: Settings, tables: DeltaTables, product: str) -> dict[str, 
     if tables.exists(product, "bento"):
         places["bento"] = str(tables.read(product, "bento")["path"][0])
     reports = sorted((settings.reports / product).glob("*/*.html"))
-    if reports:
+    over_windows = settings.reports / product / "verdicts" / f"{ALL_WINDOWS}.html"
+    if over_windows in reports:
+        places["pages of all windows"] = str(over_windows)
+    elif reports:
         places["newest report"] = str(max(reports, key=lambda path: path.stat().st_mtime))
     return places

@@ -8,10 +8,14 @@ from rich.table import Column, Table
 
 from mlops_assets.commands.plain_text import plain
 from mlops_assets.commands.product_status import Estimate, ProductStatus
+from mlops_assets.core.alerts.message import one_line
+from mlops_assets.core.alerts.standing import AlertStanding
 from mlops_assets.core.release.words import shown
 
 SHOWN_DIGITS = 12
 """Of a digest."""
+SHOWN_ALERTS = 10
+_SEVERITY = {"info": "white", "warning": "yellow", "critical": "red"}
 _ANY_WIDTH = 10_000
 _COLOURS = {
     "pass": "green",
@@ -39,6 +43,21 @@ def print_status(statuses: Sequence[ProductStatus], *, console: Console) -> None
             console.print(f"{status.product}: MLflow: {plain(problem)}", soft_wrap=True, highlight=False)
         for what, where in status.places.items():
             console.print(f"{status.product} {what}: {plain(where)}", soft_wrap=True, highlight=False)
+
+
+def print_alerts(standing: AlertStanding, *, now: datetime, console: Console) -> None:
+    """Print a line per open alert, and what keeps people from being told."""
+    for one in standing.open_alerts[:SHOWN_ALERTS]:
+        about = f"{one.key.product}: {one.key.rule}" if one.key.product else one.key.rule
+        line = f"alert since {shown(one.opened_at)}: {about}: {one.key.subject}: {one.told.reason}"
+        console.print(
+            plain(one_line(line)), style=_SEVERITY[one.told.severity], soft_wrap=True, highlight=False
+        )
+    if len(standing.open_alerts) > SHOWN_ALERTS:
+        more = len(standing.open_alerts) - SHOWN_ALERTS
+        console.print(f"and {more} more alerts: mlops alerts list", soft_wrap=True, highlight=False)
+    for problem in standing.problems(now=now):
+        console.print(f"alerts: {plain(problem)}", style="yellow", soft_wrap=True, highlight=False)
 
 
 def _table(statuses: Sequence[ProductStatus]) -> Table:

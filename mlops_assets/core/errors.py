@@ -20,6 +20,7 @@ PlatformError
 │   ├── OversizedRequestError   the request needs more than is set aside for one; answered with 413
 │   └── OnlineStoreError        the online store does not answer, is full, or is not of this format
 ├── MonitoringError             a report that these rows cannot carry
+├── AlertError                  an alert that cannot be kept, or a sink that is declared wrong
 └── IdentityError               what made a result cannot be said
 
 A message says what failed, where (product, asset, column, rows, an example) and what to do.
@@ -120,6 +121,10 @@ class OnlineStoreError(ServingError):
 
 class MonitoringError(PlatformError):
     """A monitoring report cannot be made from these rows."""
+
+
+class AlertError(PlatformError):
+    """Alerts cannot be kept, or their sinks are not declared as they must be."""
 
 
 class IdentityError(PlatformError):

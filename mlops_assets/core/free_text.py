@@ -33,6 +33,8 @@ def require_plain(text: str, *, what: str, maximum: int = MAXIMUM_LENGTH) -> str
 
 def harmless(text: str) -> str:
     """Return text of before the check, or of a file, with each character that is not shown replaced by one that is."""
+    if text.isprintable():  # has no character of these categories
+        return text
     return "".join(_REPLACEMENT if _is_hidden(character) else character for character in text)
 
 

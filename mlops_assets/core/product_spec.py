@@ -1,26 +1,15 @@
 """What a product's `defs.yaml` may say: names, types, units, defaults; a key that is not here is an error."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlops_assets.core.declared_types import Cron, Name, Owner, Scalar, Section, Share, Tag
-
-
-class TimeAxis(Section):
-    """The product's time axis; a product without one is a cohort, and its assets are unpartitioned."""
-
-    start_date: date
-    """First UTC day of the data; the first daily partition."""
-    end_date: date | None = None
-    """First UTC day after the data; null when the data goes on."""
-
-    @model_validator(mode="after")
-    def _ends_after_its_start(self) -> Self:
-        if self.end_date is not None and self.end_date <= self.start_date:
-            raise ValueError(f"end_date ({self.end_date}) must lie after start_date ({self.start_date})")
-        return self
+from mlops_assets.core.declared.alerts import Alerts
+from mlops_assets.core.declared.time_axis import TimeAxis, windows_that_hold_a_partition
+from mlops_assets.core.declared.upkeep import Retention, Schedules
+from mlops_assets.core.declared_types import Name, Owner, Scalar, Section, Share, Tag
+from mlops_assets.core.times import LONGEST_DAYS
 
 
 class Source(Section):
@@ -293,16 +282,16 @@ class Monitoring(Section):
 
     window_days: Annotated[int, Field(ge=1)] = 7
     """Length of the trailing window that ends with the report's partition day."""
-    psi_threshold: Annotated[float, Field(gt=0)] = 0.2
-    """Population stability index above which a column counts as drifted (Siddiqi 2006: above 0.2 is a large shift)."""
-    drift_share: Share = 0.3
-    """Share of drifted features above which the window alarms."""
-    maximum_rows: Annotated[int, Field(ge=1000)] = 50_000
-    """Rows per side of which drift is judged; larger windows are sampled, seeded."""
-    minimum_rows: Annotated[int, Field(ge=1)] = 200
+    false_alarms_per_quarter: Annotated[float, Field(gt=0, le=20)] = 1.0
+    """Promise: how many alarms a quarter may bring in which nothing happened; the limits of all verdicts follow."""
+    maximum_rows: Annotated[int, Field(ge=1000)] = 20_000
+    """Rows per side of Evidently's page and of an estimate of quality, a sample of more; other verdicts see all."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 50
     """Windows with fewer rows are inconclusive."""
     minimum_positives: Annotated[int, Field(ge=1)] = 20
     """Windows with fewer known outcomes of either class are inconclusive about performance."""
+    maximum_model_age_days: Annotated[int, Field(ge=1)] | None = None
+    """Days after its as-of time from which on a model is too old; null: its quality decides, not its age."""
     performance_drop: Annotated[float, Field(gt=0)] = 0.05
     """Drop of the primary metric below the champion's test value at which the window alarms."""
     cooldown_days: Annotated[int, Field(ge=0)] = 7
@@ -317,28 +306,6 @@ class Monitoring(Section):
         if self.alarms > self.of_windows:
             raise ValueError("alarms is more than of_windows: drift would never ask for retraining")
         return self
-
-
-class Schedules(Section):
-    """Cron lines, UTC; the schedules are created switched off."""
-
-    daily: Cron | None = "0 6 * * *"
-    """Ingests, scores and monitors the day that is over; null for no such schedule."""
-    retrain: Cron | None = "0 7 * * 1"
-    """Retrains as of the tick's day; null for no such schedule."""
-
-
-class Retention(Section):
-    """How long `mlops gc` keeps what is no longer in use; what a registered version points to is always kept."""
-
-    table_history_days: Annotated[int, Field(ge=7)] = 30
-    """Table versions of so many days stay readable."""
-    report_days: Annotated[int, Field(ge=1)] = 180
-    """Age after which an Evidently report is deleted."""
-    unregistered_run_days: Annotated[int, Field(ge=1)] = 30
-    """Age after which an MLflow run without a registered version is deleted."""
-    bentos: Annotated[int, Field(ge=1)] = 3
-    """Newest bentos that are kept beside the released one."""
 
 
 class ProductSpec(Section):
@@ -376,8 +343,14 @@ class ProductSpec(Section):
     """At least one; a version whose gates did not all pass is released by an override only."""
     release: Release = Release()
     monitoring: Monitoring = Monitoring()
+    alerts: Alerts = Alerts()
     schedules: Schedules = Schedules()
     retention: Retention = Retention()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_hold_a_partition(cls, declared: object) -> object:
+        return windows_that_hold_a_partition(declared)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -390,6 +363,11 @@ class ProductSpec(Section):
                 f"split.gap_days ({self.split.gap_days}) is shorter than label.delay_days ({self.label.delay_days}): "
                 "labels of the test rows would not be known yet at training time"
             )
+        if self.time is not None and self.monitoring.window_days < self.days_between_windows:
+            raise ValueError(
+                f"monitoring.window_days ({self.monitoring.window_days}) is shorter than a {self.time.partitions}, the "
+                "length of time.partitions: some days would be in no window"
+            )
         if not self.gates:
             raise ValueError("gates: at least one is needed, since nothing is released without a passed gate")
         return self
@@ -398,3 +376,8 @@ class ProductSpec(Section):
     def label_delay(self) -> timedelta:
         """Time from an event to its outcome being known."""
         return timedelta(days=self.label.delay_days)
+
+    @property
+    def days_between_windows(self) -> int:
+        """Days from one report to the next at most: those of a partition."""
+        return 1 if self.time is None else LONGEST_DAYS[self.time.partitions]

@@ -39,6 +39,9 @@ VARIABLES: dict[str, str] = {
     "MLOPS_MODEL_MEMORY_MIB": "memory in MiB that the models of a new release plan may take in all workers of a host "
     "together; default: what the host, or the control group around the services, has free",
     "MLOPS_ALERT_WEBHOOK": "http(s) address that gets a JSON POST per alert; default: none",
+    "MLOPS_ALERT_SLACK": "address of an incoming webhook of Slack that gets every alert; default: none",
+    "MLOPS_ALERT_SINKS": "file of the sinks that alerts go to, by severity and product; default: "
+    "$MLOPS_HOME/alert_sinks.yaml, where it is there",
 }
 
 
@@ -62,6 +65,9 @@ class Settings:
     """Bytes; None is what the host has free."""
     alert_webhook: str | None = field(default=None, repr=False)
     """May hold a token, so it is never shown."""
+    alert_slack: str | None = field(default=None, repr=False)
+    """Is a secret as a whole."""
+    alert_sinks: Path = Path("alert_sinks.yaml")
     dev_hosts: tuple[str, ...] = ()
     """Names with their ports, in lower case."""
     run_config_variables: tuple[str, ...] = ()
@@ -108,7 +114,11 @@ def load_settings(environ: Mapping[str, str], *, working_directory: Path) -> Set
         capture_policy=_capture_policy(environ.get("MLOPS_CAPTURE_POLICY") or "refuse"),
         online_store=environ.get("MLOPS_ONLINE_STORE") or str(home / "online"),
         model_memory=_model_memory(environ.get("MLOPS_MODEL_MEMORY_MIB")),
-        alert_webhook=_webhook(environ.get("MLOPS_ALERT_WEBHOOK")),
+        alert_webhook=_webhook("MLOPS_ALERT_WEBHOOK", environ),
+        alert_slack=_webhook("MLOPS_ALERT_SLACK", environ),
+        alert_sinks=Path(environ.get("MLOPS_ALERT_SINKS") or home / "alert_sinks.yaml")
+        .expanduser()
+        .resolve(),
         dev_hosts=_hosts(environ.get("MLOPS_DEV_HOSTS")),
         api_keys=Path(keys).expanduser().resolve() if (keys := environ.get("MLOPS_API_KEYS")) else None,
         run_config_variables=_entries(environ.get("MLOPS_RUN_CONFIG_VARIABLES")),
@@ -141,11 +151,10 @@ def _default_home(working_directory: Path) -> Path:
     return Path.home() / ".mlops"
 
 
-def _webhook(address: str | None) -> str | None:
+def _webhook(name: str, environ: Mapping[str, str]) -> str | None:
+    address = environ.get(name)
     if address and not address.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            "MLOPS_ALERT_WEBHOOK must start with http:// or https://; unset it for no webhook"
-        )
+        raise ConfigurationError(f"{name} must start with http:// or https://; unset it for no webhook")
     return address or None
 
 

@@ -1,6 +1,7 @@
-"""Times as the platform keeps them: UTC, to the microsecond, and the column that says when a fact was known."""
+"""Times as the platform keeps them: UTC, to the microsecond, when a fact was known, and the days of a partition."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 import polars as pl
 
@@ -13,6 +14,9 @@ UTC_TIME = pl.Datetime("us", "UTC")
 MICROSECOND = timedelta(microseconds=1)
 RFC_3339 = "%Y-%m-%dT%H:%M:%S%.6fZ"
 """Format of a UTC time in JSON (RFC 3339), as Polars' `strftime` takes it."""
+Period = Literal["day", "week", "month"]
+"""How long a partition is: a UTC day, a week from Monday on, or a calendar month."""
+LONGEST_DAYS: dict[Period, int] = {"day": 1, "week": 7, "month": 31}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,3 +37,18 @@ def shown_time(microseconds: int) -> str:
     except OverflowError:
         return "a time outside of the calendar"
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def first_day_of(day: date, period: Period) -> date:
+    """Return the first day of the period that holds a day."""
+    if period == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if period == "month" else day
+
+
+def day_after(day: date, period: Period) -> date:
+    """Return the first day after the period that holds a day."""
+    first = first_day_of(day, period)
+    if period == "month":
+        return first_day_of(first + timedelta(days=LONGEST_DAYS["month"]), period)
+    return first + timedelta(days=LONGEST_DAYS[period])

@@ -15,9 +15,9 @@ from mlops_assets.automation.collect_served import (
     decide,
 )
 from mlops_assets.catalogue import load_product
+from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.errors import SourceError
 from mlops_assets.core.online_store.opening import open_online_store
-from mlops_assets.core.product_spec import TimeAxis
 from mlops_assets.core.serving.prediction_record import PredictionRecord, encode_record
 from mlops_assets.resources.online_stores import OnlineStores
 

@@ -5,6 +5,7 @@ from datetime import date
 import dagster as dg
 
 from mlops_assets.automation.jobs import COLLECT, INGEST, MONITOR, RETRAIN, product_automation, retrain_config
+from mlops_assets.catalogue import read_product_spec
 from mlops_assets_tests.support.product_specs import COHORT, FRAUD
 
 
@@ -24,6 +25,14 @@ def test_a_product_in_time_has_a_daily_job_and_watches_drift_and_a_cohort_neithe
         name.removeprefix("mortality_risk__") for name in cohort[2]
     } == {"retrain_on_drift"}
     assert {"ingest", "retrain", "monitor", "collect", "rollback"} <= cohort[0]
+
+
+def test_groups_and_windows_are_watched_where_there_are_any() -> None:
+    mortality = read_product_spec("mortality_risk")
+    for spec, watched in ((FRAUD, {"verdicts"}), (mortality, {"fairness_report"}), (COHORT, set())):
+        jobs = {job.name.split("__")[1]: job for job in product_automation(spec).jobs or ()}
+        described = str(jobs["monitor"].selection)  # pyright: ignore[reportAttributeAccessIssue]
+        assert {noun for noun in ("verdicts", "fairness_report") if noun in described} == watched
 
 
 def test_a_schedule_that_is_declared_away_is_not_there() -> None:

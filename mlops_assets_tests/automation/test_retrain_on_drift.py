@@ -283,6 +283,24 @@ def test_the_sensor_asks_once_and_an_unreleased_candidate_starts_no_loop(home: H
     assert "had the same cause and version 1 is still the champion" in str(skip)
 
 
+def test_the_sensor_waits_for_a_run_that_is_still_reporting(home: Home):
+    answers: list[tuple[dg.RunRequest | None, str | None, str | None]] = []
+
+    @dg.asset(key=["fraud_detection", "verdicts"], deps=[drift_report], partitions_def=PARTITIONS)
+    def verdicts() -> None:
+        answers.append(_tick(home, "cursor"))
+
+    _report(home, "2018-08-01", "amount_usd")
+    config = {"ops": {"fraud_detection__drift_report": {"config": {"columns": ["amount_usd"]}}}}
+    assert dg.materialize(
+        [drift_report, verdicts], instance=home.instance, partition_key="2018-08-02", run_config=config
+    ).success
+    ((request, skip, cursor),) = answers
+    assert (request, cursor) == (None, "cursor")
+    assert "is still reporting" in str(skip)
+    assert _tick(home, cursor)[0] is not None
+
+
 def test_a_tick_that_is_repeated_before_the_run_exists_asks_with_the_same_key(home: Home):
     _report(home, "2018-08-01", "amount_usd")
     _report(home, "2018-08-02", "amount_usd")

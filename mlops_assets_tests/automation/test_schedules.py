@@ -8,11 +8,12 @@ import pytest
 
 from mlops_assets.automation.schedules import (
     daily_schedule,
-    day_to_process,
+    partition_to_process,
     retrain_schedule,
     retraining_as_of,
 )
 from mlops_assets.core.errors import ConfigurationError
+from mlops_assets.core.times import Period
 from mlops_assets_tests.support.product_specs import COHORT, FRAUD
 
 PARTITIONS = dg.DailyPartitionsDefinition(start_date="2018-08-01", end_date="2018-10-01")
@@ -61,7 +62,27 @@ def _tick(
 )
 def test_a_tick_is_for_the_utc_day_that_is_over(scheduled_at: datetime, day: date):
     assert FRAUD.time is not None
-    assert day_to_process(FRAUD.time, scheduled_at=scheduled_at).day == day
+    assert partition_to_process(FRAUD.time, scheduled_at=scheduled_at).key == day.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("period", "scheduled_at", "key"),
+    [
+        ("week", datetime(2018, 8, 13, 6, tzinfo=UTC), "2018-08-06"),
+        ("week", datetime(2018, 8, 19, 6, tzinfo=UTC), "2018-08-06"),
+        ("week", datetime(2018, 8, 6, 6, tzinfo=UTC), "2018-07-30"),
+        ("week", datetime(2018, 10, 2, 6, tzinfo=UTC), "2018-09-24"),
+        ("month", datetime(2018, 9, 1, 6, tzinfo=UTC), "2018-08-01"),
+        ("month", datetime(2018, 9, 30, 6, tzinfo=UTC), "2018-08-01"),
+        ("month", datetime(2018, 8, 31, 6, tzinfo=UTC), None),
+    ],
+)
+def test_a_tick_is_for_the_week_or_month_that_is_over(
+    period: Period, scheduled_at: datetime, key: str | None
+):
+    assert FRAUD.time is not None
+    time = FRAUD.time.model_copy(update={"partitions": period})
+    assert partition_to_process(time, scheduled_at=scheduled_at).key == key
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.automation.retrain_on_drift import decide
-from mlops_assets.automation.window_verdicts import read_windows
+from mlops_assets.automation.window_verdicts import read_windows, reporting_run
 from mlops_assets_tests.support.product_specs import FRAUD
 
 DAY_ONE = date(2018, 8, 1)
@@ -65,3 +65,39 @@ def test_a_materialization_reported_by_hand_is_left_out(instance: dg.DagsterInst
     )
     _report(instance, "2018-08-06", "amount_usd")
     assert [window.window_end for window in read_windows(instance, "fraud_detection")] == [date(2018, 8, 6)]
+
+
+def test_a_run_that_has_not_ended_is_still_reporting(instance: dg.DagsterInstance):
+    assert reporting_run(instance, "fraud_detection") is None
+    _report(instance, "2018-08-01", "amount_usd")
+    assert reporting_run(instance, "fraud_detection") is None
+    seen: list[str | None] = []
+
+    @dg.asset(key=["fraud_detection", "verdicts"], deps=[drift_report], partitions_def=PARTITIONS)
+    def verdicts(context: dg.AssetExecutionContext) -> None:
+        seen.extend([reporting_run(context.instance, "fraud_detection"), context.run.run_id])
+
+    config = {"ops": {"fraud_detection__drift_report": {"config": {"columns": []}}}}
+    assert dg.materialize(
+        [drift_report, verdicts], instance=instance, partition_key="2018-08-02", run_config=config
+    ).success
+    assert seen[0] == seen[1] is not None
+    assert reporting_run(instance, "fraud_detection") is None
+
+
+def test_a_window_says_why(instance: dg.DagsterInstance):
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            asset_key=["fraud_detection", "verdicts"],
+            partition="2018-08-05",
+            metadata={
+                "verdict": "degraded",
+                "reason": "AUC fell",
+                "window_end": "2018-08-05",
+                "champion_version": 2,
+            },
+        )
+    )
+    (window,) = read_windows(instance, "fraud_detection")
+    assert (window.report, window.verdict, window.reason) == ("verdicts", "degraded", "AUC fell")
+    assert window.causes == {"estimated_performance"}

@@ -25,6 +25,8 @@ EFFECTS = {
     "MLOPS_API_KEYS": ("/etc/mlops/keys.json", "api_keys", Path("/etc/mlops/keys.json")),
     "MLOPS_MODEL_MEMORY_MIB": ("512", "model_memory", 512 * 1024 * 1024),
     "MLOPS_ALERT_WEBHOOK": ("https://hook.example/x", "alert_webhook", "https://hook.example/x"),
+    "MLOPS_ALERT_SLACK": ("https://slack.example/x", "alert_slack", "https://slack.example/x"),
+    "MLOPS_ALERT_SINKS": ("/etc/mlops/sinks.yaml", "alert_sinks", Path("/etc/mlops/sinks.yaml")),
 }
 
 
@@ -81,6 +83,7 @@ def test_everything_that_is_not_set_lies_in_the_home(tmp_path: Path) -> None:
         ("MLOPS_MODEL_MEMORY_MIB", "1.5", "takes a whole number of MiB"),
         ("MLOPS_MODEL_MEMORY_MIB", "0", "takes a whole number of MiB"),
         ("MLOPS_ALERT_WEBHOOK", "ftp://x", "must start with http"),
+        ("MLOPS_ALERT_SLACK", "hooks.slack.example/x", "must start with http"),
     ],
 )
 def test_a_wrong_name_or_value_is_refused(variable: str, value: str, words: str) -> None:
@@ -89,7 +92,11 @@ def test_a_wrong_name_or_value_is_refused(variable: str, value: str, words: str)
 
 
 def test_what_may_hold_a_secret_is_never_shown() -> None:
-    settings = loaded(MLOPS_ONLINE_STORE="redis://:hunter2@store", MLOPS_ALERT_WEBHOOK="https://hook/hunter2")
+    settings = loaded(
+        MLOPS_ONLINE_STORE="redis://:hunter2@store",
+        MLOPS_ALERT_WEBHOOK="https://hook/hunter2",
+        MLOPS_ALERT_SLACK="https://hook/hunter2",
+    )
     assert "hunter2" not in repr(settings)
     assert "hunter2" in str(asdict(settings))
 

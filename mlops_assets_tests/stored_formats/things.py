@@ -9,13 +9,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from mlops_assets.commands.drill.redis_server import RedisServer
+from mlops_assets.core.alerts import outbox
+from mlops_assets.core.alerts.lifecycle import Condition, Key
+from mlops_assets.core.alerts.outbox import Outbox
 from mlops_assets.core.features import stored_view
 from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.online import layout
@@ -148,6 +151,29 @@ def _write_store(path: Path) -> None:
     shutil.rmtree(work)
 
 
+ALERT = Condition(
+    key=Key("fraud_detection", "drift", "amount_usd"),
+    state="firing",
+    reason="it has moved",
+    severity="warning",
+    value=0.25,
+    limit=0.2,
+    window="2026-01-01",
+    runbook="docs/page.md",
+    link="http://ui",
+    sinks=("mail",),
+    remind_after=timedelta(days=1),
+)
+
+
+def _write_outbox(path: Path) -> None:
+    box = Outbox(path)
+    box.record([ALERT], now=NOON, new_id=lambda: "a1b2", route=lambda _: ("log", "mail"), notes={"runs": "7"})
+    log, mail = box.waiting()
+    box.delivered(log, now=NOON)
+    box.failed(mail, now=NOON, next_at=NOON + timedelta(minutes=1), remark="HTTP 503", is_down=True)
+
+
 def _write_redis(path: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         server = RedisServer(Path(name))
@@ -211,6 +237,7 @@ class StoredFormat:
 FORMATS = (
     StoredFormat("online_states", ".json", layout.FORMAT, _write_states),
     StoredFormat("online_store", ".db", sqlite.FORMAT, _write_store, has_same_bytes=False),
+    StoredFormat("alert_outbox", ".db", outbox.FORMAT, _write_outbox, has_same_bytes=False),
     StoredFormat("redis_store", ".json", redis_store.FORMAT, _write_redis, has_same_bytes=False),
     StoredFormat(
         "captured_record",

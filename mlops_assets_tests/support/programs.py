@@ -44,7 +44,11 @@ class Program:
 
 
 CHROMIUM = Program("chromium", "chromium", also=("google-chrome",))
-PROGRAMS = (CHROMIUM,)
+PROMETHEUS = Program("prometheus", "prometheus")
+PROMTOOL = Program("promtool", "prometheus")
+ALERTMANAGER = Program("prometheus-alertmanager", "prometheus-alertmanager", also=("alertmanager",))
+AMTOOL = Program("amtool", "prometheus-alertmanager")
+PROGRAMS = (CHROMIUM, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL)
 
 
 def install_command(programs: Sequence[Program]) -> list[str]:

@@ -10,18 +10,30 @@ from mlops_assets.assets.support.code_versions import asset_code, libraries_of
 from mlops_assets.assets.support.recorded_reads import LIBRARIES
 from mlops_assets.core.product import Product
 from mlops_assets.core.product_spec import ProductSpec
+from mlops_assets.core.times import day_after, first_day_of
 
+_MONDAY = 1
+_SHORTEST_DAYS = {"day": 1, "week": 7, "month": 28}
 Stage = Literal["data", "features", "training", "release", "operation", "monitoring"]
 
 
-def daily_partitions(spec: ProductSpec) -> dg.DailyPartitionsDefinition | None:
-    """Daily UTC partitions of a product with a time axis; None for a cohort."""
+def partitions_of(spec: ProductSpec) -> dg.TimeWindowPartitionsDefinition | None:
+    """UTC partitions of a product with a time axis, named by their first day; None for a cohort.
+
+    Those that hold the first and the last day of the data are whole ones.
+    """
     if spec.time is None:
         return None
-    end = None if spec.time.end_date is None else datetime.combine(spec.time.end_date, time(), UTC)
-    return dg.DailyPartitionsDefinition(
-        start_date=datetime.combine(spec.time.start_date, time(), UTC), end_date=end, timezone="UTC"
-    )
+    period, last = spec.time.partitions, spec.time.end_date and spec.time.end_date - timedelta(days=1)
+    start = datetime.combine(first_day_of(spec.time.start_date, period), time(), UTC)
+    end = None if last is None else datetime.combine(day_after(last, period), time(), UTC)
+    if period == "week":
+        return dg.WeeklyPartitionsDefinition(
+            start_date=start, end_date=end, timezone="UTC", day_offset=_MONDAY
+        )
+    if period == "month":
+        return dg.MonthlyPartitionsDefinition(start_date=start, end_date=end, timezone="UTC")
+    return dg.DailyPartitionsDefinition(start_date=start, end_date=end, timezone="UTC")
 
 
 def asset_options(
@@ -40,7 +52,7 @@ def asset_options(
     kinds: the badges that Dagster shows. is_partitioned: by the product's days.
     """
     spec, code = product.spec, asset_code(product, function)
-    partitions = daily_partitions(spec) if is_partitioned else None
+    partitions = partitions_of(spec) if is_partitioned else None
     return {
         "key": dg.AssetKey([spec.name, noun]),
         "group_name": f"{spec.name}/{stage}",
@@ -82,10 +94,18 @@ def product_asset(
 
 
 def upstream(product: Product, noun: str, *, lookback: timedelta = timedelta(0)) -> dg.AssetDep:
-    """Depend on another asset of the product; on its partitions of the days that `lookback` touches, too."""
+    """Depend on another asset of the product; on its partitions that `lookback` before the first day touches, too."""
     key = dg.AssetKey([product.name, noun])
-    days = -(-lookback // timedelta(days=1))
-    if product.spec.time is None or days == 0:
+    if product.spec.time is None or lookback <= timedelta(0):
         return dg.AssetDep(key)
-    mapping = dg.TimeWindowPartitionMapping(start_offset=-days, allow_nonexistent_upstream_partitions=True)
+    partitions = -(-lookback // timedelta(days=_SHORTEST_DAYS[product.spec.time.partitions]))
+    mapping = dg.TimeWindowPartitionMapping(
+        start_offset=-partitions, allow_nonexistent_upstream_partitions=True
+    )
     return dg.AssetDep(key, partition_mapping=mapping)
+
+
+def window_lookback(product: Product) -> timedelta:
+    """Return how far a monitoring window reaches back before the partition that it ends with."""
+    time_axis, days = product.spec.time, product.spec.monitoring.window_days
+    return timedelta(days=max(0, days - (_SHORTEST_DAYS[time_axis.partitions] if time_axis else 1)))

@@ -14,7 +14,7 @@ SHOWS_ONLY = (
     "mlops_assets.assets.support.column_docs",
     "mlops_assets.assets.support.pictures",
     "mlops_assets.core.evaluation.plots",
-    "mlops_assets.core.monitoring.drift_html",
+    "mlops_assets.core.monitoring.drift.html",
     "mlops_assets.core.monitoring.performance_html",
     "mlops_assets.core.parity.plot",
     "mlops_assets.core.plots",

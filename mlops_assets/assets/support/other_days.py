@@ -19,16 +19,17 @@ def tell_of_another_day(
 ) -> None:
     """Report a day of `noun` as materialized when the commit changed it.
 
-    context: of the running step. product, noun: whose table. day: its partition. commit: what wrote it. why: ends the
-    sentence that the page shows.
+    context: of the running step. product, noun: whose table. day: of one of its partitions. commit: what wrote it. why:
+    ends the sentence that the page shows.
     """
+    time = product.spec.time
     context.log.info(f"{noun} of {day} was made again, since {why}")
     if not commit.changed:
         return
     context.log_event(
         dg.AssetMaterialization(
             dg.AssetKey([product.name, noun]),
-            partition=day.isoformat(),
+            partition=day.isoformat() if time is None else time.partition_key(day),
             description=f"Made again: {why}.",
             metadata={"dagster/partition_row_count": commit.rows, "table_version": commit.version},
             tags={"dagster/data_version": str(commit.version)},

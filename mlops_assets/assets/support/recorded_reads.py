@@ -29,19 +29,37 @@ class RecordedReads:
     """Reads for one result of one asset; `identity` ends the reading."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, tables: DeltaTables, product: Product, *, noun: str
+        self,
+        context: dg.AssetExecutionContext,
+        tables: DeltaTables,
+        product: Product,
+        *,
+        noun: str,
+        libraries: Mapping[str, str] | None = None,
     ) -> None:
+        """Begin to record.
+
+        context, tables, product: of the asset. noun: its name. libraries: their versions where they are known already.
+        """
+        self._context, self._noun, self._unrecorded = context, noun, product
         self._tables = tables
         self._name = product.name
         self._subject = f"{product.name}/{noun}"
         key = dg.AssetKey([product.name, noun])
         self._code = str(context.assets_def.code_versions_by_key[key])
-        self._libraries = used_libraries(context.assets_def.metadata_by_key[key][LIBRARIES].value)
+        used = context.assets_def.metadata_by_key[key][LIBRARIES].value
+        self._libraries = used_libraries(used) if libraries is None else libraries
         self._read: dict[str, str] = {}
         self._declared: dict[str, str] = {}
         self._is_closed = False
         self.product = _recorded(product, self._declare)
         """The product; whatever is read of its declaration is recorded."""
+
+    def another(self) -> "RecordedReads":
+        """Return empty reads for another result of the same asset in this run."""
+        return RecordedReads(
+            self._context, self._tables, self._unrecorded, noun=self._noun, libraries=self._libraries
+        )
 
     def table(
         self,

@@ -1,5 +1,6 @@
 """The commits of one run to one lakehouse table, and what the asset's page says about them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,11 +10,14 @@ import polars as pl
 
 from mlops_assets.assets.support.column_docs import column_schema
 from mlops_assets.assets.support.recorded_reads import RecordedReads
+from mlops_assets.core.identity.identity import Identity
 from mlops_assets.core.lakehouse.day_range import DayColumn, DayRange, rows_by_day
 from mlops_assets.core.lakehouse.write import CommitInfo, TableCommit
 from mlops_assets.core.product import Product
 from mlops_assets.resources.lakehouse import LakehouseResource
 
+LOGGED_WRITES = 31
+"""Of a run's writes to one table, the first of which have a line each in its log."""
 Shown = dg.MetadataValue | dg.TableSchema | dg.TableColumnLineage | str | int | float | bool
 """What an asset's page can show under a name."""
 
@@ -54,12 +58,27 @@ class TableWrites:
         )
         self.record(commit, frame, days)
 
+    def write_report(self, frame: pl.DataFrame, days: DayRange | None, *, made_from: Identity) -> None:
+        """Replace `days` of a report's table, whose stored rows may be of a version with other columns.
+
+        Columns that this version does not write are null in its rows, as its new ones are in the rows of before.
+        """
+        tables, product = self.lakehouse.tables, self.product.name
+        stored = tables.scan(product, self.noun).collect_schema() if tables.exists(product, self.noun) else {}
+        gone = [
+            pl.lit(None, dtype).alias(name) for name, dtype in stored.items() if name not in frame.columns
+        ]
+        self.inputs = made_from.to_json()
+        self.write(frame.with_columns(gone), days, allow_new_columns=True)
+
     def record(self, commit: TableCommit, frame: pl.DataFrame, days: DayRange | None) -> None:
         """Add a commit that replaced `days` of the table, or all of it, by `frame`."""
         self.commits.append(commit)
         if days is not None:
             self.day_column = days.column
             self.rows_by_day |= rows_by_day(frame, days)
+        if len(self.commits) > LOGGED_WRITES:  # a line in Dagster's log takes as long as a small write
+            return
         what = "wrote" if commit.changed else "unchanged:"
         self.context.log.info(
             f"{self.noun}: {what} {commit.rows} rows of {days or 'the table'}, version {commit.version}"
@@ -112,12 +131,14 @@ class TableWrites:
         )
 
     def _describe_days(self, key: dg.AssetKey, everything: Mapping[str, Shown]) -> None:
+        time, rows_by_key = self.product.spec.time, Counter[str]()
         for day, rows in self.rows_by_day.items():
+            rows_by_key[day.isoformat() if time is None else time.partition_key(day)] += rows
+        for partition, rows in rows_by_key.items():
             self.context.add_asset_metadata(
-                {"dagster/partition_row_count": rows}, asset_key=key, partition_key=day.isoformat()
+                {"dagster/partition_row_count": rows}, asset_key=key, partition_key=partition
             )
-        newest = max(self.rows_by_day).isoformat()
-        self.context.add_asset_metadata(everything, asset_key=key, partition_key=newest)
+        self.context.add_asset_metadata(everything, asset_key=key, partition_key=max(rows_by_key))
 
     def _description(self) -> dict[str, Shown]:
         tables, product = self.lakehouse.tables, self.product

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from mlops_assets.catalogue import product_names
 from mlops_assets.commands.doctor.access import folder_checks, key_checks
+from mlops_assets.commands.doctor.alerts import alert_checks
 from mlops_assets.commands.doctor.check import Check, Checkup
 from mlops_assets.commands.doctor.configuration import readable_settings, variable_checks
 from mlops_assets.commands.doctor.connections import home_checks, table_checks, tracking_checks
@@ -118,6 +120,7 @@ def _checkups(settings: Settings, environ: Mapping[str, str]) -> list[Checkup]:
             lambda: key_checks(settings),
             "correct MLOPS_API_KEYS, or make the file anew",
         ),
+        _alerts(settings, environ),
         *release_checkups(settings, product_names()),
         Checkup(
             "orchestration",
@@ -134,3 +137,12 @@ def _checkups(settings: Settings, environ: Mapping[str, str]) -> list[Checkup]:
         ),
         Checkup("serving", "BentoML", serving_checks, REINSTALL),
     ]
+
+
+def _alerts(settings: Settings, environ: Mapping[str, str]) -> Checkup:
+    return Checkup(
+        "alerts",
+        "alerts",
+        lambda: alert_checks(settings, environ, now=datetime.now(UTC)),
+        "correct what the message names; meanwhile people may not be told",
+    )

@@ -9,7 +9,7 @@ from mlops_assets.core.masking import masked
 from mlops_assets.core.settings import VARIABLES, Settings, load_settings
 
 AREA = "configuration"
-WEBHOOK = "MLOPS_ALERT_WEBHOOK"
+WEBHOOK, SLACK = "MLOPS_ALERT_WEBHOOK", "MLOPS_ALERT_SLACK"
 
 
 def readable_settings(
@@ -25,14 +25,13 @@ def readable_settings(
         action = "correct or unset it"
         problem = Check(AREA, "environment variables", "failed", str(error), action)
     readable = {name: value for name, value in environ.items() if name in VARIABLES}
-    for left_out in ((), (WEBHOOK,)):
+    for left_out in ((), (WEBHOOK,), (SLACK,), (WEBHOOK, SLACK)):
         kept = {name: value for name, value in readable.items() if name not in left_out}
         try:
             return load_settings(kept, working_directory=working_directory), (problem,)
         except ConfigurationError as error:
-            problem = Check(
-                AREA, "environment variables", "failed", f"{problem.detail}\n{error}".strip(), action
-            )
+            told = "\n".join(dict.fromkeys([*problem.detail.splitlines(), str(error)]))
+            problem = Check(AREA, "environment variables", "failed", told, action)
     return None, (problem,)
 
 
@@ -50,20 +49,10 @@ def variable_checks(settings: Settings, environ: Mapping[str, str]) -> Iterator[
         "MLOPS_DAGSTER_UI_URL": settings.dagster_ui_url,
         "MLOPS_CACHE": str(settings.cache),
         WEBHOOK: "***" if settings.alert_webhook else "none",
+        SLACK: "***" if settings.alert_slack else "none",
+        "MLOPS_ALERT_SINKS": str(settings.alert_sinks),
     }
     for name in VARIABLES:
         origin = "environment" if environ.get(name) else "default"
         value = resolved.get(name, "set" if environ.get(name) else "not set")
         yield Check(AREA, name, "ok", f"{value} ({origin})")
-    yield _webhook_check(settings)
-
-
-def _webhook_check(settings: Settings) -> Check:
-    if settings.alert_webhook:
-        return Check(
-            AREA, "alerts", "ok", "a webhook is set; the alert sensors post to it once they are switched on"
-        )
-    action = f"set {WEBHOOK} to an http(s) address to be told of failures"
-    return Check(
-        AREA, "alerts", "warning", "no webhook is set: failures are shown in the web UI only", action
-    )

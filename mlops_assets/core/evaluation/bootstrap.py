@@ -27,21 +27,30 @@ class Resamples:
     """Group of each row, from 0 without gaps; rows of one group are drawn together (cluster bootstrap,
     Davison & Hinkley 1997, §3.8). None draws rows."""
 
+    @property
+    def units(self) -> int:
+        """How many are drawn from: the groups, or the rows where there are none."""
+        return self.rows if self.groups is None else int(self.groups.max(initial=-1)) + 1
+
     def blocks(self) -> Iterator[Floats]:
         """Yield the weights, (rows, some samples) at a time: how often each row was drawn.
 
         The drawn weights depend on the seed alone, not on the size of the blocks.
         """
+        for weights in self.unit_blocks():
+            yield weights if self.groups is None else weights[self.groups]
+
+    def unit_blocks(self) -> Iterator[Floats]:
+        """Yield the weights of the groups, (groups, some samples) at a time; of the rows where there are none."""
         generator = np.random.default_rng(self.seed)
-        units = self.rows if self.groups is None else int(self.groups.max(initial=-1)) + 1
+        units = self.units
         per_block = max(1, min(self.samples, _BLOCK_BYTES // (8 * max(self.rows, 1))))
         for start in range(0, self.samples, per_block):
             size = min(per_block, self.samples - start)
             counts = np.empty((size, units))
             for row in counts:
                 row[:] = np.bincount(generator.integers(0, units, size=units), minlength=units)
-            weights = np.ascontiguousarray(counts.T)
-            yield weights if self.groups is None else weights[self.groups]
+            yield np.ascontiguousarray(counts.T)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,22 @@
 
 A weighting is a column of a (rows, samples) matrix: a bootstrap resample is a column of counts, the sample
 itself is a column of ones. Sorting is done once per set of scores; what remains per weighting is sums, so a
-thousand resamples of 70,000 rows take well under a second.
+thousand resamples of 70,000 rows take well under a second. Where rows are drawn in groups, `of_groups` sums each
+group's rows once, and a weighting has a weight per group.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_assets.core.product_spec import Cost
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -66,6 +71,25 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+class Groups:
+    """Which group each of some rows belongs to: sums over rows become sums over groups."""
+
+    def __init__(self, group_of_row: npt.NDArray[np.int64], *, groups: int) -> None:
+        """group_of_row: a number from 0 on. groups: how many there are, also those that none of the rows is of."""
+        from scipy.sparse import csr_matrix
+
+        rows = len(group_of_row)
+        self._members = csr_matrix((np.ones(rows), (np.arange(rows), group_of_row)), shape=(rows, groups))
+
+    def summed(self, terms: Floats) -> Floats:
+        """Add up (terms, rows) to (terms, groups)."""
+        return np.ascontiguousarray((self._members.T @ terms.T).T)
+
+    def summed_sparse(self, terms: "csr_matrix") -> "csr_matrix":
+        """Add up sparse (terms, rows) to sparse (terms, groups)."""
+        return terms @ self._members
+
+
 class RankingMetrics:
     """`auc` and `average_precision` of fixed scores under weightings; equal to scikit-learn's, ties included.
 
@@ -88,11 +112,17 @@ class RankingMetrics:
         cell[is_positive] = positive_cell
         cell[~is_positive] = below + np.where(is_tied, self._cuts, 2 * self._cuts)
         shape = (3 * self._cuts + 1, len(labels))
-        self._cells = csr_matrix((np.ones(len(labels)), (cell, np.arange(len(labels)))), shape=shape)
+        self.cells = csr_matrix((np.ones(len(labels)), (cell, np.arange(len(labels)))), shape=shape)
+
+    def of_groups(self, groups: Groups) -> Self:
+        """Return the same metrics under weightings of whole groups of rows."""
+        summed = copy(self)
+        summed.cells = groups.summed_sparse(self.cells)
+        return summed
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """One value per weighting; NaN where a weighting has no positive or no negative."""
-        sums = self._cells @ weights
+        sums = self.cells @ weights
         positive, tied, between = np.split(sums, [self._cuts, 2 * self._cuts])
         positives, negatives = positive.sum(axis=0), tied.sum(axis=0) + between.sum(axis=0)
         negatives_below = np.cumsum(between[:-1] + tied, axis=0) - tied
@@ -120,18 +150,24 @@ class ProbabilityMetrics:
         error = probabilities - labels
         epsilon = np.finfo(np.float64).eps
         of_truth = np.clip(np.where(labels == 1, probabilities, 1 - probabilities), epsilon, 1.0)
-        self._linear = np.stack([np.ones(len(labels)), error**2, -np.log(of_truth), error])
+        self.linear = np.stack([np.ones(len(labels)), error**2, -np.log(of_truth), error])
         bins = equal_mass_bins(probabilities)
-        self._bins = csr_matrix((error, (bins, np.arange(len(labels)))))
+        self.bins = csr_matrix((error, (bins, np.arange(len(labels)))))
+
+    def of_groups(self, groups: Groups) -> Self:
+        """Return the same metrics under weightings of whole groups of rows."""
+        summed = copy(self)
+        summed.linear, summed.bins = groups.summed(self.linear), groups.summed_sparse(self.bins)
+        return summed
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """One value per weighting; NaN where a weighting is zero everywhere."""
-        total, squared, log_loss, error = self._linear @ weights
+        total, squared, log_loss, error = self.linear @ weights
         with np.errstate(invalid="ignore", divide="ignore"):
             return {
                 "brier": squared / total,
                 "log_loss": log_loss / total,
-                "calibration_error": np.abs(self._bins @ weights).sum(axis=0) / total,
+                "calibration_error": np.abs(self.bins @ weights).sum(axis=0) / total,
                 "calibration_bias": error / total,
             }
 
@@ -151,13 +187,22 @@ class CalibrationLine:
         # NaN where not identified: slope of a constant prediction, of one class, of separated rows.
         self._line = _fit_logistic(design, labels, offset=np.zeros(len(logit)))
         self._shift = _fit_logistic(design[:1], labels, offset=logit)
-        self._line_steps = _newton_terms(design, labels, np.zeros(len(logit)), self._line)
-        self._shift_steps = _newton_terms(design[:1], labels, logit, self._shift)
+        self.line_steps = _newton_terms(design, labels, np.zeros(len(logit)), self._line)
+        self.shift_steps = _newton_terms(design[:1], labels, logit, self._shift)
+
+    def of_groups(self, groups: Groups) -> Self:
+        """Return the same metrics under weightings of whole groups of rows."""
+        summed = copy(self)
+        summed.line_steps, summed.shift_steps = (
+            groups.summed(self.line_steps),
+            groups.summed(self.shift_steps),
+        )
+        return summed
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """One value per weighting; NaN where it is not identified."""
-        g0, g1, h00, h01, h11 = self._line_steps @ weights
-        shift_g, shift_h = self._shift_steps @ weights
+        g0, g1, h00, h01, h11 = self.line_steps @ weights
+        shift_g, shift_h = self.shift_steps @ weights
         with np.errstate(invalid="ignore", divide="ignore"):
             slope = self._line[1] + (h00 * g1 - h01 * g0) / (h00 * h11 - h01**2)
             intercept = self._shift[0] + shift_g / shift_h
@@ -174,14 +219,20 @@ class DecisionMetrics:
     def __init__(self, labels: Labels, probabilities: Floats, *, threshold: float, cost: Cost) -> None:
         flagged = probabilities >= threshold
         positive = labels == 1
-        self._linear = np.stack([flagged & positive, flagged & ~positive, positive, ~positive]).astype(
+        self.linear = np.stack([flagged & positive, flagged & ~positive, positive, ~positive]).astype(
             np.float64
         )
         self._cost = cost
 
+    def of_groups(self, groups: Groups) -> Self:
+        """Return the same metrics under weightings of whole groups of rows."""
+        summed = copy(self)
+        summed.linear = groups.summed(self.linear)
+        return summed
+
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """One value per weighting; NaN where the rate's denominator is zero."""
-        true_positives, false_positives, positives, negatives = self._linear @ weights
+        true_positives, false_positives, positives, negatives = self.linear @ weights
         flagged, total = true_positives + false_positives, positives + negatives
         missed = positives - true_positives
         cost = self._cost.false_positive * false_positives + self._cost.false_negative * missed

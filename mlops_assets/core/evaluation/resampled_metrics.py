@@ -2,17 +2,27 @@
 same resamples.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops_assets.core.evaluation.bootstrap import Resamples
-from mlops_assets.core.evaluation.metrics import Floats
+from mlops_assets.core.evaluation.metrics import Floats, Groups
 
-WeightedMetrics = Callable[[Floats], dict[str, Floats]]
-"""From weights (rows, samples) to one value per sample, by metric name."""
+
+class WeightedMetrics(Protocol):
+    """Metrics of fixed scores under weightings of their rows."""
+
+    def __call__(self, weights: Floats) -> dict[str, Floats]:
+        """From weights (rows, samples) to one value per sample, by metric name."""
+        ...
+
+    def of_groups(self, groups: Groups) -> "WeightedMetrics":
+        """Return the same metrics under weightings of whole groups of rows: (groups, samples)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,10 @@ def resample_metrics(
 def _resample(populations: Mapping[Key, Population], resamples: Resamples) -> dict[Key, dict[str, Estimate]]:
     values = {key: _compute(p, np.ones((len(p.rows), 1))) for key, p in populations.items()}
     parts: dict[Key, list[dict[str, Floats]]] = {key: [] for key in populations}
-    for weights in resamples.blocks():
-        for key, population in populations.items():
-            is_all = len(population.rows) == resamples.rows
+    drawn = {key: _drawn_in_groups(population, resamples) for key, population in populations.items()}
+    for weights in resamples.unit_blocks():
+        for key, population in drawn.items():
+            is_all = len(population.rows) == resamples.units
             parts[key].append(_compute(population, weights if is_all else weights[population.rows]))
     return {
         key: {
@@ -64,6 +75,16 @@ def _resample(populations: Mapping[Key, Population], resamples: Resamples) -> di
         }
         for key in populations
     }
+
+
+def _drawn_in_groups(population: Population, resamples: Resamples) -> Population:
+    """Sum up what the rows of a group have, once: then a resample costs its groups and not its rows."""
+    if resamples.groups is None:
+        return population
+    groups = Groups(resamples.groups[population.rows], groups=resamples.units)
+    return Population(
+        np.arange(resamples.units), tuple(metrics.of_groups(groups) for metrics in population.metrics)
+    )
 
 
 def _compute(population: Population, weights: Floats) -> dict[str, Floats]:

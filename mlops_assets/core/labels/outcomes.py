@@ -51,17 +51,8 @@ def join_outcomes(
     Raises: MonitoringError as `newest_labels`, and for predictions that repeat a `prediction_id` or already
     carry the label.
     """
-    _require(predictions, [PREDICTION_ID, id_column], "predictions")
-    carried = [name for name in (label, KNOWN_AT, KNOWN_DATE) if name in predictions.columns]
-    if carried:
-        raise MonitoringError(
-            f"predictions already have the outcome column {', '.join(carried)}; leave it out before the join"
-        )
-    _check_unique_predictions(predictions)
-    known = newest_labels(labels, id_column=id_column, label=label, as_of=as_of)
-    if KNOWN_AT in known.columns:
-        known = known.with_columns(pl.col(KNOWN_AT).dt.date().alias(KNOWN_DATE))
-    return predictions.join(known, on=id_column, how="inner").sort(PREDICTION_ID)
+    _check_predictions(predictions, id_column=id_column, label=label)
+    return _joined(predictions, labels, id_column=id_column, label=label, as_of=as_of)
 
 
 def join_daily_outcomes(
@@ -76,26 +67,44 @@ def join_daily_outcomes(
     Raises: MonitoringError as `join_outcomes`, and for labels without `known_at`.
     """
     _require(labels, [id_column, label, KNOWN_AT], "labels")
+    _check_predictions(predictions, id_column=id_column, label=label)
     days = labels.get_column(KNOWN_AT).dt.date()
     joined = [
-        join_outcomes(predictions, part, id_column=id_column, label=label, as_of=None)
+        _joined(predictions, part, id_column=id_column, label=label, as_of=None)
         for part in (labels.with_columns(days.alias(KNOWN_DATE)).partition_by(KNOWN_DATE) or [labels])
     ]
     return pl.concat(joined).sort(PREDICTION_ID, KNOWN_DATE)
 
 
-def newest_outcomes(outcomes: pl.DataFrame, *, as_of: datetime | None) -> pl.DataFrame:
+def newest_outcomes(
+    outcomes: pl.DataFrame, *, as_of: datetime | None, is_sorted: bool = False
+) -> pl.DataFrame:
     """Keep the newest version of each outcome that was known at `as_of`, sorted by `prediction_id`.
 
     Outcomes are stored by the day on which they became known, so a corrected label leaves one row per
-    version; a window of outcomes is read through this function.
+    version; a window of outcomes is read through this function. `is_sorted`: `by_knowledge` was here before.
 
     Raises: MonitoringError for outcomes without `prediction_id` or `known_at`, or a naive `as_of`.
     """
     _require(outcomes, [PREDICTION_ID, KNOWN_AT], "outcomes")
     _check_as_of(as_of, has_times=True)
     known = outcomes if as_of is None else outcomes.filter(pl.col(KNOWN_AT) <= as_of)
-    return known.sort(PREDICTION_ID, KNOWN_AT).unique(subset=PREDICTION_ID, keep="last", maintain_order=True)
+    ordered = known if is_sorted else by_knowledge(known)
+    return ordered.unique(subset=PREDICTION_ID, keep="last", maintain_order=True)
+
+
+def by_knowledge(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Sort versions of outcomes by `prediction_id` and the time at which each became known."""
+    return outcomes.sort(PREDICTION_ID, KNOWN_AT)
+
+
+def _joined(
+    predictions: pl.DataFrame, labels: pl.DataFrame, *, id_column: str, label: str, as_of: datetime | None
+) -> pl.DataFrame:
+    known = newest_labels(labels, id_column=id_column, label=label, as_of=as_of)
+    if KNOWN_AT in known.columns:
+        known = known.with_columns(pl.col(KNOWN_AT).dt.date().alias(KNOWN_DATE))
+    return predictions.join(known, on=id_column, how="inner").sort(PREDICTION_ID)
 
 
 def _require(frame: pl.DataFrame, columns: list[str], what: str) -> None:
@@ -132,6 +141,16 @@ def _check_versions(versions: pl.DataFrame, *, id_column: str, label: str) -> No
             f"labels: {conflicts.height} rows disagree about {label} of one {id_column} at one instant, "
             f"for example {example}; a correction needs a later known_at"
         )
+
+
+def _check_predictions(predictions: pl.DataFrame, *, id_column: str, label: str) -> None:
+    _require(predictions, [PREDICTION_ID, id_column], "predictions")
+    carried = [name for name in (label, KNOWN_AT, KNOWN_DATE) if name in predictions.columns]
+    if carried:
+        raise MonitoringError(
+            f"predictions already have the outcome column {', '.join(carried)}; leave it out before the join"
+        )
+    _check_unique_predictions(predictions)
 
 
 def _check_unique_predictions(predictions: pl.DataFrame) -> None:

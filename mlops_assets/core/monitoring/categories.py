@@ -1,10 +1,13 @@
 """Which features are codes of categories, by the product's own declaration: contract and feature view."""
 
+from collections.abc import Mapping
+
 import pandera.polars as pa
 import polars as pl
 
 from mlops_assets.core.contracts.contract import polars_type
 from mlops_assets.core.features.expressions import Applied, Column, Expression
+from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.product import Product
 
 _KEEPS_CODES = ("cast_float", "fill_null")
@@ -22,9 +25,24 @@ def category_features(product: Product) -> frozenset[str]:
     )
 
 
-def _is_category(expression: Expression, columns: dict[str, pa.Column]) -> bool:
+def category_names(view: FeatureView) -> Mapping[str, tuple[str, ...]]:
+    """Return the texts that a view's codes stand for, by feature and in the order of the codes from 0 on."""
+    named = {feature.name: _without_casts(feature.expression) for feature in view.row_features}
+    return {
+        name: tuple(str(text) for text in one.arguments[0])
+        for name, one in named.items()
+        if isinstance(one, Applied) and one.operation == "category" and isinstance(one.arguments[0], tuple)
+    }
+
+
+def _without_casts(expression: Expression) -> Expression:
     while isinstance(expression, Applied) and expression.operation in _KEEPS_CODES:
         expression = expression.operands[0]
+    return expression
+
+
+def _is_category(expression: Expression, columns: dict[str, pa.Column]) -> bool:
+    expression = _without_casts(expression)
     if isinstance(expression, Applied):
         return expression.operation == "category"
     return isinstance(expression, Column) and is_category_column(columns.get(expression.name))

@@ -11,6 +11,7 @@ from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.evaluation.bootstrap import Resamples, percentile_interval
 from mlops_assets.core.evaluation.metrics import METRICS, DecisionMetrics, ProbabilityMetrics, RankingMetrics
 from mlops_assets.core.evaluation.resampled_metrics import Estimate, Population, resample_metrics
+from mlops_assets.core.monitoring.decline.evidence import Evidence
 from mlops_assets.core.product_spec import Evaluation, Monitoring
 
 PerformanceVerdict = Literal["stable", "degraded", "inconclusive"]
@@ -90,6 +91,7 @@ def performance_report(
     monitoring: Monitoring,
     champion_reference: Mapping[str, ReferenceMetric],
     seed: int,
+    evidence: Evidence | None = None,
 ) -> PerformanceReport:
     """Measure a window of outcomes and say whether the primary metric fell below the champion's test value.
 
@@ -97,7 +99,8 @@ def performance_report(
     the evaluation's group column where it declares one. Intervals come from one seeded bootstrap of the
     window.
 
-    monitoring: the declared limits. champion_reference: its test value per metric. seed: of the bootstrap.
+    monitoring: the declared limits. champion_reference: its test value per metric. seed: of the bootstrap. evidence:
+    what all outcomes since the champion's as-of time say together; None judges the window alone.
 
     Raises: MonitoringError for a missing column, a null, a label other than 0 and 1, or a champion without
     a value of the primary metric.
@@ -115,7 +118,7 @@ def performance_report(
         references=champion_reference,
     )  # fmt: skip
     verdict, reason = judge_performance(
-        metrics, rows=outcomes.height, positives=positives, monitoring=monitoring
+        metrics, rows=outcomes.height, positives=positives, monitoring=monitoring, evidence=evidence
     )
     return PerformanceReport(
         verdict=verdict,
@@ -128,24 +131,25 @@ def performance_report(
 
 
 def judge_performance(
-    metrics: Sequence[WindowMetric], *, rows: int, positives: int, monitoring: Monitoring
+    metrics: Sequence[WindowMetric],
+    *,
+    rows: int,
+    positives: int,
+    monitoring: Monitoring,
+    evidence: Evidence | None = None,
 ) -> tuple[PerformanceVerdict, str]:
     """Turn the primary metric, the first one, into the window's verdict and a sentence that says why.
 
-    Degraded only when its whole interval lies beyond the limit: a window that is merely small or noisy is
-    not.
+    Degraded where its whole interval lies beyond the limit, or where all windows together prove a decline. Stable where
+    the whole interval lies on the good side. Else inconclusive: a window that is merely small or noisy proves neither.
+
+    metrics: of the window. rows, positives: its known outcomes. monitoring: the declared limits. evidence: of all
+    outcomes since the champion's as-of time; None judges the window alone.
     """
-    if not rows:
-        return "inconclusive", "no outcome of this window is known yet"
-    if rows < monitoring.minimum_rows:
-        return "inconclusive", f"the window has {rows} known outcomes, {monitoring.minimum_rows} are needed"
-    fewer = min(positives, rows - positives)
-    if fewer < monitoring.minimum_positives:
-        which = "positive" if positives <= rows - positives else "negative"
-        return "inconclusive", (
-            f"the window has {fewer} {which} outcomes, "
-            f"{monitoring.minimum_positives} of each class are needed"
-        )
+    if evidence is not None and evidence.is_found:
+        return "degraded", _found(evidence)
+    if few := _too_few(rows, positives, monitoring):
+        return "inconclusive", few
     primary = metrics[0]
     if primary.low is None or primary.high is None or primary.limit is None or primary.reference is None:
         return "inconclusive", f"no interval of {primary.metric} can be claimed on {rows} rows"
@@ -157,7 +161,41 @@ def judge_performance(
     )
     if is_beyond:
         return "degraded", f"{found}: the whole interval lies beyond the limit"
-    return "stable", f"{found}: the interval reaches the limit or better"
+    if primary.high <= primary.limit if is_lower_better else primary.low >= primary.limit:
+        return "stable", f"{found}: the whole interval lies on the good side of the limit"
+    return "inconclusive", f"{found}: the limit lies inside the interval{_so_far(evidence)}"
+
+
+def _too_few(rows: int, positives: int, monitoring: Monitoring) -> str | None:
+    if not rows:
+        return "no outcome of this window is known yet"
+    if rows < monitoring.minimum_rows:
+        return f"the window has {rows} known outcomes, {monitoring.minimum_rows} are needed"
+    fewer = min(positives, rows - positives)
+    if fewer < monitoring.minimum_positives:
+        which = "positive" if positives <= rows - positives else "negative"
+        return (
+            f"the window has {fewer} {which} outcomes, "
+            f"{monitoring.minimum_positives} of each class are needed"
+        )
+    return None
+
+
+def _found(evidence: Evidence) -> str:
+    return (
+        f"since {evidence.since} it has been {evidence.value:.3f}, {evidence.decline:.3f} worse than the champion's "
+        f"test value: evidence {evidence.evidence:.3g} over {evidence.blocks} disjoint blocks, "
+        f"{evidence.threshold:.3g} is enough"
+    )
+
+
+def _so_far(evidence: Evidence | None) -> str:
+    if evidence is None or not evidence.blocks:
+        return ""
+    return (
+        f"; evidence of a decline {evidence.evidence:.3g} over {evidence.blocks} disjoint blocks, "
+        f"{evidence.threshold:.3g} is enough"
+    )
 
 
 def _check(outcomes: pl.DataFrame, *, label: str, score: str, group: str | None) -> None:

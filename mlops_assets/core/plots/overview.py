@@ -116,25 +116,26 @@ def _histogram(axes: "Axes", feature: pl.Series, *, left: float, floor: float) -
         axes.text(x, floor - 0.04, f"{value:.4g}", fontsize=7, ha=side, va="top")
 
 
-def drift_scores(
-    columns: pl.DataFrame, *, threshold: float, rows: int, title: str = "Drift against the reference"
-) -> bytes:
-    """Draw one bar per column, largest first, at most thirty, with the threshold as a line.
+def drift_scores(columns: pl.DataFrame, *, rows: int, title: str = "Drift against the history") -> bytes:
+    """Draw one bar per column with its own limit, by consequence, at most thirty.
 
-    columns: `column` and `psi` (population stability index; null: not judged). rows: rows of the window.
+    columns: `column`, `verdict`, `moved` (share of rows; null: not compared), `limit` (null: none known) and
+    `consequence`. rows: of the window.
     """
-    known = columns.drop_nulls("psi").sort("psi", "column", descending=[True, False])
+    known = columns.drop_nulls("moved")
     shown = known.head(30).reverse()
-    above = int((known["psi"] > threshold).sum())
-    note = f"{rows:,} rows in the window; {above} of {known.height} columns above {threshold:g}"
-    note += f"; {columns.height - known.height} not judged" if known.height < columns.height else ""
+    drifted = int((known["verdict"] == "drift").sum())
+    note = f"{rows:,} rows in the window; {drifted} of {known.height} columns above their limit"
+    note += f"; {columns.height - known.height} not compared" if known.height < columns.height else ""
     figure, (axes,) = new_figure(title, note, height=max(2.4, 1.3 + 0.2 * shown.height))
-    colours = [VERMILION if psi > threshold else BLUE for psi in shown["psi"]]
-    axes.barh(shown["column"].to_list(), shown["psi"].to_numpy(), color=colours, height=0.7)
-    axes.axvline(threshold, color=GREY, linestyle="--", linewidth=1.2, label=f"threshold {threshold:g}")
-    axes.set(xlabel="population stability index", xlim=(0, None))
+    colours = [VERMILION if verdict == "drift" else BLUE for verdict in shown["verdict"]]
+    axes.barh(shown["column"].to_list(), shown["moved"].to_numpy(), color=colours, height=0.7)
+    limits = shown.with_row_index("place").drop_nulls("limit")
+    axes.scatter(limits["limit"], limits["place"], color=GREY, marker="|", s=90, linewidths=2, label="limit")
+    axes.set(xlabel="share of rows that moved", xlim=(0, None))
     axes.grid(visible=False, axis="y")
-    legend(axes, loc="lower right")
+    if limits.height:
+        legend(axes, loc="lower right")
     return to_png(figure)
 
 

@@ -1,8 +1,9 @@
-"""Overlaps computing with reading and writing: one thread computes while the caller does the rest.
+"""Overlaps computing with reading and writing: threads compute while the caller does the rest.
 
 It gains where computing lets go of Python's lock, as Polars and LightGBM do.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -11,22 +12,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def computed_ahead(items: Iterable[Item], compute: Callable[[Item], Result]) -> Iterator[Result]:
-    """Yield `compute(item)` of each item in order, while the next one is computed in a thread of its own.
+def computed_ahead(
+    items: Iterable[Item], compute: Callable[[Item], Result], *, threads: int = 1
+) -> Iterator[Result]:
+    """Yield `compute(item)` of each item in order, while the next ones are computed in threads of their own.
 
-    Items are taken on the caller's thread, one more than is computed: at most two items and one result wait besides
-    what the caller holds. An exception of `compute` is raised in its place, after all earlier results; no item that was
-    not begun is computed then, or when the caller stops early.
+    Items are taken on the caller's thread, one more than is computed: at most one item and one result for each thread,
+    and one item more, wait besides what the caller holds. An exception of `compute` is raised in its place, after all
+    earlier results; no item that was not begun is computed then, or when the caller stops early.
     """
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="computed-ahead")
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="computed-ahead")
     try:
-        earlier: Future[Result] | None = None
+        begun: deque[Future[Result]] = deque()
         for item in items:
-            begun = pool.submit(compute, item)
-            if earlier is not None:
-                yield earlier.result()
-            earlier = begun
-        if earlier is not None:
-            yield earlier.result()
+            begun.append(pool.submit(compute, item))
+            if len(begun) > threads:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -29,7 +29,7 @@ def home(released_home: SmallHome, tmp_path_factory: pytest.TempPathFactory) -> 
     assert store.commit([], [encode_record(record), b"no record"])
     store.close()
     home.materialize("served_predictions")
-    home.materialize("parity_report", days=LAST_DAY)
+    home.materialize("parity_report", "verdicts", days=LAST_DAY)
     return home
 
 
@@ -56,7 +56,7 @@ def test_running_again_restates_nothing(home: SmallHome) -> None:
     versions = []
     for _ in range(2):  # the first run looks at a day that was written as part of a month
         home.materialize("events", "rejected_events", "predictions", "drift_report", days=LAST_DAY)
-        home.materialize("performance_report", days=LAST_DAY)
+        home.materialize("performance_report", "verdicts", days=LAST_DAY)
         versions.append(home.table_versions())
     assert versions[0] == versions[1]
 

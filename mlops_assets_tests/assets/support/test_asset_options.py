@@ -5,7 +5,13 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.support.asset_options import asset_options, daily_partitions, product_asset, upstream
+from mlops_assets.assets.support.asset_options import (
+    asset_options,
+    partitions_of,
+    product_asset,
+    upstream,
+    window_lookback,
+)
 from mlops_assets.assets.support.code_versions import asset_code
 from mlops_assets.assets.support.recorded_reads import LIBRARIES
 from mlops_assets.catalogue import load_product
@@ -15,16 +21,16 @@ PRODUCT, COHORT = small_product(), load_product("mortality_risk")
 
 
 def test_partitions_are_the_days_of_the_data_and_a_cohort_has_none() -> None:
-    partitions = daily_partitions(PRODUCT.spec)
+    partitions = partitions_of(PRODUCT.spec)
     assert partitions is not None
     keys = partitions.get_partition_keys()
     assert (keys[0], keys[-1]) == (FIRST_DAY.isoformat(), (END_DAY - timedelta(days=1)).isoformat())
-    assert daily_partitions(COHORT.spec) is None
+    assert partitions_of(COHORT.spec) is None
 
 
 def test_data_that_go_on_have_a_partition_for_each_day_that_is_over() -> None:
     spec = PRODUCT.spec.model_copy(update={"time": PRODUCT.spec.time.model_copy(update={"end_date": None})})  # pyright: ignore
-    partitions = daily_partitions(spec)
+    partitions = partitions_of(spec)
     assert partitions is not None
     assert date.fromisoformat(str(partitions.get_last_partition_key())) >= date(2026, 1, 1)
 
@@ -67,3 +73,25 @@ def test_a_lookback_needs_every_day_that_it_touches(lookback: timedelta, days: i
     assert mapping.start_offset == -days
     assert upstream(PRODUCT, "events").partition_mapping is None
     assert upstream(COHORT, "events", lookback=lookback).partition_mapping is None
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "last"), [("week", "2018-03-26", "2018-05-28"), ("month", "2018-04-01", "2018-05-01")]
+)
+def test_weeks_and_months_hold_the_first_and_the_last_day(period: str, first: str, last: str) -> None:
+    partitions = partitions_of(
+        small_product(time={"partitions": period}, monitoring={"window_days": 35}).spec
+    )
+    assert partitions is not None
+    keys = partitions.get_partition_keys()
+    assert (keys[0], keys[-1]) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("period", "window", "offset"), [("day", 7, -6), ("week", 7, 0), ("week", 21, -2), ("month", 35, -1)]
+)
+def test_a_window_depends_on_the_partitions_that_it_reaches(period: str, window: int, offset: int) -> None:
+    product = small_product(time={"partitions": period}, monitoring={"window_days": window})
+    mapping = upstream(product, "predictions", lookback=window_lookback(product)).partition_mapping
+    found = mapping.start_offset if isinstance(mapping, dg.TimeWindowPartitionMapping) else 0
+    assert found == offset

@@ -24,7 +24,7 @@ def blocks_of(days: int, rows: Mapping[date, int] | None = None) -> list[DayRang
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def noun(context: dg.AssetExecutionContext) -> None:
-        found.extend(day_blocks(context, "event_date", rows=rows))
+        found.extend(day_blocks(context, "event_date", None, rows=rows))
 
     tags = day_range_tags(FIRST, end - timedelta(days=1))
     assert dg.materialize([noun], tags=tags).success

@@ -131,3 +131,23 @@ def test_one_name_stands_for_one_content(tmp_path: Path) -> None:
 
     with pytest.raises(IdentityError, match="reads the champion twice with other content"):
         recorded(tmp_path, read)
+
+
+def test_reads_for_another_result_of_the_run_are_empty_and_record_by_themselves(tmp_path: Path) -> None:
+    write(tmp_path)
+    others: list[Identity] = []
+
+    def read(reads: RecordedReads) -> None:
+        reads.table("events")
+        reads.declared("label")
+        reads.identity()
+        other = reads.another()
+        other.value("x", 1)
+        other.declared("evaluation")
+        others.append(other.identity())
+
+    first = recorded(tmp_path, read)
+    assert list(first.read) == ["table events"]
+    assert list(others[0].read) == ["x"]
+    assert (list(first.declared), list(others[0].declared)) == (["label"], ["evaluation"])
+    assert (others[0].code, others[0].libraries) == (first.code, first.libraries)

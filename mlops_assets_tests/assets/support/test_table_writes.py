@@ -1,11 +1,18 @@
 """What a run over a range of days says about each day, and what about all of them."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
+from mlops_assets.assets.support.recorded_reads import LIBRARIES, RecordedReads
+from mlops_assets.assets.support.table_writes import TableWrites
+from mlops_assets.catalogue import load_product
 from mlops_assets.core.lakehouse.day_range import DayRange, rows_by_day
+from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.lakehouse.write import CommitInfo
+from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets_tests.support.homes.small_home import FIRST_DAY, FIRST_MONTH, SmallHome
 
 
@@ -63,3 +70,29 @@ def test_days_without_rows_are_counted_as_zero() -> None:
         date(2018, 4, 2): 0,
         date(2018, 4, 3): 1,
     }
+
+
+def test_rows_of_a_report_go_beside_those_of_a_version_with_other_columns(tmp_path: Path) -> None:
+    tables, commit = DeltaTables(str(tmp_path)), CommitInfo(run_id="before", code_version="1")
+    old = pl.DataFrame({"column": ["amount"], "threshold": [0.2], "event_date": [FIRST_DAY]})
+    tables.write("fraud_detection", "noun", old, days=one_day(0), commit=commit)
+
+    @dg.asset(
+        key=["fraud_detection", "noun"], code_version="2", metadata={LIBRARIES: dg.MetadataValue.json([])}
+    )
+    def noun(context: dg.AssetExecutionContext) -> None:
+        product = load_product("fraud_detection")
+        writes = TableWrites(context, LakehouseResource(tables_uri=str(tmp_path)), product, "noun")
+        for number in (1, 2):
+            day = FIRST_DAY + timedelta(days=number)
+            rows = pl.DataFrame({"column": ["amount"], "limit": [0.1], "event_date": [day]})
+            reads = RecordedReads(context, tables, product, noun="noun")
+            writes.write_report(rows, one_day(number), made_from=reads.identity())
+
+    assert dg.materialize([noun]).success
+    stored = tables.read("fraud_detection", "noun").sort("event_date")
+    assert stored.select("threshold", "limit").rows() == [(0.2, None), (None, 0.1), (None, 0.1)]
+
+
+def one_day(number: int) -> DayRange:
+    return DayRange(FIRST_DAY + timedelta(days=number), FIRST_DAY + timedelta(days=number + 1))

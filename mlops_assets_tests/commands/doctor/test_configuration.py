@@ -15,6 +15,7 @@ def test_no_secret_is_ever_shown(environ: dict[str, str]) -> None:
     secrets = {
         "MLFLOW_TRACKING_URI": "postgresql://mlflow:hunter2@127.0.0.1:1/mlflow",
         "MLOPS_ALERT_WEBHOOK": "https://hooks.example/services/T0KEN",
+        "MLOPS_ALERT_SLACK": "https://hooks.slack.example/T0KEN",
     }
     found = examined({**environ, **secrets})
     screen = StringIO()
@@ -28,10 +29,16 @@ def test_no_secret_is_ever_shown(environ: dict[str, str]) -> None:
 
 
 def test_a_mistyped_variable_fails_and_the_rest_is_still_checked(environ: dict[str, str]) -> None:
-    wrong = {**environ, "MLOPS_HOEM": "/somewhere", "MLOPS_ALERT_WEBHOOK": "ftp://host"}
+    wrong = {
+        **environ,
+        "MLOPS_HOEM": "/somewhere",
+        "MLOPS_ALERT_WEBHOOK": "ftp://host",
+        "MLOPS_ALERT_SLACK": "x",
+    }
     settings, (problem,) = readable_settings(wrong, working_directory=Path("/"))
     assert problem.status == "failed"
     assert "unknown environment variable MLOPS_HOEM" in problem.detail
     assert "MLOPS_ALERT_WEBHOOK must start with http" in problem.detail
+    assert problem.detail.count("MLOPS_ALERT_SLACK must start with http") == 1
     assert settings is not None
     assert str(settings.home) == environ["MLOPS_HOME"]

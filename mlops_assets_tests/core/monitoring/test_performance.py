@@ -1,11 +1,14 @@
 """Performance verdicts on windows whose quality is known."""
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from mlops_assets.core.errors import MonitoringError
+from mlops_assets.core.monitoring.decline.evidence import Evidence
 from mlops_assets.core.monitoring.performance import (
     PerformanceReport,
     ReferenceMetric,
@@ -31,7 +34,11 @@ def _outcomes(rows: int, *, seed: int = 0, noise: float = 0.0) -> pl.DataFrame:
 
 
 def _report(
-    outcomes: pl.DataFrame, *, reference: float, evaluation: Evaluation = EVALUATION
+    outcomes: pl.DataFrame,
+    *,
+    reference: float,
+    evaluation: Evaluation = EVALUATION,
+    evidence: Evidence | None = None,
 ) -> PerformanceReport:
     return performance_report(
         outcomes,
@@ -43,6 +50,7 @@ def _report(
             evaluation.primary_metric: ReferenceMetric(reference, reference - 0.01, reference + 0.01)
         },
         seed=0,
+        evidence=evidence,
     )
 
 
@@ -86,7 +94,37 @@ def test_a_small_window_that_only_seems_worse_is_not_degraded():
     assert value is not None
     assert limit is not None
     assert value < limit
-    assert report.verdict == "stable"
+    assert report.verdict == "inconclusive"
+    assert "the limit lies inside the interval" in report.reason
+
+
+def _evidence(*, is_found: bool) -> Evidence:
+    return Evidence(
+        evidence=200.0,
+        threshold=130.0,
+        since=date(2024, 3, 1),
+        value=0.76,
+        decline=0.04,
+        blocks=9,
+        is_found=is_found,
+    )
+
+
+def test_a_decline_that_all_windows_prove_together_is_degraded_though_this_window_does_not():
+    outcomes = _outcomes(4000)
+    level = float(roc_auc_score(outcomes["is_fraud"], outcomes["score"]))
+    report = _report(outcomes, reference=level, evidence=_evidence(is_found=True))
+    assert report.verdict == "degraded"
+    assert "since 2024-03-01 it has been 0.760, 0.040 worse" in report.reason
+    assert "9 disjoint blocks" in report.reason
+
+
+def test_evidence_that_is_not_enough_is_told_where_the_window_cannot_tell():
+    outcomes = _outcomes(220, seed=3)
+    level = float(roc_auc_score(outcomes["is_fraud"], outcomes["score"]))
+    report = _report(outcomes, reference=level + 0.06, evidence=_evidence(is_found=False))
+    assert report.verdict == "inconclusive"
+    assert "evidence of a decline 200 over 9 disjoint blocks, 130 is enough" in report.reason
 
 
 def test_a_lower_is_better_metric_degrades_upwards():
@@ -101,7 +139,7 @@ def test_a_lower_is_better_metric_degrades_upwards():
     ("outcomes", "reason"),
     [
         (_outcomes(0), "no outcome of this window is known yet"),
-        (_outcomes(199), "199 known outcomes, 200 are needed"),
+        (_outcomes(49), "49 known outcomes, 50 are needed"),
         (_outcomes(500).with_columns(is_fraud=pl.lit(0)), "0 positive outcomes, 20 of each class"),
         (_outcomes(500).with_columns(is_fraud=pl.lit(1)), "0 negative outcomes, 20 of each class"),
         (

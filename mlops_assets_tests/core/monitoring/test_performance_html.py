@@ -4,7 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
+from evidently.core.report import Snapshot
 
+from mlops_assets.core.monitoring.evidently_page import differences_in
 from mlops_assets.core.monitoring.performance_html import write_performance_html
 
 
@@ -48,7 +51,31 @@ def test_of_many_outcomes_all_are_measured_and_the_page_does_not_grow(tmp_path: 
     assert few is not None
     assert all_of_them is not None
     assert f"{outcomes.filter('decision')['is_fraud'].mean():.3f}" in all_of_them.read_text()
-    assert all_of_them.stat().st_size < 1.2 * few.stat().st_size
+    assert all_of_them.stat().st_size < 1.5 * few.stat().st_size
+
+
+def test_another_recall_than_that_of_the_decisions_is_a_warning_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    outcomes = _outcomes(600).with_columns(decision=pl.col("score") > 0.05)
+    page = written(outcomes, tmp_path / "same.html")
+    assert page is not None
+    assert differences_in(page) == ()
+    whole = Snapshot.dict
+
+    def another(self: Snapshot) -> dict:
+        shown = whole(self)
+        for metric in shown["metrics"]:
+            if metric["metric_name"].startswith("Recall("):
+                metric["value"] = 0.25
+        return shown
+
+    monkeypatch.setattr(Snapshot, "dict", another)
+    page = written(outcomes, tmp_path / "other.html")
+    assert page is not None
+    (told,) = differences_in(page)
+    recall = outcomes.filter(pl.col("is_fraud") == 1)["decision"].mean()
+    assert told == f"Evidently shows a recall of 0.25, the decisions that were served have {recall:.4g}"
 
 
 def test_one_class_or_no_rows_write_no_report(tmp_path: Path):

@@ -62,14 +62,21 @@ def test_features_of_every_kind_are_drawn():
     )
 
 
-def test_drift_is_drawn_also_when_no_column_was_judged():
-    columns = pl.DataFrame({"column": ["amount", "score", "sex"], "psi": [0.5, 0.01, None]})
-    found = plots.drift_scores(columns, threshold=0.2, rows=1000)
-    check_picture(found)
-    assert plots.drift_scores(columns, threshold=0.6, rows=1000) != found
-    check_picture(
-        plots.drift_scores(columns.with_columns(pl.lit(None, pl.Float64).alias("psi")), threshold=0.2, rows=0)
+def test_drift_is_drawn_also_when_no_column_was_compared():
+    columns = pl.DataFrame(
+        {
+            "column": ["amount", "score", "sex"],
+            "verdict": ["drift", "stable", "inconclusive"],
+            "moved": [0.5, 0.01, None],
+            "limit": [0.1, 0.1, None],
+            "consequence": [0.3, 0.01, None],
+        }
     )
+    found = plots.drift_scores(columns, rows=1000)
+    check_picture(found)
+    assert plots.drift_scores(columns.with_columns(limit=pl.lit(0.3)), rows=1000) != found
+    nothing = columns.with_columns(moved=pl.lit(None, pl.Float64), limit=pl.lit(None, pl.Float64))
+    check_picture(plots.drift_scores(nothing, rows=0))
 
 
 def test_a_metric_over_time_is_drawn_with_gaps_and_without_values():

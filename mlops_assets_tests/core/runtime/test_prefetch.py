@@ -70,3 +70,27 @@ def test_a_caller_that_stops_early_leaves_no_thread_behind() -> None:
         if result == 1:
             break
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("computed-ahead")]
+
+
+def test_several_threads_compute_at_once_and_results_keep_their_order() -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def compute(item: int) -> int:
+        together.wait()  # passes only if another one is computed now
+        return item
+
+    assert list(computed_ahead(range(6), compute, threads=2)) == list(range(6))
+
+
+def test_no_more_items_are_taken_than_threads_and_one() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(9):
+            taken.append(item)
+            yield item
+
+    results = computed_ahead(items(), lambda item: item, threads=3)
+    assert next(results) == 0
+    assert taken == [0, 1, 2, 3]
+    assert list(results) == list(range(1, 9))

@@ -81,8 +81,10 @@ def module(text: str) -> str | None:
 
 
 def is_in_code(word: str) -> bool:
-    """Whether code has the word, or builds words that begin like it: `f"ratio_vs_{name}"`."""
-    return word in words_of_code() or any(word.startswith(prefix) for prefix in prefixes_of_code())
+    """Whether code has the word, or a counter of that name, or builds words that begin so: `f"ratio_vs_{name}"`."""
+    return not words_of_code().isdisjoint({word, f"{word}_total"}) or any(
+        word.startswith(prefix) for prefix in prefixes_of_code()
+    )
 
 
 def words(text: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""`mlops metrics`: numbers of the platform, for Prometheus."""

@@ -1,0 +1,1 @@
+"""Sections of a product's defs.yaml that are modules of their own."""

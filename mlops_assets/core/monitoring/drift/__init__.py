@@ -1,0 +1,1 @@
+"""Drift: how far a window moved, beside how far windows of the history lie from each other."""

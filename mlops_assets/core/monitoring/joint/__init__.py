@@ -1,0 +1,1 @@
+"""Drift of how columns go together, which no single column shows."""

@@ -1,0 +1,1 @@
+"""What a window's outcomes say of the champion: performance, calibration, label rate, fairness."""

@@ -1,0 +1,1 @@
+"""Whether what runs is kept up: the age of model and data, served features, the service's answers."""

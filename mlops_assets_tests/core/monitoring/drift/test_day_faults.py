@@ -1,0 +1,111 @@
+"""Each fault of a day is named with its column and its day; a world that changes slowly is none."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mlops_assets.core.monitoring.drift.day_faults import FEWEST_DAYS, day_faults
+from mlops_assets.core.monitoring.finding import Finding
+from mlops_assets.core.monitoring.profile import ColumnProfile, profile_column
+
+FIRST = date(2026, 1, 1)
+HISTORY = [FIRST + timedelta(days=n) for n in range(40)]
+TODAY = HISTORY[-1] + timedelta(days=1)
+Columns = dict[str, np.ndarray]
+
+
+def _day(seed: int) -> Columns:
+    rng = np.random.default_rng(seed)
+    rows = 400
+    return {
+        "amount_usd": rng.lognormal(3.5, 0.8, rows),
+        "temperature": rng.normal(290, 3, rows),
+        "shop": rng.integers(0, 20, rows).astype(float),
+        "age": np.where(rng.random(rows) < 0.1, np.nan, rng.uniform(18, 90, rows)),
+    }
+
+
+def _faults(today: Columns, *, days: int = 40) -> tuple[Finding, ...]:
+    every = {day: _day(number) for number, day in enumerate(HISTORY[-days:])} | {TODAY: today}
+    profiles: dict[str, dict[date, ColumnProfile]] = {
+        name: {
+            day: profile_column(pl.Series(columns[name]), is_category=name == "shop")
+            for day, columns in every.items()
+        }
+        for name in today
+    }
+    found = day_faults(profiles, history=HISTORY[-days:], days=[TODAY], categories=("shop",))
+    return tuple(fault for faults in found.values() for fault in faults)
+
+
+def _changed(**change: Callable[[np.ndarray], np.ndarray]) -> Columns:
+    today = _day(999)
+    return today | {name: function(today[name]) for name, function in change.items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_usual_day_has_no_fault(seed: int) -> None:
+    assert _faults(_day(5000 + seed)) == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "told"),
+    [
+        ("amount_usd", lambda v: v * 100, "all values are 10"),
+        ("amount_usd", lambda v: v / 1000, "has the unit changed"),
+        ("temperature", lambda v: v - 273.15, "outside"),
+        ("age", lambda v: np.where(np.arange(len(v)) % 2 == 0, np.nan, v), "of the values are missing"),
+        ("amount_usd", lambda v: np.full(len(v), np.nan), "100.0% of the values are missing"),
+        ("shop", lambda v: v + 100, "20 categories that no day before had"),
+        ("temperature", lambda v: np.full(len(v), 290.0), "every row has the value 290"),
+    ],
+)
+def test_a_fault_is_named_with_column_and_day(
+    column: str, change: Callable[[np.ndarray], np.ndarray], told: str
+) -> None:
+    (fault,) = _faults(_changed(**{column: change}))
+    assert (fault.subject, fault.state, fault.cause) == (column, "alarm", "broken")
+    assert fault.partition == TODAY.isoformat()
+    assert told in fault.reason
+
+
+def test_a_day_that_was_read_twice_is_named_once() -> None:
+    (fault,) = _faults(_day(39))
+    assert fault.subject == "events"
+    assert "the very values of 2026-02-09" in fault.reason
+
+
+def test_a_changed_world_is_not_broken() -> None:
+    assert _faults(_changed(amount_usd=lambda v: v * 1.5, age=lambda v: v * 0.8)) == ()
+
+
+def test_too_short_a_history_says_nothing() -> None:
+    assert _faults(_changed(amount_usd=lambda v: v * 100), days=FEWEST_DAYS - 1) == ()
+
+
+def test_a_fault_that_stays_stays_a_fault_and_a_world_that_changes_slowly_is_followed() -> None:
+    later = [TODAY + timedelta(days=n) for n in range(90)]
+    broken = {
+        day: _day(n) | {"amount_usd": 100 * _day(n)["amount_usd"]} for n, day in enumerate(later, start=100)
+    }
+    slow = {day: _day(n) | {"amount_usd": 1.02**n * _day(n)["amount_usd"]} for n, day in enumerate(later)}
+    for world, expected in ((broken, later), (slow, [])):
+        every = {day: _day(number) for number, day in enumerate(HISTORY)} | world
+        amounts = {day: profile_column(pl.Series(columns["amount_usd"])) for day, columns in every.items()}
+        faults = day_faults({"amount_usd": amounts}, history=HISTORY, days=later)
+        assert list(faults) == expected
+
+
+def test_a_day_whose_rows_come_twice_is_named_unless_that_is_usual() -> None:
+    twice = {name: np.concatenate([values, values]) for name, values in _day(99).items()}
+    found = [fault for fault in _faults(twice) if "read twice" in fault.reason]
+    assert {fault.subject for fault in found} == {"amount_usd", "temperature", "age"}
+    assert {fault.partition for fault in found} == {TODAY.isoformat()}
+    pairs = {
+        day: profile_column(pl.Series(np.repeat(_day(number)["amount_usd"], 2)))
+        for number, day in enumerate([*HISTORY, TODAY])
+    }
+    assert not day_faults({"amount_usd": pairs}, history=HISTORY, days=[TODAY])

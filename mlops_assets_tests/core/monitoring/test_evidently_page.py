@@ -1,0 +1,56 @@
+"""A difference between Evidently's numbers and ours is a line on its page, and fails nothing."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from evidently import DataDefinition, Dataset, Report
+from evidently.core.report import Snapshot
+from evidently.metrics import MeanValue
+
+from mlops_assets.core.monitoring.evidently_page import differences_in, save_page
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    data = Dataset.from_pandas(
+        pd.DataFrame({"a": [1.0, 2.0]}), data_definition=DataDefinition(numerical_columns=["a"])
+    )
+    return Report([MeanValue(column="a", tests=[])], include_tests=False).run(data, data)
+
+
+def test_differences_are_shown_escaped_logged_and_read_back(
+    snapshot: Snapshot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = tmp_path / "drift_report" / "2018-05-31.html"
+    told = ("a <b>: 1 & 2", "recall 0.5, 0.6 served")
+    with caplog.at_level(logging.WARNING):
+        assert save_page(snapshot, page, told) == page
+    text = page.read_text()
+    assert "<body><aside" in text
+    assert "a &lt;b&gt;: 1 &amp; 2" in text
+    assert differences_in(page) == told
+    assert len(caplog.records) == 2
+    save_page(snapshot, page, ())
+    assert differences_in(page) == ()
+    assert [one.name for one in page.parent.iterdir()] == [page.name]
+
+
+def test_a_page_that_is_not_there_shows_no_difference(tmp_path: Path) -> None:
+    assert differences_in(tmp_path / "none.html") == ()
+
+
+def test_the_program_of_all_pages_of_a_product_is_stored_once(snapshot: Snapshot, tmp_path: Path) -> None:
+    pages = [
+        save_page(snapshot, tmp_path / kind / f"{day}.html", ())
+        for kind in ("drift_report", "performance_report")
+        for day in ("2018-05-30", "2018-05-31")
+    ]
+    (program,) = tmp_path.glob("*.js")
+    assert program.stat().st_size > 1_000_000
+    for page in pages:
+        assert page.stat().st_size < 500_000
+        assert f'src="../{program.name}"' in page.read_text()
+    whole = snapshot.get_html_str(as_iframe=False)
+    assert program.read_text(encoding="utf-8") in whole

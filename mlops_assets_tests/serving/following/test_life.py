@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def followers() -> list[psutil.Process]:
     return [one for one in psutil.Process().children() if "serving.plan_follower" in one.cmdline()]
 
 
+def new_followers(before: list[psutil.Process]) -> list[psutil.Process]:
+    """The followers beside those of before, once there is one: a process that has just begun has no arguments yet."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        if started := [one for one in followers() if one not in before]:
+            return started
+        time.sleep(0.01)
+    return []
+
+
 def test_a_follower_is_started_once_and_not_beside_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +73,7 @@ def test_a_follower_is_started_once_and_not_beside_another(
     monkeypatch.setattr("serving.following.life.RESTART_SECONDS", 0.0)
     keeper.keep()
     keeper.keep()  # the first one is about to begin
-    started = [one for one in followers() if one not in before]
+    started = new_followers(before)
     assert len(started) == 1
     assert started[0].cmdline()[-2:] == ["--server", str(os.getpid())]
     started[0].kill()

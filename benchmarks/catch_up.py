@@ -33,10 +33,12 @@ from mlops_assets.automation.jobs import FAIRNESS, MONITOR, VERDICTS
 from mlops_assets.automation.run_tags import partition_range_tags
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.monitoring.joint.stored import PAIR_SUMS
+from mlops_assets.core.monitoring.stored_profiles import PROFILES
 from mlops_assets.core.settings import load_settings
 from mlops_assets.embedded.dagster_home import dagster_instance
 
-MADE_BY_MONITORING = (*MONITOR, *FAIRNESS, *VERDICTS, "profiles")
+MADE_BY_MONITORING = (*MONITOR, *FAIRNESS, *VERDICTS, PROFILES, PAIR_SUMS)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

@@ -105,6 +105,20 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def learned_from_history(tables: DeltaTables, *, window_rows: int) -> Sequence[LearnedColumn]:
+    """Store the profiles of twelve windows without a shift, and learn from them as production does."""
+    history = [
+        profiled(rows(window_rows, seed=number, day=FIRST + timedelta(days=number)))
+        for number in range(WINDOWS)
+    ]
+    days = DayRange(FIRST, TODAY)
+    tables.write("benchmark", "profiles", pl.concat(history), days=days, commit=COMMIT)
+    stored = tables.read("benchmark", "profiles", days=days)
+    windows = {name: tuple(profiles_by_day(stored, name).values()) for name in NAMES}
+    histories = {name: History(every, add(every[-6:]), 6) for name, every in windows.items()}
+    return learn_columns(histories, score=NAMES[-1])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both sides in turns and print the ratio."""
     parser = argparse.ArgumentParser(
@@ -118,16 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     with TemporaryDirectory(prefix="drift-cost-") as folder:
         tables = DeltaTables((Path(folder) / "tables").as_uri())
-        history = [
-            profiled(rows(options.rows // 4, seed=number, day=FIRST + timedelta(days=number)))
-            for number in range(WINDOWS)
-        ]
-        days = DayRange(FIRST, TODAY)
-        tables.write("benchmark", "profiles", pl.concat(history), days=days, commit=COMMIT)
-        stored = tables.read("benchmark", "profiles", days=days)
-        windows = {name: tuple(profiles_by_day(stored, name).values()) for name in NAMES}
-        histories = {name: History(every, add(every[-6:]), 6) for name, every in windows.items()}
-        learned = learn_columns(histories, score=NAMES[-1])
+        learned = learned_from_history(tables, window_rows=options.rows // 4)
         today = DayRange(TODAY, TODAY + timedelta(days=1))
         current = rows(options.rows, seed=99, day=TODAY, is_shifted=True)
         reference = rows(options.rows, seed=98, day=FIRST)

@@ -2,27 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import polars as pl
-import pytest
 
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.profile import profile_column
 from mlops_assets.core.monitoring.stored_profiles import PROFILES, SCORE, ChampionProfiles
-from mlops_assets.core.release.champion import load_champion
 from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets_tests.support.homes.home import COMMIT
-from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome
+from mlops_assets_tests.support.homes.small_home import LAST_DAY
 
 DAYS = DayRange(LAST_DAY - timedelta(days=2), LAST_DAY + timedelta(days=1))
-
-
-@pytest.fixture
-def profiles(released_home: SmallHome, tmp_path: Path) -> ChampionProfiles:
-    home = released_home.copy(tmp_path / "home")
-    champion = load_champion(home.control, home.product.name, declared_view=home.product.view)
-    return ChampionProfiles(home.tables, home.product, champion, COMMIT)
 
 
 def test_a_days_profile_is_that_of_its_features_and_of_the_scores_that_answered(

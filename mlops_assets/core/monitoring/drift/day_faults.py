@@ -31,6 +31,8 @@ _FEWEST_VALUES = 8
 """A column with fewer different values on usual days is not expected to have many."""
 _TELLING_VALUES = 40
 """So many different values, each an even number of times, are one chance in 2^40."""
+_EXPECTED_ROWS = 20
+"""Where so many rows are expected, none comes with a chance of e^-20."""
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 
 
@@ -60,7 +62,10 @@ class DayFaults:
         if not together.present:
             return
         if self.is_category:
-            yield from self._new_categories(day, profile, usual, together)
+            new = list(self._new_categories(day, profile, usual, together))
+            yield from new
+            if not new:
+                yield from self._lost_categories(day, profile, usual)
             return
         unit = list(self._unit(day, profile, together))
         yield from unit
@@ -89,6 +94,21 @@ class DayFaults:
             new = profile.values[~np.isin(profile.values, together.values)]
             words = f"{found:.1%} of the rows have one of {len(new)} categories that no day before had"
             yield self._broken(day, words, value=found, limit=limit, expected=float(np.median(seen)))
+
+    def _lost_categories(
+        self, day: date, profile: ColumnProfile, usual: Sequence[ColumnProfile]
+    ) -> Iterator[Finding]:
+        """Name categories that every day had and this one has not: a mapping broke, or gives one code throughout."""
+        values = usual[0].values
+        least = np.min([_shares_of(one, values) for one in usual], axis=0)
+        lost = (least > 0) & ~np.isin(values, profile.values)
+        found = float(least[lost].sum())
+        if found > SMALLEST_JUMP and found * profile.present >= _EXPECTED_ROWS:
+            words = (
+                f"{int(lost.sum())} categories have no row; on each of {len(usual)} days before they had at least "
+                f"{found:.1%} of the rows"
+            )
+            yield self._broken(day, words, value=0.0, limit=SMALLEST_JUMP, expected=found)
 
     def _unit(self, day: date, profile: ColumnProfile, together: ColumnProfile) -> Iterator[Finding]:
         theirs, ours = _quantiles(together), _quantiles(profile)
@@ -230,6 +250,15 @@ def _limit(shares: Sequence[float]) -> float:
 
 def _share_outside(profile: ColumnProfile, known: np.ndarray) -> float:
     return float(profile.counts[~np.isin(profile.values, known)].sum() / max(profile.present, 1))
+
+
+def _shares_of(profile: ColumnProfile, values: np.ndarray) -> np.ndarray:
+    """Return the share of each value among the rows that have one; values: ascending."""
+    place = np.minimum(np.searchsorted(profile.values, values), max(len(profile.values) - 1, 0))
+    if not profile.present:
+        return np.zeros(len(values))
+    counts = np.where(profile.values[place] == values, profile.counts[place], 0)
+    return counts / profile.present
 
 
 def _without_day(usual: Sequence[ColumnProfile], left_out: ColumnProfile) -> np.ndarray:

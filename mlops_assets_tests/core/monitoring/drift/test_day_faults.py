@@ -109,3 +109,21 @@ def test_a_day_whose_rows_come_twice_is_named_unless_that_is_usual() -> None:
         for number, day in enumerate([*HISTORY, TODAY])
     }
     assert not day_faults({"amount_usd": pairs}, history=HISTORY, days=[TODAY])
+
+
+@pytest.mark.parametrize(
+    ("change", "is_lost"),
+    [
+        (lambda codes: np.full_like(codes, 3.0), True),
+        (lambda codes: np.where(codes < 10, 12.0, codes), True),
+        (lambda codes: np.where(codes == 4, 5.0, codes), False),  # a twentieth of the rows
+    ],
+    ids=["one code", "half of the codes are gone", "one of twenty is gone"],
+)
+def test_categories_that_every_day_had_are_missed(
+    change: Callable[[np.ndarray], np.ndarray], is_lost: bool
+) -> None:
+    found = [fault for fault in _faults(_changed(shop=change)) if "have no row" in fault.reason]
+    assert [(fault.subject, fault.partition) for fault in found] == (
+        [("shop", TODAY.isoformat())] if is_lost else []
+    )

@@ -2,30 +2,20 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.categories import category_features
 from mlops_assets.core.monitoring.joint.dependence import pair_sums
 from mlops_assets.core.monitoring.joint.stored import MOST_COLUMNS, PAIR_SUMS, StoredPairSums
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
-from mlops_assets.core.release.champion import load_champion
 from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets_tests.support.homes.home import COMMIT
-from mlops_assets_tests.support.homes.small_home import LAST_DAY, SmallHome
+from mlops_assets_tests.support.homes.small_home import LAST_DAY
 
 DAYS = DayRange(LAST_DAY - timedelta(days=2), LAST_DAY + timedelta(days=1))
-
-
-@pytest.fixture
-def profiles(released_home: SmallHome, tmp_path: Path) -> ChampionProfiles:
-    home = released_home.copy(tmp_path / "home")
-    champion = load_champion(home.control, home.product.name, declared_view=home.product.view)
-    return ChampionProfiles(home.tables, home.product, champion, COMMIT)
 
 
 def test_the_columns_are_the_numeric_ones_on_which_the_model_leans_most(profiles: ChampionProfiles) -> None:

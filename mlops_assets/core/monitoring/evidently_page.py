@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-import re
 from collections.abc import Sequence
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BODY = "<body>"
-_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
-_PROGRAM_CHARACTERS = 500_000
-"""A script of so many characters is Evidently's program, the same in every page; the page's data are far fewer."""
+_PROGRAM = Path("nbextension") / "static" / "index.js"
+"""Where Evidently's package has the program that it writes into every page."""
 _LOOK = "padding: 8px 24px; font: 16px sans-serif; background: #fff8dc; color: #1b1f24"
 _FIRST = f'<aside role="note" style="{_LOOK}"><p>Warning: '
 _BETWEEN, _LAST = "</p><p>Warning: ", "</p></aside>"
@@ -35,9 +34,7 @@ def save_page(snapshot: "Snapshot", path: Path, differences: Sequence[str]) -> P
     """
     for words in differences:
         _log.warning("%s: %s", path.name, words)
-    text = _SCRIPT.sub(
-        lambda found: _linked(found, path.parent.parent), snapshot.get_html_str(as_iframe=False)
-    )
+    text = _with_linked_program(snapshot.get_html_str(as_iframe=False), path.parent.parent)
     if not differences:
         return replace_text(path, text)
     lines = _BETWEEN.join(str(escape(harmless(words))) for words in differences)
@@ -46,15 +43,25 @@ def save_page(snapshot: "Snapshot", path: Path, differences: Sequence[str]) -> P
     return replace_text(path, with_note)
 
 
-def _linked(script: re.Match[str], folder: Path) -> str:
-    """Return a script as it is, or a link to the file of the folder that holds it, where it is the program."""
-    code = script.group(1)
-    if len(code) < _PROGRAM_CHARACTERS:
-        return script.group()
-    name = f"evidently-{hashlib.sha256(code.encode()).hexdigest()[:16]}.js"
+def _with_linked_program(page: str, folder: Path) -> str:
+    """Return a page that links to the program, a file of the folder; a page without the program as it is."""
+    program = _program()
+    script = f"<script>{program}</script>"
+    if not program or script not in page:
+        return page
+    name = f"evidently-{hashlib.sha256(program.encode()).hexdigest()[:16]}.js"
     if not (folder / name).is_file():
-        replace_text(folder / name, code)
-    return f'<script charset="utf-8" src="../{name}"></script>'
+        replace_text(folder / name, program)
+    return page.replace(script, f'<script charset="utf-8" src="../{name}"></script>', 1)
+
+
+@cache
+def _program() -> str:
+    """Read Evidently's program; empty where this version of it keeps it elsewhere."""
+    import evidently
+
+    file = Path(evidently.__file__).parent / _PROGRAM
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def differences_in(page: Path) -> tuple[str, ...]:

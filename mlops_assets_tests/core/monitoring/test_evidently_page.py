@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from evidently import DataDefinition, Dataset, Report
@@ -54,3 +55,13 @@ def test_the_program_of_all_pages_of_a_product_is_stored_once(snapshot: Snapshot
         assert f'src="../{program.name}"' in page.read_text()
     whole = snapshot.get_html_str(as_iframe=False)
     assert program.read_text(encoding="utf-8") in whole
+
+
+def test_data_of_a_page_stay_in_it_however_many_they_are(tmp_path: Path) -> None:
+    many = pd.DataFrame({f"column_{number}": np.arange(300.0) for number in range(200)})
+    data = Dataset.from_pandas(many, data_definition=DataDefinition(numerical_columns=list(many)))
+    large = Report([MeanValue(column=name, tests=[]) for name in many], include_tests=False).run(data, data)
+    page = save_page(large, tmp_path / "drift_report" / "2018-05-31.html", ())
+    assert page.stat().st_size > 500_000
+    (program,) = tmp_path.glob("*.js")
+    assert program.stat().st_size > 1_000_000

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,12 @@ import httpx
 from mlops_assets.core.release.control import ReleaseControl
 
 START_SECONDS = 180.0
+STARTS = 3
+"""Times that a server is started, each on other ports: one found free may be taken before the server asks for it."""
 _KEY, _SECRET, _BUCKET = "key", "secret", "lake"
+_WEED_PORTS = tuple(
+    f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer", "admin") for kind in ("", ".grpc")
+)
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,17 @@ def folder(root: Path) -> Iterator[Place]:
 @contextmanager
 def server(root: Path) -> Iterator[Place]:
     """Tables in a folder, MLflow behind its own server."""
-    port = free_port()
     stores = ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}"]
     stores += ["--artifacts-destination", str(root / "artifacts")]
-    command = [sys.executable, "-m", "mlflow", "server", *stores, "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", *stores, "--host", "127.0.0.1", "--workers", "1"]
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    url = f"http://127.0.0.1:{port}"
-    with _running([*command, "--workers", "1"], root, environment, lambda: _is_ok(f"{url}/health")):
-        yield Place(str(root / "tables"), url)
+
+    def on(ports: Sequence[int]) -> Server:
+        url = f"http://127.0.0.1:{ports[0]}"
+        return Server([*command, "--port", str(ports[0])], lambda: _is_ok(f"{url}/health"))
+
+    with running_server(on, 1, root, environment) as (port,):
+        yield Place(str(root / "tables"), f"http://127.0.0.1:{port}")
 
 
 @contextmanager
@@ -69,21 +77,28 @@ def object_store(root: Path) -> Iterator[Place]:
 @contextmanager
 def s3_server(root: Path) -> Iterator[dict[str, str]]:
     """Run SeaweedFS in `root` with an empty bucket `lake`; yield deltalake's options for it."""
-    ports = {name: free_port() for name in ("s3", "master", "volume", "filer", "admin")}
     data = root / "objects"
     data.mkdir()
-    command = [weed(), "mini", f"-dir={data}", "-ip=127.0.0.1", f"-bucket={_BUCKET}", "-webdav=false"]
-    command += ["-admin.ui=false", "-master.telemetry=false"]
-    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    command = [weed(), "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={_BUCKET}"]
+    command += [
+        "-webdav=false",
+        "-admin.ui=false",
+        "-master.telemetry=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    ]
     credentials = {"AWS_ACCESS_KEY_ID": _KEY, "AWS_SECRET_ACCESS_KEY": _SECRET}
-    options = {
-        **credentials,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    with _running(command, root, credentials, lambda: _is_writable(options)):
-        yield options
+
+    def options(port: int) -> dict[str, str]:
+        address = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1"}
+        return {**credentials, **address, "AWS_ALLOW_HTTP": "true"}
+
+    def on(ports: Sequence[int]) -> Server:
+        named = [f"-{name}={port}" for name, port in zip(_WEED_PORTS, ports, strict=True)]
+        return Server([*command, *named], lambda: _is_writable(options(ports[0])))
+
+    with running_server(on, len(_WEED_PORTS), root, credentials) as ports:
+        yield options(ports[0])
 
 
 def weed() -> str:
@@ -104,40 +119,61 @@ PLACES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
 }
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface; SeaweedFS takes the one 10,000 above it too."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port < 55_000:
-            return port
+@dataclass(frozen=True)
+class Server:
+    """A command that listens on given ports, and whether it answers there."""
+
+    command: Sequence[str]
+    is_ready: Callable[[], bool]
 
 
 @contextmanager
-def _running(
-    command: Sequence[str], root: Path, environment: Mapping[str, str], is_ready: Callable[[], bool]
-) -> Iterator[None]:
+def running_server(
+    on: Callable[[Sequence[int]], Server], ports: int, root: Path, environment: Mapping[str, str]
+) -> Iterator[Sequence[int]]:
+    """Run the server that `on` names for so many free ports of the loopback interface; yield these.
+
+    Raises: RuntimeError with the end of its log when it is not ready within START_SECONDS, or ended in each of STARTS.
+    """
     log = root / "server.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=output,
-            cwd=root,
-            start_new_session=True,
-            env={**os.environ, **environment},
-        )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
+    for start in range(1, STARTS + 1):
+        found = free_ports(ports)
+        server = on(found)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                server.command,
+                stdout=output,
+                stderr=output,
+                cwd=root,
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
+        try:
+            if _answers(process, server):
+                yield found
+                return
+            if process.returncode is None or start == STARTS:
                 raise RuntimeError(log.read_text(errors="replace")[-2000:])
-            time.sleep(0.2)
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        finally:
+            with suppress(ProcessLookupError):  # it ended by itself, and left nobody
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback interface that nobody listens on, each another one."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def _answers(process: "subprocess.Popen[bytes]", server: Server) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.is_ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _is_ok(url: str) -> bool:

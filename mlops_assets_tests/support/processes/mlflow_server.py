@@ -1,5 +1,6 @@
 """A real MLflow tracking server on a free port of the loopback interface, with its files in a folder, for tests."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -57,7 +58,8 @@ class MlflowServer:
 
     def stop(self) -> None:
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself, and left nobody
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 

@@ -13,6 +13,7 @@ from mlops_assets.core.errors import ProductSpecError
 if TYPE_CHECKING:  # a rollback asks for names only, and must not wait for what loading a product needs
     import yaml
 
+    from mlops_assets.core.declared.monitors import Monitors
     from mlops_assets.core.product import Product
     from mlops_assets.core.product_spec import ProductSpec
 
@@ -82,6 +83,7 @@ def assemble(spec: "ProductSpec", *, folder: Path) -> "Product":
         sample=_attribute(dataset, "sample"),
         view=_attribute(features, "VIEW"),
         baselines=_attribute(features, "BASELINES"),
+        monitors=_monitors(folder),
     )
     _check_names(product)
     check_declaration(product)
@@ -132,6 +134,13 @@ def _module(folder: Path, name: str) -> ModuleType:
         own = [place for place in places if Path(place[0]).parent == folder]
         file, line = own[-1] if own else (folder / f"{name}.py", 1)
         raise ProductSpecError(f"{file}:{line}: {type(error).__name__}: {error}") from error
+
+
+def _monitors(folder: Path) -> "Monitors":
+    """The product's own monitors; none without a monitors.py."""
+    if not (folder / "monitors.py").is_file():
+        return {}
+    return _attribute(_module(folder, "monitors"), "MONITORS")
 
 
 def _problem(path: Path, root: "yaml.Node | None", detail: Mapping[str, Any]) -> str:

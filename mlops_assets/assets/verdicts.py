@@ -10,6 +10,7 @@ import polars as pl
 
 from mlops_assets.assets.fairness import NOUN as FAIRNESS
 from mlops_assets.assets.support.asset_options import product_asset, upstream, window_lookback
+from mlops_assets.assets.support.own_monitors import monitors_check, monitors_ran
 from mlops_assets.assets.support.pictures import page_only, table
 from mlops_assets.assets.support.recorded_reads import RecordedReads
 from mlops_assets.assets.support.reports.report_writes import ReportWrites
@@ -19,6 +20,7 @@ from mlops_assets.assets.support.table_writes import TableWrites
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.monitoring.custom.monitors import Failure, WindowMonitors
 from mlops_assets.core.monitoring.drift.history import Span
 from mlops_assets.core.monitoring.drift.windows import WindowDrift
 from mlops_assets.core.monitoring.estimated.champion_quality import ChampionQuality, WindowRows
@@ -53,7 +55,6 @@ ESTIMATING_THREADS = 2
 
 def verdicts_asset(product: Product) -> dg.AssetsDefinition:
     """Build the asset of a product with a time axis."""
-    lookback = window_lookback(product)
 
     @product_asset(
         product,
@@ -61,14 +62,8 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         stage="monitoring",
         kinds={"polars", "deltalake"},
         is_partitioned=True,
-        deps=[
-            upstream(product, "drift_report"),
-            upstream(product, "performance_report"),
-            *([upstream(product, FAIRNESS)] if sensitive_slices(product.spec.evaluation) else []),
-            *(upstream(product, noun, lookback=lookback) for noun in ("parity_report", SERVED)),
-            *(upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")),
-            *(upstream(product, noun, lookback=lookback) for noun in ("events", "labels")),
-        ],
+        deps=_made_from(product),
+        check_specs=monitors_check(product),
     )
     def verdicts(
         context: dg.AssetExecutionContext,
@@ -91,10 +86,13 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         windows = list(report_windows(context, product, "event_date"))
         sources = _sources(writes, champion, [_days_of(window) for window in windows])
         any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
+        failures: list[tuple[str, Failure]] = []
         with ReportWrites(writes) as reports, one_blas_thread():
             for window, estimated in zip(windows, sources.estimated(windows), strict=True):
                 reads = any_reads.another()
-                found = tuple(sources.findings(window, estimated, reads))
+                own, failed = sources.custom(window, estimated, reads)
+                found = (*sources.findings(window, estimated, reads), *own)
+                failures += [(window.name, one) for one in failed]
                 frame = findings_frame(found).with_columns(
                     champion_version=pl.lit(champion.version, pl.Int64), event_date=pl.lit(window.end_day)
                 )
@@ -105,10 +103,23 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         return writes.result(
             write_pages_over_windows(
                 platform, lakehouse.tables, product, written=windows, events=sources.counts
-            )
+            ),
+            check_results=monitors_ran(context, product, failures),
         )
 
     return verdicts
+
+
+def _made_from(product: Product) -> list[dg.AssetDep]:
+    lookback = window_lookback(product)
+    return [
+        upstream(product, "drift_report"),
+        upstream(product, "performance_report"),
+        *([upstream(product, FAIRNESS)] if sensitive_slices(product.spec.evaluation) else []),
+        *(upstream(product, noun, lookback=lookback) for noun in ("parity_report", SERVED)),
+        *(upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")),
+        *(upstream(product, noun, lookback=lookback) for noun in ("events", "labels")),
+    ]
 
 
 def _days_of(window: ReportWindow) -> DayRange:
@@ -121,12 +132,12 @@ def _sources(writes: TableWrites, champion: Champion, days: Sequence[DayRange]) 
     tables, product = writes.lakehouse.tables, writes.product
     whole = DayRange(min(one.first for one in days), max(one.end for one in days))
     counts = dict(tables.day_counts(product.name, "events").iter_rows())
+    drift = WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole)
     return _Sources(
         product=product,
         champion=champion,
-        drift=JointDrift(
-            WindowDrift(ChampionProfiles(tables, product, champion, writes.commit_info), whole), counts
-        ),
+        drift=JointDrift(drift, counts),
+        monitors=WindowMonitors(drift),
         quality=ChampionQuality(tables, product, champion, whole),
         counts=counts,
         performance=tables.read(product.name, "performance_report"),
@@ -171,6 +182,7 @@ class _Sources:
     champion: Champion
     drift: JointDrift
     quality: ChampionQuality
+    monitors: WindowMonitors
     counts: Mapping[Any, int]
     """Events by day."""
     performance: pl.DataFrame
@@ -232,6 +244,16 @@ class _Sources:
             )
         yield from fairness_findings(fairness)
         yield from kept_up
+
+    def custom(
+        self, of: ReportWindow, estimated: tuple[WindowRows, tuple[Finding, ...]], reads: RecordedReads
+    ) -> tuple[list[Finding], list[Failure]]:
+        """Say what the product's own monitors find, and which of them could not be run; what they read is recorded."""
+        window = _days_of(of)
+        read = self.monitors.content(window)
+        if read:
+            reads.value("what the product's monitors read", read)
+        return self.monitors.findings(window, estimated[0])
 
     def _upkeep(
         self, window: DayRange, end_day: date, events: Mapping[date, int], reads: RecordedReads

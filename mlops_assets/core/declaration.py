@@ -5,16 +5,17 @@ Everything that is wrong is said at once, each with file and line, when the prod
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandera.polars as pa
 import polars as pl
 
 from mlops_assets.core.contracts.carried import carried_as
-from mlops_assets.core.contracts.contract import polars_type
+from mlops_assets.core.contracts.contract import event_columns, polars_type
 from mlops_assets.core.contracts.names import TIMES, problem_with, same_but_for_case
 from mlops_assets.core.contracts.row_failures import check_text, judge_check
+from mlops_assets.core.declared.monitors import Statistic
 from mlops_assets.core.errors import ProductSpecError, TableError
 from mlops_assets.core.lakehouse.storable_types import to_storable
 from mlops_assets.core.product import Product
@@ -33,6 +34,7 @@ def check_declaration(product: Product) -> None:
     contract = Path(inspect.getsourcefile(product.event_schema) or product.folder / "schemas.py")
     found = [(contract, *one) for one in contract_problems(product)]
     found += [(product.folder / "features.py", *one) for one in _feature_problems(product)]
+    found += [(product.folder / "monitors.py", *one) for one in _monitor_problems(product)]
     found += [(product.folder / "defs.yaml", *one) for one in _declared_problems(product)]
     if found:
         lines = (f"{file}:{_line_of(file, name)}: {text}" for file, name, text in found)
@@ -132,6 +134,42 @@ def _feature_problems(product: Product) -> Iterator[Problem]:
         (second, f"features {first} and {second} differ in case only")
         for first, second in same_but_for_case(list(names))
     )
+
+
+def _monitor_problems(product: Product) -> Iterator[Problem]:
+    if not isinstance(product.monitors, Mapping):
+        yield "MONITORS", "MONITORS maps names to monitors: Statistic(...), or a function of a window"
+        return
+    if product.monitors and product.spec.time is None:
+        yield "MONITORS", "MONITORS: a cohort has no windows of days, which monitors look at"
+    schema = product.event_schema.to_schema()
+    types = {
+        name: polars_type(schema.columns[name]) or pl.Null() for name in event_columns(product.event_schema)
+    }
+    for name, monitor in product.monitors.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            yield str(name), f"MONITORS: {name!r} is no name: letters, digits and _ only"
+        elif isinstance(monitor, Statistic):
+            yield from ((name, f"{name}: {text}") for text in _statistic_problems(monitor, types))
+        elif not callable(monitor):
+            yield name, f"{name} is neither a Statistic nor a function of a window"
+
+
+def _statistic_problems(statistic: Statistic, types: Mapping[str, pl.DataType]) -> Iterator[str]:
+    if statistic.smallest_change is not None and not statistic.smallest_change > 0:
+        yield f"smallest_change is more than 0, found {statistic.smallest_change}"
+    if not isinstance(statistic.expression, pl.Expr):
+        yield f"a statistic is a Polars expression, found {statistic.expression!r}"
+        return
+    try:
+        made = pl.DataFrame(schema=dict(types)).select(statistic.expression)
+    except pl.exceptions.ColumnNotFoundError as error:
+        yield f"events have no column {str(error).splitlines()[0]}; they have {', '.join(types)}"
+    except pl.exceptions.PolarsError as error:
+        yield f"the expression cannot be computed: {str(error).splitlines()[0]}"
+    else:
+        if made.width != 1 or not (made.dtypes[0].is_numeric() or made.dtypes[0] == pl.Boolean):
+            yield f"a statistic is one number, and this gives {', '.join(map(str, made.dtypes))}"
 
 
 def _declared_problems(product: Product) -> Iterator[Problem]:

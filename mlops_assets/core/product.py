@@ -1,7 +1,7 @@
 """A product as the platform sees it: the declaration and the Python objects of its folder, bundled."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +9,7 @@ from typing import Protocol
 import pandera.polars as pa
 import polars as pl
 
+from mlops_assets.core.declared.monitors import Monitors
 from mlops_assets.core.errors import ProductSpecError
 from mlops_assets.core.features.expressions import Expression
 from mlops_assets.core.features.view import FeatureView
@@ -102,6 +103,8 @@ class Product:
     """features.py `VIEW`."""
     baselines: Mapping[str, Expression]
     """features.py `BASELINES`: score of a product-specific baseline by name, over columns of events and features."""
+    monitors: Monitors = field(default_factory=dict)
+    """monitors.py `MONITORS`: what its windows are watched for besides what every product's are; none without it."""
 
     @property
     def name(self) -> str:

@@ -40,6 +40,7 @@ _MODULE_BY_ATTRIBUTE = {
     "view": "features",
     "model_features": "features",
     "baselines": "features",
+    "monitors": "monitors",
 }
 """Which module of a product's folder defines what code reads of a `Product`."""
 
@@ -58,7 +59,7 @@ def asset_code(product: Product, function: Callable[..., Any], code: CodeBase | 
     modules = {
         f"{PRODUCTS_PACKAGE}.{product.folder.name}.{module}"
         for attribute, module in _MODULE_BY_ATTRIBUTE.items()
-        if own.reads(attribute, besides=_BUNDLES)
+        if own.reads(attribute, besides=_BUNDLES) and (product.folder / f"{module}.py").is_file()
     }
     return (
         closure_of(code, functions=[root], modules=sorted(modules), left_out=SHOWS_ONLY) if modules else own

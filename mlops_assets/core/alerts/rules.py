@@ -24,7 +24,7 @@ LATENCY_SUBJECT = "p99_latency_ms"
 LATENCY_LIMIT_MS = 200.0
 RUNBOOK_PAGE = "docs/how-to/route-alerts.md"
 RUN_FAILURE, CHECK_FAILURE = FAILURES
-_QUALITY, _DRIFT, _LATENCY = WATCHING
+_QUALITY, _DRIFT, _LATENCY, _MONITORS = WATCHING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +111,11 @@ def _default_rules(metric: str) -> tuple[Rule, ...]:
         above=LATENCY_LIMIT_MS,
         severity="warning",
     )
+    monitors = Rule(name=_MONITORS, topics=("custom",), severity="warning")
     failures = tuple(Rule(name=name, severity="critical") for name in FAILURES)
     return tuple(
         replace(rule, runbook=f"{RUNBOOK_PAGE}#{rule.name.replace('_', '-')}")
-        for rule in (quality, drift, latency, *failures)
+        for rule in (quality, drift, latency, monitors, *failures)
     )
 
 

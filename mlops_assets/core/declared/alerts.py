@@ -19,12 +19,13 @@ Topic = Literal[
     "service",
     "age",
     "parity",
+    "custom",
 ]
 """What a finding of monitoring is about."""
 Severity = Literal["info", "warning", "critical"]
 FindingNumber = Literal["value", "low", "high", "expected", "consequence"]
 Runbook = Annotated[str, Field(pattern=r"^(https?://)?[A-Za-z0-9][^\s<>|\"'`\\]{0,500}$")]
-WATCHING = ("quality", "drift", "latency")
+WATCHING = ("quality", "drift", "latency", "monitors")
 """Rules that stand without a line in defs.yaml, and watch what monitoring finds."""
 FAILURES = ("run_failure", "check_failure")
 """Rules that stand without a line in defs.yaml, and tell of Dagster's runs and checks."""
@@ -67,7 +68,7 @@ class AlertRule(Section):
 
 
 class Alerts(Section):
-    """Who is told of what; rules that need no line: quality, drift, latency, run_failure, check_failure."""
+    """Who is told of what; rules that need no line: quality, drift, latency, monitors, run_failure, check_failure."""
 
     rules: dict[Name, AlertRule] = Field(default={})
     """Rules by name: your own, and what is to change of those that stand already."""

@@ -13,8 +13,10 @@ ESTIMATE_SHARE = 0.15
 """For what is estimated of windows without labels: the primary metric, calibration bias and cost."""
 CALIBRATION_SHARE = 0.1
 FAIRNESS_SHARE = 0.2
-"""For all groups and metrics together. What is counted and not estimated (faults of data, age, parity) and limits that
-people set (latency, errors) need no share: nothing happens by chance there."""
+"""For all groups and metrics together."""
+CUSTOM_SHARE = 0.1
+"""For all statistics of a product's `monitors.py` together, besides the promise. What is counted and not estimated
+(faults of data, age, parity) and limits that people set (latency, errors) need no share: nothing happens by chance."""
 
 
 def chance_of_column(

@@ -16,9 +16,9 @@ def rules(**declared: Any) -> dict[str, Rule]:
     return {rule.name: rule for rule in rules_of(ProductSpec.model_validate(document))}
 
 
-def test_five_rules_hold_without_a_line() -> None:
+def test_six_rules_hold_without_a_line() -> None:
     standing = rules()
-    assert list(standing) == ["check_failure", "drift", "latency", "quality", "run_failure"]
+    assert list(standing) == ["check_failure", "drift", "latency", "monitors", "quality", "run_failure"]
     assert standing["quality"].topics == ("performance", "estimated_performance")
     assert (standing["quality"].subject, standing["quality"].below) == ("auc", None)
     assert (standing["latency"].subject, standing["latency"].above) == ("p99_latency_ms", 200)

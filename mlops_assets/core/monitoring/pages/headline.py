@@ -19,6 +19,7 @@ TOPICS: Mapping[Topic, str] = {
     "prediction_drift": "Prediction drift",
     "joint_drift": "Joint drift",
     "drift": "Drift of columns",
+    "custom": "Monitors of this product",
     "age": "Age of model and data",
 }
 """Every topic with its title, in the order of the pages."""

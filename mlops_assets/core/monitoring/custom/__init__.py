@@ -1,0 +1,1 @@
+"""What a product watches besides what every product does: the monitors of its own `monitors.py`."""

@@ -21,6 +21,9 @@ FEWEST_DAYS = 14
 """With fewer days of history nothing is said."""
 REMEMBERED_DAYS = 56
 """So many sound days say what is usual: eight of each day of the week."""
+LASTING_DAYS = 28
+"""Categories that are new or gone on so many days with rows in a row are no fault of a source any more: nobody mended
+it in four weeks, and assortments, branches and codes do change. Drift of the column then says that the world did."""
 FEWEST_ROWS = 20
 """Days with fewer rows are not judged."""
 SMALLEST_JUMP = 0.1
@@ -33,6 +36,7 @@ _TELLING_VALUES = 40
 """So many different values, each an even number of times, are one chance in 2^40."""
 _EXPECTED_ROWS = 20
 """Where so many rows are expected, none comes with a chance of e^-20."""
+_UNTIL = f"; after {LASTING_DAYS} such days it counts as a change of the world"
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 
 
@@ -62,10 +66,6 @@ class DayFaults:
         if not together.present:
             return
         if self.is_category:
-            new = list(self._new_categories(day, profile, usual, together))
-            yield from new
-            if not new:
-                yield from self._lost_categories(day, profile, usual)
             return
         unit = list(self._unit(day, profile, together))
         yield from unit
@@ -73,6 +73,19 @@ class DayFaults:
             yield from self._range(day, profile, together)
         yield from self._stuck(day, profile, usual)
         yield from self._doubled(day, profile, usual)
+
+    def other_categories(self, day: date, profile: ColumnProfile) -> Iterator[Finding]:
+        """Yield that a day has categories that no day before had, or lacks those of every day; of a category alone."""
+        usual = self.days
+        if not self.is_category or len(usual) < FEWEST_DAYS or profile.present < FEWEST_ROWS:
+            return
+        together = add(usual)
+        if not together.present:
+            return
+        new = list(self._new_categories(day, profile, usual, together))
+        yield from new
+        if not new:
+            yield from self._lost_categories(day, profile, usual)
 
     def _null_flood(
         self, day: date, profile: ColumnProfile, usual: Sequence[ColumnProfile]
@@ -92,7 +105,9 @@ class DayFaults:
         limit = _limit(seen)
         if found > limit:
             new = profile.values[~np.isin(profile.values, together.values)]
-            words = f"{found:.1%} of the rows have one of {len(new)} categories that no day before had"
+            words = (
+                f"{found:.1%} of the rows have one of {len(new)} categories that no day before had{_UNTIL}"
+            )
             yield self._broken(day, words, value=found, limit=limit, expected=float(np.median(seen)))
 
     def _lost_categories(
@@ -106,7 +121,7 @@ class DayFaults:
         if found > SMALLEST_JUMP and found * profile.present >= _EXPECTED_ROWS:
             words = (
                 f"{int(lost.sum())} categories have no row; on each of {len(usual)} days before they had at least "
-                f"{found:.1%} of the rows"
+                f"{found:.1%} of the rows{_UNTIL}"
             )
             yield self._broken(day, words, value=0.0, limit=SMALLEST_JUMP, expected=found)
 
@@ -207,7 +222,7 @@ def day_faults(
     """Return the faults of each day that has any, in order.
 
     A day is compared with the `REMEMBERED_DAYS` newest sound ones before it, so that a world that changes slowly is
-    followed, and a fault that stays is never what is usual.
+    followed, and a fault that stays is never what is usual; but for other categories, after LASTING_DAYS.
 
     profiles: by column and day. history: the days that say what is usual at first. days: those to be judged, after
     these. categories: the columns whose values are codes.
@@ -217,10 +232,17 @@ def day_faults(
         found.setdefault(date.fromisoformat(fault.partition or ""), []).append(fault)
     for column, by_day in profiles.items():
         sound = {day: by_day[day] for day in sorted(history)[-REMEMBERED_DAYS:] if day in by_day}
+        lasting = 0
         for day in sorted(days):
             if day not in by_day:
                 continue
-            faults = list(DayFaults(column, sound, column in categories).faults(day, by_day[day]))
+            judged = DayFaults(column, sound, column in categories)
+            faults, others = (
+                list(judge(day, by_day[day])) for judge in (judged.faults, judged.other_categories)
+            )
+            lasting = lasting + 1 if others else 0
+            if lasting <= LASTING_DAYS:
+                faults += others
             if faults:
                 found.setdefault(day, []).extend(faults)
             else:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlops_assets.core.monitoring.drift.day_faults import FEWEST_DAYS, day_faults
+from mlops_assets.core.monitoring.drift.day_faults import FEWEST_DAYS, LASTING_DAYS, day_faults
 from mlops_assets.core.monitoring.finding import Finding
 from mlops_assets.core.monitoring.profile import ColumnProfile, profile_column
 
@@ -127,3 +127,45 @@ def test_categories_that_every_day_had_are_missed(
     assert [(fault.subject, fault.partition) for fault in found] == (
         [("shop", TODAY.isoformat())] if is_lost else []
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda codes: np.where(codes < 10, 12.0, codes), lambda codes: np.where(codes < 5, codes + 50, codes)],
+    ids=["gone", "new"],
+)
+@pytest.mark.parametrize("silent", [(), (3, 4)], ids=["every day", "two days without rows"])
+def test_other_categories_that_stay_are_a_change_of_the_world_and_not_a_fault_for_ever(
+    change: Callable[[np.ndarray], np.ndarray], silent: tuple[int, ...]
+) -> None:
+    days = [TODAY + timedelta(days=number) for number in range(60) if number not in silent]
+    usual = {day: _day(number)["shop"] for number, day in enumerate(HISTORY)}
+    other = {day: change(_day(100 + number)["shop"]) for number, day in enumerate(days)}
+    profiles = {
+        day: profile_column(pl.Series(codes), is_category=True) for day, codes in {**usual, **other}.items()
+    }
+    found = day_faults({"shop": profiles}, history=HISTORY, days=days, categories=("shop",))
+    assert list(found) == days[:LASTING_DAYS]
+    assert all("counts as a change" in fault.reason for faults in found.values() for fault in faults)
+
+
+def test_categories_that_come_back_begin_anew() -> None:
+    days = [TODAY + timedelta(days=number) for number in range(60)]
+    back = days[20]
+    codes = {day: _day(number)["shop"] for number, day in enumerate([*HISTORY, *days])}
+    lost = {day: np.where((codes[day] < 10) & (day != back), 12.0, codes[day]) for day in days}
+    profiles = {
+        day: profile_column(pl.Series(values), is_category=True) for day, values in {**codes, **lost}.items()
+    }
+    found = day_faults({"shop": profiles}, history=HISTORY, days=days, categories=("shop",))
+    assert list(found) == [day for day in days[: 21 + LASTING_DAYS] if day != back]
+
+
+def test_another_unit_is_a_fault_for_as_long_as_it_stays() -> None:
+    days = [TODAY + timedelta(days=number) for number in range(60)]
+    amounts = {day: _day(number)["amount_usd"] for number, day in enumerate([*HISTORY, *days])}
+    profiles = {
+        day: profile_column(pl.Series(values * (100 if day in days else 1)))
+        for day, values in amounts.items()
+    }
+    assert list(day_faults({"amount_usd": profiles}, history=HISTORY, days=days)) == days

@@ -31,6 +31,7 @@ from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
 from mlops_assets.core.plots.overview import drift_scores
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion, reference_rows
+from mlops_assets.core.runtime.threads import one_blas_thread
 from mlops_assets.core.training.view_features import features_by_view
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
@@ -79,7 +80,7 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
             lakehouse.tables, product, champion, writes, _drift_of(context, windows, writes, champion)
         )
         any_reads = RecordedReads(context, lakehouse.tables, product, noun=NOUN)
-        with ReportWrites(writes) as reports:
+        with ReportWrites(writes) as reports, one_blas_thread():
             for window in windows:
                 reads = any_reads.another()
                 report = judged.report(window, reads)

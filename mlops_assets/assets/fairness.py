@@ -28,6 +28,7 @@ from mlops_assets.core.monitoring.quality.group_rows import champion_test_rows
 from mlops_assets.core.monitoring.quality.group_values import measure_groups, sensitive_slices
 from mlops_assets.core.product import Product
 from mlops_assets.core.release.champion import Champion, load_champion
+from mlops_assets.core.runtime.threads import one_blas_thread
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.releases import release_control
 from mlops_assets.resources.tracking import TrackingResource
@@ -73,7 +74,7 @@ def fairness_asset(product: Product) -> dg.AssetsDefinition:
         windows = list(report_windows(context, product, "known_date"))
         unseen = UnseenOutcomes.read(tables, product, champion, windows=windows, columns=_columns(product))
         any_reads = RecordedReads(context, tables, product, noun=NOUN)
-        with ReportWrites(writes) as reports:
+        with ReportWrites(writes) as reports, one_blas_thread():
             for window in windows:
                 reads = any_reads.another()
                 report = _judged(reads, unseen, champion, window, reference)

@@ -37,6 +37,7 @@ from mlops_assets.core.plots.overview import metric_over_time
 from mlops_assets.core.product import Product
 from mlops_assets.core.registry.tag_names import TEST_METRICS_TAG
 from mlops_assets.core.release.champion import Champion, load_champion
+from mlops_assets.core.runtime.threads import one_blas_thread
 from mlops_assets.resources.lakehouse import LakehouseResource
 from mlops_assets.resources.platform import PlatformResource
 from mlops_assets.resources.releases import release_control
@@ -86,7 +87,7 @@ def _performance_report(product: Product) -> dg.AssetsDefinition:
         windows = list(report_windows(context, product, "known_date"))
         unseen = UnseenOutcomes.read(lakehouse.tables, product, champion, windows=windows)
         any_reads = RecordedReads(context, lakehouse.tables, product, noun="performance_report")
-        with ReportWrites(writes) as reports:
+        with ReportWrites(writes) as reports, one_blas_thread():
             for window in windows:
                 reads = any_reads.another()
                 outcomes = reads.rows("the window", unseen.within(window))

@@ -15,6 +15,7 @@ from mlops_assets.core.monitoring.categories import category_features
 from mlops_assets.core.monitoring.joint.dependence import Floats, length_of_sums, pair_sums
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles, blocks_of_days
 from mlops_assets.core.runtime.prefetch import computed_ahead
+from mlops_assets.core.runtime.threads import one_blas_thread
 from mlops_assets.core.training.view_features import features_by_view
 
 PAIR_SUMS = "pair_sums"
@@ -94,6 +95,8 @@ class StoredPairSums:
             part.select(pl.col(names).cast(pl.Float64)).fill_null(np.nan).to_numpy()
             for part in parts.values()
         )
+        with one_blas_thread():  # with more they wait for one another: 17 ms a day instead of 5
+            summed = list(computed_ahead(values, pair_sums, threads=_THREADS))
         made = [
             {
                 "event_date": day,
@@ -102,7 +105,7 @@ class StoredPairSums:
                 "sums": sums,
                 "source": sources.get(day),
             }
-            for (day,), sums in zip(parts, computed_ahead(values, pair_sums, threads=_THREADS), strict=True)
+            for (day,), sums in zip(parts, summed, strict=True)
         ]
         table = pl.DataFrame(made, schema=PAIR_SUMS_SCHEMA).sort("event_date")
         owner.tables.write(owner.product.name, PAIR_SUMS, table, days=days, commit=owner.commit)

@@ -5,10 +5,13 @@ from datetime import timedelta
 
 import numpy as np
 import polars as pl
+import pytest
+from threadpoolctl import threadpool_info
 
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.categories import category_features
-from mlops_assets.core.monitoring.joint.dependence import pair_sums
+from mlops_assets.core.monitoring.joint import stored
+from mlops_assets.core.monitoring.joint.dependence import Floats, pair_sums
 from mlops_assets.core.monitoring.joint.stored import MOST_COLUMNS, PAIR_SUMS, StoredPairSums
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
 from mlops_assets.core.training.view_features import features_by_view
@@ -36,12 +39,27 @@ def test_a_home_without_the_table_gets_it_of_the_stored_features(profiles: Champ
             days=DAYS,
             commit=COMMIT,
         )
-    stored = StoredPairSums(profiles)
-    read = stored.read(DAYS)
+    sums = StoredPairSums(profiles)
+    read = sums.read(DAYS)
     features = features_by_view(tables, product.name, profiles.champion.view, days=DAYS).rows
-    day = features.filter(pl.col("event_date") == LAST_DAY).select(pl.col(stored.columns).cast(pl.Float64))
+    day = features.filter(pl.col("event_date") == LAST_DAY).select(pl.col(sums.columns).cast(pl.Float64))
     np.testing.assert_allclose(read[LAST_DAY], pair_sums(day.fill_null(np.nan).to_numpy()), atol=1e-9)
     assert tables.read(product.name, PAIR_SUMS, days=DAYS).height == len(read)
+
+
+def test_days_are_summed_up_on_one_thread_of_blas_each(
+    profiles: ChampionProfiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def watched(values: Floats) -> Floats:
+        seen.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return pair_sums(values)
+
+    monkeypatch.setattr(stored, "pair_sums", watched)
+    champion = replace(profiles.champion, view=replace(profiles.champion.view, name="another"))
+    StoredPairSums(replace(profiles, champion=champion)).read(DAYS)
+    assert set(seen) == {1}
 
 
 def test_stored_sums_are_used_and_made_again_for_other_rows(profiles: ChampionProfiles) -> None:

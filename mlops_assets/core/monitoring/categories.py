@@ -1,4 +1,4 @@
-"""Which features are codes of categories, by the product's own declaration: contract and feature view."""
+"""What the features of a product are by its own declaration: codes of categories, values as the source gave them."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,7 @@ from mlops_assets.core.contracts.contract import polars_type
 from mlops_assets.core.features.expressions import Applied, Column, Expression
 from mlops_assets.core.features.view import FeatureView
 from mlops_assets.core.product import Product
+from mlops_assets.core.times import KNOWN_AT
 
 _KEEPS_CODES = ("cast_float", "fill_null")
 
@@ -23,6 +24,12 @@ def category_features(product: Product) -> frozenset[str]:
     return frozenset(
         feature.name for feature in product.view.row_features if _is_category(feature.expression, columns)
     )
+
+
+def features_as_given(view: FeatureView) -> frozenset[str]:
+    """Return the row features that are made of an event's own values, and not of its time."""
+    read = {feature.name: feature.expression.columns() for feature in view.row_features}
+    return frozenset(name for name, columns in read.items() if not columns & {view.event_timestamp, KNOWN_AT})
 
 
 def category_names(view: FeatureView) -> Mapping[str, tuple[str, ...]]:

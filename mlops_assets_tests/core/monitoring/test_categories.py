@@ -10,7 +10,7 @@ import pytest
 from mlops_assets.catalogue import load_product
 from mlops_assets.core.features.expressions import col
 from mlops_assets.core.features.view import FeatureView, RowFeature
-from mlops_assets.core.monitoring.categories import category_features, category_names
+from mlops_assets.core.monitoring.categories import category_features, category_names, features_as_given
 from mlops_assets.core.monitoring.drift.bins import bins_of
 from mlops_assets.core.monitoring.drift.column import History, judge_column, learn_column
 from mlops_assets.core.monitoring.drift.variation import moved_share
@@ -35,6 +35,12 @@ def test_codes_are_known_from_the_contract_and_the_view() -> None:
     product = replace(load_product("mortality_risk"), event_schema=Visit, view=view)
     assert category_features(product) == {"city", "city_number", "shop", "colour"}
     assert category_names(view) == {"colour": ("red", "blue")}
+
+
+def test_values_as_the_source_gave_them_are_those_that_no_time_is_in() -> None:
+    given = features_as_given(load_product("fraud_detection").view)
+    assert "amount_usd" in given
+    assert given.isdisjoint({"is_weekend", "is_night", "customer_transaction_count_1d"})
 
 
 def cities(rows: int, *, seed: int, among: np.ndarray) -> ColumnProfile:

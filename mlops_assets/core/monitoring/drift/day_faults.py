@@ -33,7 +33,7 @@ UNIT_FACTOR = 2.0
 _FEWEST_VALUES = 8
 """A column with fewer different values on usual days is not expected to have many."""
 _TELLING_VALUES = 40
-"""So many different values, each an even number of times, are one chance in 2^40."""
+"""So many different values, each an even number of times, or as often as on the day before, are one chance in 2^40."""
 _EXPECTED_ROWS = 20
 """Where so many rows are expected, none comes with a chance of e^-20."""
 _UNTIL = f"; after {LASTING_DAYS} such days it counts as a change of the world"
@@ -188,14 +188,17 @@ def repeated_days(
 ) -> tuple[Finding, ...]:
     """Name each of the days whose columns all have the very values of the day before: a day that was read twice.
 
-    profiles: by column and day; columns with one value say nothing. days: those to be judged.
+    profiles: by column and day, of columns that are as the source gave them: what is counted over weeks, or made of the
+    time, differs all the same. Columns with one value say nothing. days: those to be judged.
     """
     found = []
     for day in sorted(days):
         before = date.fromordinal(day.toordinal() - 1)
         pairs = [(one[before], one[day]) for one in profiles.values() if before in one and day in one]
         telling = [(old, new) for old, new in pairs if len(old.values) > 1 and old.rows >= FEWEST_ROWS]
-        if telling and all(_are_equal(old, new) for old, new in telling):
+        if sum(len(old.values) - 1 for old, _ in telling) < _TELLING_VALUES:
+            continue
+        if all(_are_equal(old, new) for old, new in telling):
             found.append(
                 Finding(
                     topic="data_quality",
@@ -218,6 +221,7 @@ def day_faults(
     history: Collection[date],
     days: Collection[date],
     categories: Collection[str] = (),
+    as_given: Collection[str] | None = None,
 ) -> dict[date, tuple[Finding, ...]]:
     """Return the faults of each day that has any, in order.
 
@@ -225,10 +229,12 @@ def day_faults(
     followed, and a fault that stays is never what is usual; but for other categories, after LASTING_DAYS.
 
     profiles: by column and day. history: the days that say what is usual at first. days: those to be judged, after
-    these. categories: the columns whose values are codes.
+    these. categories: the columns whose values are codes. as_given: those that are as the source gave them; all where
+    None.
     """
+    given = profiles if as_given is None else {name: profiles[name] for name in profiles if name in as_given}
     found: dict[date, list[Finding]] = {}
-    for fault in repeated_days(profiles, days):
+    for fault in repeated_days(given, days):
         found.setdefault(date.fromisoformat(fault.partition or ""), []).append(fault)
     for column, by_day in profiles.items():
         sound = {day: by_day[day] for day in sorted(history)[-REMEMBERED_DAYS:] if day in by_day}

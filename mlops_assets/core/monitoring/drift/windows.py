@@ -10,7 +10,7 @@ import polars as pl
 
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
-from mlops_assets.core.monitoring.categories import category_features, category_names
+from mlops_assets.core.monitoring.categories import category_features, category_names, features_as_given
 from mlops_assets.core.monitoring.drift.column import History, LearnedColumn
 from mlops_assets.core.monitoring.drift.day_faults import day_faults
 from mlops_assets.core.monitoring.drift.history import (
@@ -157,7 +157,11 @@ class WindowDrift:
         past = Span(self.history_days.first, min(self.days.first, self.history_days.end)).days()
         features = {name: days for name, days in self._profiles.items() if name != SCORE}
         return day_faults(
-            features, history=past, days=judged, categories=category_features(self.profiles.product)
+            features,
+            history=past,
+            days=judged,
+            categories=category_features(self.profiles.product),
+            as_given=features_as_given(self.profiles.champion.view),
         )
 
     @cached_property

@@ -78,6 +78,27 @@ def test_a_day_that_was_read_twice_is_named_once() -> None:
     assert "the very values of 2026-02-09" in fault.reason
 
 
+def test_a_day_that_was_read_twice_is_named_by_what_the_source_gave() -> None:
+    every = {day: _day(number) for number, day in enumerate(HISTORY)} | {TODAY: _day(39)}
+    profiles = {
+        name: {day: profile_column(pl.Series(columns[name])) for day, columns in every.items()}
+        for name in ("amount_usd", "temperature")
+    }
+    profiles["days_open"] = {
+        day: profile_column(pl.Series([float(number)] * 200 + [number + 1.0] * 200))
+        for number, day in enumerate(every)
+    }
+    assert not day_faults(profiles, history=HISTORY, days=[TODAY])
+    given = ("amount_usd", "temperature")
+    assert list(day_faults(profiles, history=HISTORY, days=[TODAY], as_given=given)) == [TODAY]
+
+
+def test_flags_that_are_as_often_set_as_on_the_day_before_are_chance() -> None:
+    flags = [profile_column(pl.Series([1.0] * 30 + [0.0] * 30)) for _ in range(41)]
+    profiles = {"is_new": dict(zip([*HISTORY, TODAY], flags, strict=True))}
+    assert not day_faults(profiles, history=HISTORY, days=[TODAY])
+
+
 def test_a_changed_world_is_not_broken() -> None:
     assert _faults(_changed(amount_usd=lambda v: v * 1.5, age=lambda v: v * 0.8)) == ()
 

@@ -11,7 +11,8 @@ metric of the window's rows once all labels are there.
 Twice: without any label (NannyML never uses one), and with those of the first 30 % of the rows. `mean_absolute_error`
 and its peer are of the primary metric without labels, all windows but those with planted concept shift; `coverage` is
 that of the 95 % intervals of primary metric, calibration bias and cost, of estimates that are trusted, both ways;
-`not_trusted_under_concept_shift` needs labels, and counts planted concept shift with the first 30 %.
+`not_trusted_under_concept_shift` needs labels, and counts planted concept shift with the first 30 %. `coverage_low` and
+`coverage_high`: 95 % bootstrap of the worlds, each split one, since windows of one reference are not independent.
 """
 
 import argparse
@@ -21,12 +22,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import polars as pl
 from rich.progress import track
 
 from benchmarks.estimated_performance.worlds import World, employment, flights, fraud, mortality, planted
 from benchmarks.result import print_json, print_table
-from mlops_assets.core.monitoring.estimated.estimate import estimate_quality
+from mlops_assets.core.evaluation.bootstrap import Resamples
+from mlops_assets.core.monitoring.estimated.estimate import estimate_window
+from mlops_assets.core.monitoring.estimated.reference import LearnedReference
 from mlops_assets.core.monitoring.estimated.scored_rows import scored_rows
 from mlops_assets.core.monitoring.estimated.soft_metrics import SoftMetrics
 
@@ -107,8 +111,10 @@ def _answers(world: World, said: dict[str, list[float]]) -> pl.DataFrame:
     columns = {
         "label": "label", "score": "score", "feature_names": world.features,
         "group": "group" if world.is_grouped else None,
+        "day": "day" if "day" in world.reference.columns else None,
     }  # fmt: skip
-    reference = scored_rows(world.reference, **columns)
+    rows = scored_rows(world.reference, **columns)
+    reference = LearnedReference(rows, world.evaluation, world.monitoring)
     found = []
     for window in track(world.windows, description=world.name):
         all_known = scored_rows(window.rows, **columns)
@@ -116,9 +122,7 @@ def _answers(world: World, said: dict[str, list[float]]) -> pl.DataFrame:
         for share in (0.0, KNOWN_SHARE):
             is_known = pl.int_range(pl.len()) < share * window.rows.height
             rows = scored_rows(window.rows.with_columns(pl.when(is_known).then("label")), **columns)
-            estimates = estimate_quality(
-                reference, rows, evaluation=world.evaluation, monitoring=world.monitoring, seed=0
-            )
+            estimates = estimate_window(reference, rows, seed=0)
             judged = (estimates[0].metric, "calibration_bias", "cost_per_row")
             found += [
                 {
@@ -139,6 +143,7 @@ def _answers(world: World, said: dict[str, list[float]]) -> pl.DataFrame:
     }
     return pl.DataFrame(found, schema_overrides={**schema, "peer": pl.List(pl.Float64)}).with_columns(
         error=(pl.col("value") - pl.col("truth")).abs(),
+        width=pl.col("high") - pl.col("low"),
         peer_error=(pl.col("peer").list.get(0) - pl.col("truth")).abs(),
         unmoved_error=(pl.col("expected") - pl.col("truth")).abs(),
         is_held=pl.col("truth").is_between(pl.col("low"), pl.col("high")),
@@ -156,6 +161,7 @@ def _report(answers: pl.DataFrame) -> None:
         .agg(
             pl.len().alias("windows"),
             pl.col("error").mean(), pl.col("peer_error").mean(), pl.col("unmoved_error").mean(),
+            pl.col("width").mean(),
             pl.col("trusted").mean(),
             pl.col("is_held").mean().alias("held"),
             pl.col("is_held").filter("trusted").mean().alias("held, trusted"),
@@ -168,6 +174,7 @@ def _report(answers: pl.DataFrame) -> None:
     trusted = answers.filter(unmoved, "trusted")
     moved = primary.filter(~unmoved)
     covered = {str(share): _mean(trusted.filter(known=share), "is_held") for share in (0.0, KNOWN_SHARE)}
+    low, high = _interval(trusted, "is_held")
     print_json(
         {
             "mean_absolute_error": _mean(alone, "error"),
@@ -175,6 +182,8 @@ def _report(answers: pl.DataFrame) -> None:
             "mean_absolute_error_of_no_change": _mean(alone, "unmoved_error"),
             "mean_absolute_error_with_labels": _mean(primary.filter(unmoved, known=KNOWN_SHARE), "error"),
             "coverage": _mean(trusted, "is_held"),
+            "coverage_low": low,
+            "coverage_high": high,
             "coverage_by_known_share": covered,
             "coverage_by_kind": {
                 kind: _mean(trusted.filter(kind=kind), "is_held")
@@ -191,6 +200,15 @@ def _report(answers: pl.DataFrame) -> None:
 
 def _mean(answers: pl.DataFrame, column: str) -> float:
     return round(float(answers[column].cast(pl.Float64).drop_nulls().to_numpy().mean()), 4)
+
+
+def _interval(answers: pl.DataFrame, column: str) -> tuple[float, float]:
+    """95 % percentile interval of the column's mean, worlds drawn with replacement."""
+    worlds = answers.group_by("world", maintain_order=True).agg(pl.col(column).sum(), pl.len())
+    held, judged = worlds[column].to_numpy(), worlds["len"].to_numpy()
+    drawn = [(held @ draw) / (judged @ draw) for draw in Resamples(worlds.height, 2000, seed=0).blocks()]
+    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+    return round(float(low), 4), round(float(high), 4)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from mlops_assets.core.training.training_set import build_training_set
 
 Kind = Literal["as it came", "no shift", "covariate shift", "concept shift"]
 WINDOW_ROWS = 5000
+WINDOW_DAYS = Monitoring().window_days
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Window:
 
 @dataclass(frozen=True)
 class World:
-    """A frozen model's reference and windows: columns label, score, decision, group and features."""
+    """A frozen model's reference and windows: columns label, score, decision, group and features, and day if any."""
 
     name: str
     reference: pl.DataFrame
@@ -65,7 +66,9 @@ def fraud(folder: Path, *, scale: float = 0.3, days: int = 155) -> World:
     customers = events.select("transaction_id", "customer_id")
     reference, stream = _scored(product, training_set, {"test": training_set, "later": later})
     reference, stream = (
-        frame.join(customers, on="transaction_id", maintain_order="left").rename({"customer_id": "group"})
+        frame.join(customers, on="transaction_id", maintain_order="left")
+        .rename({"customer_id": "group"})
+        .with_columns(day=pl.col("event_timestamp").dt.date())
         for frame in (reference, stream.sort("event_timestamp"))
     )
     week = (stream["event_timestamp"] - as_of).dt.total_days() // 7
@@ -103,11 +106,17 @@ def mortality(*, seed: int) -> World:
 
 
 def employment(folder: Path, *, every: int = 6) -> World:
-    """Employed or not, Massachusetts: a frozen model that NannyML ships, reference 2015, 5,000 rows each until 2018."""
+    """Employed or not, Massachusetts: a frozen model that NannyML ships, reference 2015, 5,000 rows each until 2018.
+
+    The rows have no date; as many as a window holds count as its days, of the reference too.
+    """
     rows = pl.read_parquet(folder / "employment.parquet").rename(
         {"predicted_probability": "score", "prediction": "decision", "employed": "label"}
     )
-    rows = rows.with_columns(pl.col("label").cast(pl.Int8), group=pl.int_range(pl.len()))
+    place = pl.int_range(pl.len()).over("period")
+    rows = rows.with_columns(
+        pl.col("label").cast(pl.Int8), group=pl.int_range(pl.len()), day=place * WINDOW_DAYS // WINDOW_ROWS
+    )
     names = tuple(c for c in rows.columns if c.isupper())
     rows = rows.with_columns(pl.col(c).cast(pl.String).cast(pl.Float64) for c in names)
     stream = rows.filter(pl.col("period") == "analysis")

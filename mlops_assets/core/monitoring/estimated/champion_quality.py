@@ -40,7 +40,7 @@ class WindowRows:
     """What the champion scored in a window: a sample, with the labels that were known at the window's end."""
 
     rows: pl.DataFrame
-    """Id, `score`, `decision`, features, the evaluation's group, and the label: null where it was not known."""
+    """Id, event's time, `score`, `decision`, features, the evaluation's group, and the label: null where not known."""
     scored: int
     """Rows of which the sample is."""
 
@@ -188,11 +188,12 @@ class ChampionQuality:
 
     def _as_arrays(self, rows: pl.DataFrame) -> ScoredRows:
         return scored_rows(
-            rows,
+            rows.with_columns(pl.col(_TIME).dt.date().alias(_DAY)),
             label=self.product.spec.label.column,
             score=SCORE,
             feature_names=self.champion.model.feature_names,
             group=self.product.spec.evaluation.group_column,
+            day=_DAY,
         )
 
     @property

@@ -58,8 +58,9 @@ def estimate_quality(
     The score is calibrated anew on the reference, whose rows count as often as the window's population holds them
     (Bialek et al. 2024, arXiv 2401.08348). Labels are then expected as the map says. Where the window has known labels
     of both classes enough for the performance report, they correct the estimate (`rectify`); fewer are taken as facts.
-    Assumed: at equal features and score the label is as frequent in the window as in the reference. No estimate
-    without labels can see that fail; known labels are tested for it.
+    Assumed: at equal features and score the label is as frequent in the window as in the reference, but for what
+    periods of the reference differ by, which widens the interval (`PeriodVariation`). No estimate without labels can
+    see that fail; known labels are tested for it.
 
     reference: the champion's test rows, all labelled. window: labels known for some rows or none; assumed is that of
     rows with one score, early labels and late ones are alike. evaluation: primary metric, cost and confidence.
@@ -93,13 +94,16 @@ def _estimate(reference: LearnedReference, window: ScoredRows, *, seed: int) -> 
     drawn = simulate(
         window, calibration=of_window, correlation=reference.correlation, cost=evaluation.cost, seed=seed
     )
+    metrics = drawn.metrics
+    if reference.variation is not None:
+        metrics = reference.variation.widened(metrics, window, seed=seed)
     has_labels = _enough_labels(window, monitoring)
     powered = rectify(window, calibration=of_window, cost=evaluation.cost, seed=seed) if has_labels else {}
     outside = outside_support(reference.rows, shift, monitoring)
     seen, foreseen = _on_known_labels(window, of_window, evaluation)
     return {
         name: _metric(
-            name, powered.get(name, drawn.metrics[name]), expected=truth[name], allowed_loss=allowed[name],
+            name, powered.get(name, metrics[name]), expected=truth[name], allowed_loss=allowed[name],
             method="prediction_powered" if has_labels else "confidence_based", confidence=evaluation.confidence,
             doubt=outside
             or contradicted(seen[name], foreseen[name], misfit_p=drawn.misfit_p, allowed=allowed[name])

@@ -9,6 +9,7 @@ import numpy as np
 from mlops_assets.core.evaluation.metrics import Floats
 from mlops_assets.core.monitoring.estimated.calibration_map import CalibrationMap, fit_map
 from mlops_assets.core.monitoring.estimated.label_draws import within_group_correlation
+from mlops_assets.core.monitoring.estimated.period_variation import PeriodVariation, period_variation
 from mlops_assets.core.monitoring.estimated.scored_rows import ScoredRows
 from mlops_assets.core.monitoring.estimated.soft_metrics import SoftMetrics
 from mlops_assets.core.monitoring.estimated.trust import allowed_losses
@@ -45,6 +46,17 @@ class LearnedReference:
         """How alike the labels of a group are, given their scores."""
         expected = self._plain.probability(self.rows.scores)
         return within_group_correlation(expected, self.rows.labels, self.rows.groups)
+
+    @cached_property
+    def variation(self) -> PeriodVariation | None:
+        """How much the map moves from period to period; None where the rows do not tell."""
+        return period_variation(
+            self.rows,
+            self._plain,
+            correlation=self.correlation,
+            cost=self.evaluation.cost,
+            window_days=self.monitoring.window_days,
+        )
 
     @cached_property
     def allowed(self) -> Mapping[str, float]:

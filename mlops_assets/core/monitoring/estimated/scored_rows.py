@@ -27,6 +27,8 @@ class ScoredRows:
     """Code of the group whose rows are not independent, from 0 without gaps; without groups, of the row itself."""
     labels: Floats
     """0 or 1; NaN where it is not known yet."""
+    days: Integers | None = None
+    """Number of the day of each row's event, from any origin; None where rows have no time."""
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -40,22 +42,31 @@ class ScoredRows:
         """Return the chosen rows, their groups numbered anew."""
         groups = np.unique(self.groups[chosen], return_inverse=True)[1].astype(np.int64)
         return ScoredRows(
-            self.scores[chosen], self.decisions[chosen], self.features[chosen], groups, self.labels[chosen]
-        )
+            self.scores[chosen], self.decisions[chosen], self.features[chosen], groups, self.labels[chosen],
+            None if self.days is None else self.days[chosen],
+        )  # fmt: skip
 
 
 def scored_rows(
-    frame: pl.DataFrame, *, label: str, score: str, feature_names: Sequence[str], group: str | None
+    frame: pl.DataFrame,
+    *,
+    label: str,
+    score: str,
+    feature_names: Sequence[str],
+    group: str | None,
+    day: str | None = None,
 ) -> ScoredRows:
     """Take the columns that an estimate needs; the frame has a column `decision` too.
 
     A null label is one that is not known yet, a null feature a missing value. label, score: names of the columns.
     feature_names: numeric columns in which a shift of the population would show. group: column of entities whose rows
-    are not independent; None takes rows as independent.
+    are not independent; None takes rows as independent. day: column of the events' dates, or of their numbers; None
+    says nothing of time.
 
-    Raises: MonitoringError for a missing column, a null score, decision or group, or a label other than 0 and 1.
+    Raises: MonitoringError for a missing column, a null score, decision, group or day, or a label other than 0 and 1.
     """
-    _check(frame, [label, *feature_names], [score, "decision", *([group] if group else [])], label=label)
+    optional = [name for name in (group, day) if name is not None]
+    _check(frame, [label, *feature_names], [score, "decision", *optional], label=label)
     codes = pl.int_range(pl.len()) if group is None else pl.col(group).rank("dense").cast(pl.Int64) - 1
     features = frame.select(pl.col(list(feature_names)).cast(pl.Float64)) if feature_names else None
     return ScoredRows(
@@ -64,6 +75,7 @@ def scored_rows(
         features=np.zeros((frame.height, 0)) if features is None else features.to_numpy(),
         groups=frame.select(codes.alias("group"))["group"].to_numpy(),
         labels=frame[label].cast(pl.Float64).to_numpy(),
+        days=None if day is None else frame[day].to_physical().cast(pl.Int64).to_numpy(),
     )
 
 

@@ -30,9 +30,15 @@ class Simulation:
 
 
 def simulate(
-    window: ScoredRows, *, calibration: CalibrationMap, correlation: float, cost: Cost, seed: int
+    window: ScoredRows,
+    *,
+    calibration: CalibrationMap,
+    correlation: float,
+    cost: Cost,
+    seed: int,
+    draws: int = DRAWS,
 ) -> Simulation:
-    """Draw a map, then the labels that are not known, `DRAWS` times, and measure the window with each.
+    """Draw a map, then the labels that are not known, `draws` times, and measure the window with each.
 
     The spread carries the labels' own chance, alike within groups, and the uncertainty of the map; the window's rows
     are as they are. Value: the mean over the draws.
@@ -41,7 +47,7 @@ def simulate(
     the draws.
     """
     generator = np.random.default_rng(seed)
-    coefficients = calibration.draws(DRAWS, generator)
+    coefficients = calibration.draws(draws, generator)
     measure, known = DrawnMetrics(window, cost=cost), window.is_known
     facts = (window.labels == 1)[:, np.newaxis]
     parts: list[dict[str, Floats]] = []

@@ -70,6 +70,18 @@ def test_the_primary_metric_comes_first_and_a_rerun_says_the_same(released_home:
     assert again.findings(again.window(SINCE)) == findings
 
 
+def test_the_reference_tells_of_each_day_of_the_champions_test_rows(released_home: SmallHome) -> None:
+    quality = _quality(released_home)
+    reference = quality.reference
+    events = released_home.read("events").select(ID, day=pl.col("event_timestamp").dt.date().to_physical())
+    days = set(events["day"].to_list())
+    assert reference.rows.days is not None
+    found = set(reference.rows.days.tolist())
+    assert len(found) > 2
+    assert found <= days
+    assert reference.variation is not None
+
+
 def test_rows_of_before_the_champions_knowledge_are_left_out(released_home: SmallHome) -> None:
     quality = _quality(released_home)
     late = AS_OF + timedelta(days=2)

@@ -1,5 +1,7 @@
 """Scored rows from a frame."""
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
@@ -27,6 +29,22 @@ def test_nulls_are_missing_values_and_labels_that_are_not_known():
     assert rows.is_known.tolist() == [True, True, False]
     assert np.isnan(rows.features[1, 0])
     assert rows.decisions.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_days_are_numbered_by_their_dates_and_chosen_with_their_rows():
+    dated = FRAME.with_columns(day=pl.Series([date(2020, 1, 31), date(2020, 2, 2), date(2020, 2, 1)]))
+    rows = scored_rows(dated, label="is_fraud", score="score", feature_names=[], group=None, day="day")
+    chosen = rows.where(np.array([True, True, False]))
+    assert rows.days is not None
+    assert chosen.days is not None
+    assert (rows.days - rows.days.min()).tolist() == [0, 2, 1]
+    assert np.diff(chosen.days).tolist() == [2]
+    assert _rows(FRAME).days is None
+    with pytest.raises(MonitoringError, match="1 of 3 rows have a null day"):
+        scored_rows(
+            dated.with_columns(pl.col("day").replace(date(2020, 2, 1), None)),
+            label="is_fraud", score="score", feature_names=[], group=None, day="day",
+        )  # fmt: skip
 
 
 def test_rows_of_one_group_share_a_code_and_stand_alone_without_a_group():

@@ -22,6 +22,8 @@ LEAST_PERIODS = 3
 _RATIOS = np.concatenate([[0.0], np.logspace(-4, 6, 400)])
 """Candidates for the variance between blocks by the mean variance within them."""
 
+_STREAM = 1
+"""Beside the stream that labels and maps are drawn from with the same seed: what is added must not follow them."""
 _DRAWS = 100
 """Of a block's labels: they tell a variance with a standard error of 14 %."""
 _SEED = 0
@@ -69,7 +71,7 @@ class PeriodVariation:
         The effects of the window's periods are independent of each other and of the reference's, whose mean effect the
         map holds. Rows whose labels are known have none.
         """
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng([seed, _STREAM])
         periods, unknown = self._periods(window), float(np.mean(~window.is_known))
         widened = dict(metrics)
         for name in [name for name in metrics if name in self.by_metric]:

@@ -100,6 +100,7 @@ def judge_pairs(
     lag: float,
     chance: float,
     minimum_rows: int,
+    rows: int | None = None,
     importance: Mapping[str, float] | None = None,
     could_tell_from: str = "",
 ) -> Finding:
@@ -107,17 +108,18 @@ def judge_pairs(
 
     learned: what the history says. current: sums of the window. lag: windows of time between the history's end and the
     window's start. chance: how probable a false alarm may be. minimum_rows: with fewer the window is inconclusive.
-    importance: share of the model's gain by column. could_tell_from: the as-of day from which on a history is long
-    enough, for people.
+    rows: of the window, where only a part of them was summed up. importance: share of the model's gain by column.
+    could_tell_from: the as-of day from which on a history is long enough, for people.
     """
-    rows, found = int(rows_of(current)), _pairs(learned, current)
-    if rows < minimum_rows or not found:
-        few = f"the window has {rows} rows, {minimum_rows} are needed"
-        return _inconclusive(few if rows < minimum_rows else "no pair of columns has enough rows to compare")
+    summed, found = int(rows_of(current)), _pairs(learned, current)
+    has = summed if rows is None else rows
+    if has < minimum_rows or not found:
+        few = f"the window has {has} rows, {minimum_rows} are needed"
+        return _inconclusive(few if has < minimum_rows else "no pair of columns has enough rows to compare")
     most = found[0]
     if learned.variation is None:
         return _inconclusive(f"{most.words} changed most; {_missing(learned, could_tell_from)}")
-    scaled = max(SMALLEST_CHANGE, learned.variation.limit(lag=lag, rows=rows, chance=chance))
+    scaled = max(SMALLEST_CHANGE, learned.variation.limit(lag=lag, rows=summed, chance=chance))
     usual, limit = learned.variation.expected(lag) * most.wander, scaled * most.wander
     state: State = "ok" if scaled <= LARGE_CHANGE else "inconclusive"
     beyond = [pair for pair in found if pair.size > scaled * pair.wander]

@@ -52,7 +52,10 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
         stage="monitoring",
         kinds={"evidently"},
         is_partitioned=True,
-        deps=[upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")],
+        deps=[
+            *(upstream(product, noun, lookback=lookback) for noun in ("predictions", "features")),
+            *([upstream(product, "events", lookback=lookback)] if product.spec.time else []),
+        ],
         check_specs=[
             dg.AssetCheckSpec("no_drift", asset=key, description="The window looks like the history.")
         ],
@@ -66,10 +69,10 @@ def drift_asset(product: Product) -> dg.AssetsDefinition:
         """One row is a column of a window of predictions, compared with the history that the champion was made from.
 
         Made from `predictions` and their `features`: how many rows of the trailing window moved, beside how far windows
-        of the history lie from each other, and whether columns go together as they did. What is kept of each day for
-        that are the tables `profiles` and `pair_sums`. Evidently's page of the newest window of a run is linked; the
-        verdict is stable, drift, broken or inconclusive. Read by the sensor `retrain_on_drift`, which asks for nothing
-        where a source is broken.
+        of the history lie from each other, and whether columns go together as they did. A day of the window with hardly
+        any `events` is a broken source. What is kept of each day for that are the tables `profiles` and `pair_sums`.
+        Evidently's page of the newest window of a run is linked; the verdict is stable, drift, broken or inconclusive.
+        Read by the sensor `retrain_on_drift`, which asks for nothing where a source is broken.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view

@@ -1,4 +1,4 @@
-"""What became of the runs that a sensor asked for."""
+"""What became of the runs that a sensor or a schedule asked for."""
 
 from datetime import UTC, datetime
 
@@ -19,6 +19,16 @@ _UNFINISHED = [
 def unfinished_run(instance: dg.DagsterInstance, job_name: str) -> str | None:
     """Return the id of a run of the job that has not ended; None when all have."""
     runs = instance.get_run_records(filters=dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), limit=1)
+    return runs[0].dagster_run.run_id if runs else None
+
+
+def asked_run(instance: dg.DagsterInstance, job_name: str, *, run_key: str) -> str | None:
+    """Return the id of a run of the job that was asked for by this key, whatever became of it; None of none.
+
+    Dagster itself compares the keys of one schedule only between runs of the same tick.
+    """
+    asked = dg.RunsFilter(job_name=job_name, tags={_RUN_KEY: run_key})
+    runs = instance.get_run_records(filters=asked, limit=1)
     return runs[0].dagster_run.run_id if runs else None
 
 

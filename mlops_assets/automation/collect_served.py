@@ -196,4 +196,4 @@ def _predicted(instance: dg.DagsterInstance, spec: ProductSpec) -> dict[date | N
         records = instance.fetch_materializations(key, limit=1).records
         return {None: records[0].storage_id} if records else {}
     ids = instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION)
-    return {day: storage_id for key, storage_id in ids.items() for day in spec.time.each_day_of(key)}
+    return {**spec.time.newest_of_days(ids)}

@@ -15,7 +15,6 @@ from mlops_assets.automation.jobs import INGEST
 from mlops_assets.automation.run_tags import PRODUCT, TRIGGER, partition_range_tags
 from mlops_assets.core.contracts.contract import conform, with_event_date, with_known_date
 from mlops_assets.core.contracts.unreadable import noting_unreadable
-from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.errors import ConfigurationError
 from mlops_assets.core.ingestion.changed_days import content_by_day, differing, facts_by_day, look_at_days
 from mlops_assets.core.lakehouse.day_range import DayRange
@@ -161,7 +160,8 @@ def _late_rows_sensor(product: Product) -> dg.SensorDefinition:
         instance = context.instance
         if running := unfinished_run(instance, job):
             return dg.SkipReason(f"run {running} is ingesting")
-        ingested = _materialized(instance, spec.name, "raw_events", time)
+        now = datetime.now(UTC)
+        ingested = time.days_over(_materialized(instance, spec.name, "raw_events"), today=now.date())
         newest = max(ingested, default=None)
         changed: dict[date, str] = {}
         if newest is not None:
@@ -172,21 +172,20 @@ def _late_rows_sensor(product: Product) -> dg.SensorDefinition:
             changed=changed,
             newest=newest,
             reach=product.view.lookback + spec.label_delay + timedelta(days=spec.monitoring.window_days),
-            now=datetime.now(UTC),
+            now=now,
             ended=ended_runs(instance, job, trigger=LATE),
         )
         if decision.days is None:
             return dg.SkipReason(decision.reason)
         tags = {PRODUCT: spec.name, TRIGGER: LATE, **partition_range_tags(time, *decision.days)}
         # Before a version is released there is nothing to score with.
-        has_scores = bool(_materialized(instance, spec.name, "predictions", time))
+        has_scores = bool(_materialized(instance, spec.name, "predictions"))
         asked = None if has_scores else [dg.AssetKey([spec.name, noun]) for noun in INGEST]
         return dg.RunRequest(run_key=decision.run_key, asset_selection=asked, tags=tags)
 
     return late_rows
 
 
-def _materialized(instance: dg.DagsterInstance, product: str, noun: str, time: TimeAxis) -> set[date]:
-    """Return the days of the partitions that were materialized."""
-    keys = instance.get_materialized_partitions(dg.AssetKey([product, noun]))
-    return {day for key in keys for day in time.each_day_of(key)}
+def _materialized(instance: dg.DagsterInstance, product: str, noun: str) -> set[str]:
+    """Return the keys of the partitions that were materialized."""
+    return instance.get_materialized_partitions(dg.AssetKey([product, noun]))

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from mlops_assets.automation.asked_runs import asked_run
 from mlops_assets.automation.run_tags import AS_OF, PRODUCT, TRIGGER
 from mlops_assets.core.declared.time_axis import TimeAxis
 from mlops_assets.core.errors import ConfigurationError
@@ -27,8 +28,7 @@ class PartitionToProcess:
 def partition_to_process(time: TimeAxis, *, scheduled_at: datetime) -> PartitionToProcess:
     """Return the last partition that was over at `scheduled_at`, when the product has data of it.
 
-    Of weeks and months that is the same one every day until the next is over: the run key names it, so that it runs
-    once.
+    Of weeks and months that is the same one every day until the next is over.
     """
     today = scheduled_at.astimezone(UTC).date()
     day = first_day_of(today, time.partitions) - timedelta(days=1)
@@ -56,6 +56,8 @@ def retraining_as_of(spec: ProductSpec, *, scheduled_at: datetime) -> date:
 def daily_schedule(spec: ProductSpec, job_name: str) -> dg.ScheduleDefinition:
     """Make the schedule `<product>__daily`: the day, week or month that is over, by a job of such partitions.
 
+    A week or month is asked for once, by the first tick after it that happens, whatever becomes of the run.
+
     Raises: ConfigurationError for a product without a time axis, or without `schedules.daily`.
     """
     time, cron = spec.time, spec.schedules.daily
@@ -74,8 +76,12 @@ def daily_schedule(spec: ProductSpec, job_name: str) -> dg.ScheduleDefinition:
         found = partition_to_process(time, scheduled_at=context.scheduled_execution_time)
         if found.key is None:
             return dg.SkipReason(found.reason)
+        # A Monday may have been asked for as a day, before the product went over to weeks.
+        key = found.key if time.partitions == "day" else f"{time.partitions} {found.key}"
+        if time.partitions != "day" and (run := asked_run(context.instance, job_name, run_key=key)):
+            return dg.SkipReason(f"run {run} was asked for the {key}, the last one that is over")
         return dg.RunRequest(
-            run_key=found.key,
+            run_key=key,
             partition_key=found.key,
             tags={PRODUCT: spec.name, TRIGGER: "schedule"},
         )

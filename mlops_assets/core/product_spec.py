@@ -285,7 +285,8 @@ class Monitoring(Section):
     false_alarms_per_quarter: Annotated[float, Field(gt=0, le=20)] = 1.0
     """Promise: how many alarms a quarter may bring in which nothing happened; the limits of all verdicts follow."""
     maximum_rows: Annotated[int, Field(ge=1000)] = 20_000
-    """Rows per side of Evidently's page and of an estimate of quality, a sample of more; other verdicts see all."""
+    """Rows per side of Evidently's page and of an estimate of quality, a sample of more; other verdicts see all,
+    that of columns together a sample of at most 4,000 a day."""
     minimum_rows: Annotated[int, Field(ge=1)] = 50
     """Windows with fewer rows are inconclusive."""
     minimum_positives: Annotated[int, Field(ge=1)] = 20

@@ -109,6 +109,34 @@ def test_the_requested_partition_exists_and_its_job_runs(instance: dg.DagsterIns
     assert instance.get_materialized_partitions(events.key) == {"2018-08-07"}
 
 
+@pytest.mark.parametrize(("period", "first"), [("week", 13), ("month", 1)])
+def test_a_week_or_month_is_asked_for_once_though_a_day_was_before(
+    instance: dg.DagsterInstance, period: Period, first: int
+):
+    assert FRAUD.time is not None
+    time = FRAUD.time.model_copy(update={"partitions": period})
+    schedule = daily_schedule(FRAUD.model_copy(update={"time": time}), DAILY.name)
+    month = 8 if period == "week" else 9
+    ticks = [datetime(2018, month, first + later, 6, tzinfo=UTC) for later in range(7)]
+    by_day = partition_to_process(time, scheduled_at=ticks[0]).key
+    _run_of(instance, dg.RunRequest(run_key=by_day, partition_key=by_day))
+    asked = []
+    for at in ticks[1:]:  # the first tick was missed
+        request, skip = _tick(schedule, instance, at)
+        if request is None:
+            assert "was asked for" in str(skip)
+        else:
+            asked.append(request.partition_key)
+            _run_of(instance, request)
+    assert asked == [by_day]
+
+
+def _run_of(instance: dg.DagsterInstance, request: dg.RunRequest) -> None:
+    """Note a run as Dagster's scheduler does, with the key that it was asked for by."""
+    job = DEFINITIONS.resolve_job_def("fraud_detection__ingest")
+    instance.create_run_for_job(job, tags={**request.tags, "dagster/run_key": str(request.run_key)})
+
+
 def test_schedules_are_off_and_in_utc():
     for schedule, name, cron in (
         (DAILY_SCHEDULE, "fraud_detection__daily", "0 6 * * *"),

@@ -1,6 +1,6 @@
 """The section `time` of a declaration: which days a product's data have, and how they are cut into partitions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Self
 
@@ -43,6 +43,22 @@ class TimeAxis(Section):
         """Return the days of a partition that the data have, in order."""
         first, end = self.days_of(key)
         return [first + timedelta(days=number) for number in range((end - first).days)]
+
+    def days_over(self, keys: Iterable[str], *, today: date) -> set[date]:
+        """Return the days of those partitions that are over.
+
+        keys: also of before the product went over to longer partitions, one of which may be named like a day. today:
+        UTC.
+        """
+        return {day for key in keys if self.days_of(key)[1] <= today for day in self.each_day_of(key)}
+
+    def newest_of_days(self, numbers: Mapping[str, int]) -> dict[date, int]:
+        """Return the largest number of each day; numbers: by the keys of partitions, also of other lengths than now."""
+        newest: dict[date, int] = {}
+        for key, number in numbers.items():
+            for day in self.each_day_of(key):
+                newest[day] = max(number, newest.get(day, number))
+        return newest
 
 
 def windows_that_hold_a_partition(declared: object) -> object:

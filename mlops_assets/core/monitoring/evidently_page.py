@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from functools import cache
 from html import unescape
@@ -50,7 +51,9 @@ def _with_linked_program(page: str, folder: Path) -> str:
     if not program or script not in page:
         return page
     name = f"evidently-{hashlib.sha256(program.encode()).hexdigest()[:16]}.js"
-    if not (folder / name).is_file():
+    try:
+        os.utime(folder / name)  # as new as the newest page that needs it: the retention policy goes by it
+    except FileNotFoundError:
         replace_text(folder / name, program)
     return page.replace(script, f'<script charset="utf-8" src="../{name}"></script>', 1)
 

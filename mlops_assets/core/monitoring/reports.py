@@ -30,11 +30,12 @@ def report_path(root: Path, *, product: str, kind: str, window: str) -> Path:
 def plan_report_retention(root: Path, *, now: datetime, keep_days: int) -> tuple[OldReport, ...]:
     """List the reports under `root` that were last written more than `keep_days` before `now`, oldest first.
 
-    Nothing is deleted. Half-written files of killed processes count as reports. A folder that does not
-    exist has none.
+    Nothing is deleted. Half-written files of killed processes count as reports, and so does Evidently's program, which
+    is as new as the newest page that needs it. A folder that does not exist has none.
     """
     limit = now - timedelta(days=keep_days)
-    candidates = [*root.glob("*/*/*.html"), *root.glob("*/*/.*.partial")]
+    patterns = ("*/*/*.html", "*/evidently-*.js", "*/*/.*.partial", "*/.*.partial")
+    candidates = [path for pattern in patterns for path in root.glob(pattern)]
     reports = (_describe(path, now=now) for path in candidates)
     return tuple(sorted((r for r in reports if r.modified_at < limit), key=lambda r: (r.modified_at, r.path)))
 

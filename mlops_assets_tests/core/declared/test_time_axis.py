@@ -69,3 +69,19 @@ def test_a_window_that_leaves_days_out_is_refused():
         declared("month", window_days=28)
     with pytest.raises(ValidationError, match=r"time\.partitions"):
         declared("hour")
+
+
+def test_a_week_under_way_is_not_over_though_its_monday_was_made_as_a_day():
+    time = TimeAxis(start_date=date(2026, 1, 1), partitions="week")
+    by_day = [date(2026, 1, day).isoformat() for day in range(1, 14)]  # the 12th is a Monday
+    assert max(time.days_over(by_day, today=date(2026, 1, 14))) == date(2026, 1, 11)
+    assert max(time.days_over(by_day, today=date(2026, 1, 19))) == date(2026, 1, 18)
+    ended = TimeAxis(start_date=date(2026, 1, 1), end_date=date(2026, 1, 14), partitions="week")
+    assert max(ended.days_over(by_day, today=date(2026, 1, 14))) == date(2026, 1, 13)
+
+
+@given(st.permutations([("2026-01-05", 3), ("2026-01-06", 1), ("2026-01-07", 2)]))
+def test_a_day_in_partitions_of_two_lengths_has_the_newest_of_both(numbers: list[tuple[str, int]]):
+    time = TimeAxis(start_date=date(2026, 1, 1), partitions="week")
+    newest = time.newest_of_days(dict(numbers))
+    assert newest == {date(2026, 1, day): 3 for day in range(5, 12)}

@@ -1,6 +1,8 @@
 """A difference between Evidently's numbers and ours is a line on its page, and fails nothing."""
 
 import logging
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from evidently.core.report import Snapshot
 from evidently.metrics import MeanValue
 
 from mlops_assets.core.monitoring.evidently_page import differences_in, save_page
+from mlops_assets.core.monitoring.reports import plan_report_retention
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,18 @@ def test_data_of_a_page_stay_in_it_however_many_they_are(tmp_path: Path) -> None
     assert page.stat().st_size > 500_000
     (program,) = tmp_path.glob("*.js")
     assert program.stat().st_size > 1_000_000
+
+
+def test_the_program_goes_with_the_last_page_that_needs_it(snapshot: Snapshot, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    pages = [save_page(snapshot, tmp_path / "p" / "drift_report" / f"{day}.html", ()) for day in ("1", "2")]
+    (program,) = tmp_path.glob("p/*.js")
+    left = program.with_name(f".{program.name}.17.partial")
+    left.touch()
+    for path in (*pages, program, left):
+        os.utime(path, (0, 0))
+    save_page(snapshot, pages[1], ())
+    assert {one.path for one in plan_report_retention(tmp_path, now=now, keep_days=30)} == {pages[0], left}
+    later = now + timedelta(days=31)
+    gone = {one.path for one in plan_report_retention(tmp_path, now=later, keep_days=30)}
+    assert gone == {*pages, program, left}

@@ -19,7 +19,8 @@ from mlops_assets.core.lakehouse.day_range import DayRange
 class ReportWrites:
     """Collects the rows of windows and writes up to `BLOCK_DAYS` days at once; leaving the context writes the rest.
 
-    A commit costs more than most windows do. What a run that is killed has not written, the next one makes again.
+    A commit costs more than most windows do. A window that fails takes none of those before it along. What a run that
+    is killed has not written, the next one makes again.
     """
 
     writes: TableWrites
@@ -34,8 +35,8 @@ class ReportWrites:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what is left, unless a window failed."""
-        if kind is None:
+        """Write what is left, also where a window failed: those before it were judged, and stay."""
+        if kind is None or issubclass(kind, Exception):
             self._write()
 
     def add(self, frame: pl.DataFrame, days: DayRange | None, *, reads: RecordedReads) -> None:
@@ -57,10 +58,13 @@ class ReportWrites:
     def _write(self) -> None:
         if self._days is None:
             return
-        self.writes.write_report(
-            pl.concat(self._frames), self._days, made_from=of_all_windows(self._made_from)
-        )
-        self._frames, self._made_from, self._days = [], {}, None
+        rows, days, made_from = pl.concat(self._frames), self._days, of_all_windows(self._made_from)
+        self._frames, self._made_from, self._days = (
+            [],
+            {},
+            None,
+        )  # a block that cannot be written is not tried again
+        self.writes.write_report(rows, days, made_from=made_from)
 
 
 def of_all_windows(made_from: Mapping[str, Identity]) -> Identity:

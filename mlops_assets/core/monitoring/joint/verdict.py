@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops_assets.core.monitoring.drift.variation import (
     FEWEST_WINDOWS,
@@ -21,7 +22,7 @@ from mlops_assets.core.monitoring.drift.variation import (
     variation,
 )
 from mlops_assets.core.monitoring.finding import Finding, State
-from mlops_assets.core.monitoring.joint.dependence import Floats, changes, correlations, rows_of
+from mlops_assets.core.monitoring.joint.dependence import FEWEST_ROWS, Floats, changes, correlations, rows_of
 
 SUBJECT = "columns together"
 SMALLEST_CHANGE = 0.2
@@ -41,11 +42,14 @@ class LearnedPairs:
     reference: Floats
     """Sums of what a window is compared with."""
     wander: Floats
-    """(columns, columns): how many times as much as most pairs each one changes when nothing happens; at least 1."""
+    """(columns, columns): how many times as much as most pairs each one changes when nothing happens; at least 1,
+    infinite where too few windows of the history know the pair."""
     variation: Variation | None
     """Of the largest change; None of too short a history."""
     windows: int
     """Of the history."""
+    telling: int
+    """Those of them in which any pair has enough rows."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,16 @@ def learn_pairs(windows: Sequence[Floats], *, columns: Sequence[str], reference_
     """
     sums = np.array([one for one in windows if rows_of(one) > 0] or windows[:1])
     newest = max(1, min(len(sums), reference_windows))
-    wander = _wander(sums, block=min(newest, len(sums) // 2)) if len(sums) >= FEWEST_WINDOWS else None
-    if wander is None:
+    reference = sums[-newest:].sum(axis=0)
+    # A window that knows no pair would say that nothing ever changes.
+    telling = sums[_known_pairs(sums).any(axis=-1)]
+    if len(telling) < FEWEST_WINDOWS:
         wander = np.ones((len(columns), len(columns)))
+        return LearnedPairs(tuple(columns), reference, wander, None, len(sums), len(telling))
+    wander = _wander(telling, block=min(newest, len(telling) // 2))
     measure = Measure(partial(_largest, wander=wander), _points, rows_of)
-    learned = variation(sums, reference_windows=newest, measure=measure)
-    return LearnedPairs(tuple(columns), sums[-newest:].sum(axis=0), wander, learned, len(sums))
+    learned = variation(telling, reference_windows=newest, measure=measure)
+    return LearnedPairs(tuple(columns), reference, wander, learned, len(sums), len(telling))
 
 
 def judge_pairs(
@@ -92,6 +100,7 @@ def judge_pairs(
     lag: float,
     chance: float,
     minimum_rows: int,
+    rows: int | None = None,
     importance: Mapping[str, float] | None = None,
     could_tell_from: str = "",
 ) -> Finding:
@@ -99,21 +108,18 @@ def judge_pairs(
 
     learned: what the history says. current: sums of the window. lag: windows of time between the history's end and the
     window's start. chance: how probable a false alarm may be. minimum_rows: with fewer the window is inconclusive.
-    importance: share of the model's gain by column. could_tell_from: the as-of day from which on a history is long
-    enough, for people.
+    rows: of the window, where only a part of them was summed up. importance: share of the model's gain by column.
+    could_tell_from: the as-of day from which on a history is long enough, for people.
     """
-    rows, found = int(rows_of(current)), _pairs(learned, current)
-    if rows < minimum_rows or not found:
-        few = f"the window has {rows} rows, {minimum_rows} are needed"
-        return _inconclusive(few if rows < minimum_rows else "no pair of columns has enough rows to compare")
+    summed, found = int(rows_of(current)), _pairs(learned, current)
+    has = summed if rows is None else rows
+    if has < minimum_rows or not found:
+        few = f"the window has {has} rows, {minimum_rows} are needed"
+        return _inconclusive(few if has < minimum_rows else "no pair of columns has enough rows to compare")
     most = found[0]
     if learned.variation is None:
-        told = f"; a version as of {could_tell_from} or later can" if could_tell_from else ""
-        return _inconclusive(
-            f"{most.words} changed most; the history has {learned.windows} windows of this length, and "
-            f"{FEWEST_WINDOWS} are needed to tell what that means{told}"
-        )
-    scaled = max(SMALLEST_CHANGE, learned.variation.limit(lag=lag, rows=rows, chance=chance))
+        return _inconclusive(f"{most.words} changed most; {_missing(learned, could_tell_from)}")
+    scaled = max(SMALLEST_CHANGE, learned.variation.limit(lag=lag, rows=summed, chance=chance))
     usual, limit = learned.variation.expected(lag) * most.wander, scaled * most.wander
     state: State = "ok" if scaled <= LARGE_CHANGE else "inconclusive"
     beyond = [pair for pair in found if pair.size > scaled * pair.wander]
@@ -133,11 +139,26 @@ def judge_pairs(
     )
 
 
+def _missing(learned: LearnedPairs, could_tell_from: str) -> str:
+    """Say what the history lacks."""
+    if learned.windows >= FEWEST_WINDOWS:
+        return (
+            f"{learned.telling} of {learned.windows} windows of the history have {FEWEST_ROWS} rows of any pair, and "
+            f"{FEWEST_WINDOWS} are needed to tell what that means"
+        )
+    told = f"; a version as of {could_tell_from} or later can" if could_tell_from else ""
+    return (
+        f"the history has {learned.windows} windows of this length, and {FEWEST_WINDOWS} are needed to tell what that "
+        f"means{told}"
+    )
+
+
 def _pairs(learned: LearnedPairs, current: Floats) -> list[PairChange]:
-    """Return all pairs that both sides know, the one that changed most by what is usual first."""
+    """Return all pairs that both sides and enough windows know, the one that changed most by what is usual first."""
     before, now = correlations(learned.reference), correlations(current)
     first, second = np.triu_indices(len(learned.columns), k=1)
-    scaled = np.abs(now - before)[first, second] / learned.wander[first, second]
+    wander = np.where(np.isfinite(learned.wander), learned.wander, np.nan)
+    scaled = np.abs(now - before)[first, second] / wander[first, second]
     order = [place for place in np.argsort(-scaled, kind="stable") if np.isfinite(scaled[place])]
     return [
         PairChange(
@@ -169,14 +190,26 @@ def _largest(current: Floats, reference: Floats, *, wander: Floats) -> Floats:
 
 
 def _wander(sums: Floats, *, block: int) -> Floats:
+    """Compare pairs by their usual change over the windows that know them: an unknown one is no small one."""
+
     def squared(current: Floats, reference: Floats) -> Floats:
-        return changes(current, reference) ** 2
+        return (correlations(current) - correlations(reference)) ** 2
 
     changed, _ = compared(sums, block=block, apart=squared)
-    usual = np.sqrt(changed.mean(axis=0))
-    above = usual[np.triu_indices(len(usual), k=1)]
-    known = above[above > 0]
-    return np.maximum(1.0, usual / np.median(known)) if len(known) else np.ones(usual.shape)
+    times = np.isfinite(changed).sum(axis=0)
+    usual = np.sqrt(np.nansum(changed, axis=0) / np.maximum(times, 1))
+    is_known = (times > 0) & (np.isfinite(correlations(sums)).sum(axis=0) >= FEWEST_WINDOWS)
+    upper = np.triu_indices(len(usual), k=1)
+    varying = usual[upper][is_known[upper] & (usual[upper] > 0)]
+    scaled = np.maximum(1.0, usual / np.median(varying)) if len(varying) else np.ones(usual.shape)
+    return np.where(is_known, scaled, np.inf)
+
+
+def _known_pairs(sums: Floats) -> npt.NDArray[np.bool_]:
+    """Say which pairs each window knows: (windows, pairs)."""
+    known = np.isfinite(correlations(sums))
+    first, second = np.triu_indices(known.shape[-1], k=1)
+    return known[:, first, second]
 
 
 def _points(sums: Floats) -> Floats:

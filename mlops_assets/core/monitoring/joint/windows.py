@@ -35,7 +35,9 @@ class JointDrift:
         """
         report = self.drift.judge(window)
         report = report.with_faults([*report.faults, *self._silent_days(window)])
-        return report if len(self._columns) < 2 else report.with_joint(self.pairs(window))
+        if len(self._columns) < 2:
+            return report
+        return report.with_joint(self.pairs(window, rows=report.rows_current))
 
     def _silent_days(self, window: DayRange) -> tuple[Finding, ...]:
         counts = {day: count for day, count in self.events.items() if day < window.end}
@@ -45,8 +47,8 @@ class JointDrift:
         found = volume_findings(counts, days=Span(window.first, window.end).days(), below=below)
         return tuple(one for one in found if one.state == "alarm")
 
-    def pairs(self, window: DayRange) -> Finding:
-        """Say whether pairs of columns go together in a window as in the history."""
+    def pairs(self, window: DayRange, *, rows: int) -> Finding:
+        """Say whether pairs of columns go together in a window of so many rows as in the history."""
         drift = self.drift
         spec = drift.profiles.product.spec
         return judge_pairs(
@@ -60,6 +62,7 @@ class JointDrift:
                 share=JOINT_DRIFT_SHARE,
             ),
             minimum_rows=spec.monitoring.minimum_rows,
+            rows=rows,
             importance=drift.importance,
             could_tell_from=drift.could_tell_from.isoformat(),
         )

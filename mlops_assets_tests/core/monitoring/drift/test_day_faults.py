@@ -190,3 +190,30 @@ def test_another_unit_is_a_fault_for_as_long_as_it_stays() -> None:
         for day, values in amounts.items()
     }
     assert list(day_faults({"amount_usd": profiles}, history=HISTORY, days=days)) == days
+
+
+def _amounts(day: int, *, rows: int = 400, paired: float = 0.0, times: int = 1) -> ColumnProfile:
+    """A day of amounts: a share of the rows comes in pairs; all of them so many times."""
+    rng = np.random.default_rng(day)
+    drawn = np.round(rng.lognormal(3.5, 0.8, rows))
+    pairs = np.where(rng.random(rows) < paired, 2, 1)
+    return profile_column(pl.Series(np.tile(np.repeat(drawn, pairs), times)))
+
+
+def _told_of_today(history: dict[date, ColumnProfile], today: ColumnProfile) -> list[str]:
+    found = day_faults({"amount_usd": history | {TODAY: today}}, history=list(history), days=[TODAY])
+    return [fault.reason for faults in found.values() for fault in faults]
+
+
+def test_a_doubled_day_is_named_though_one_of_the_history_was_doubled_too() -> None:
+    history = {day: _amounts(number, times=1 + (number == 7)) for number, day in enumerate(HISTORY)}
+    (told,) = _told_of_today(history, _amounts(99, times=2))
+    assert "read twice" in told
+
+
+def test_rows_that_come_in_pairs_nearly_always_are_not_read_twice() -> None:
+    history = {day: _amounts(number, paired=0.99) for number, day in enumerate(HISTORY)}
+    quiet = [_amounts(seed, rows=60, paired=0.99) for seed in range(100, 200)]
+    all_even = [one for one in quiet if not (one.counts % 2).any() and len(one.values) >= 40]
+    assert all_even, "some of the quiet days have no odd count"
+    assert [_told_of_today(history, one) for one in all_even] == [[]] * len(all_even)

@@ -88,3 +88,22 @@ def test_a_pair_that_always_wanders_does_not_hide_the_others() -> None:
     values[:, 3] = 0.5 * values[:, 2] + np.sqrt(0.75) * values[:, 3]
     found = _judged(learned, pair_sums(values))
     assert found.state == "alarm" and found.reason.startswith("hour and distance")
+
+
+def test_a_history_of_windows_with_too_few_rows_sets_no_limit() -> None:
+    found = _judged(_learned(rows=42), _week(seed=1, rows=140))
+    assert (found.state, found.limit) == ("inconclusive", None)
+    assert "0 of 16 windows of the history have 50 rows of any pair" in found.reason
+
+
+def test_a_pair_that_hardly_a_window_of_the_history_knows_is_not_judged() -> None:
+    def week(*, seed: int, rare: int) -> Floats:
+        values = np.random.default_rng(seed).standard_normal((2_000, len(COLUMNS)))
+        values[rare:, 0] = np.nan
+        return pair_sums(values)
+
+    past = [week(seed=1_000 + number, rare=45) for number in range(16)]
+    learned = learn_pairs(past, columns=COLUMNS, reference_windows=6)
+    found = [_judged(learned, week(seed=number, rare=55)) for number in range(50)]
+    assert {one.state for one in found} == {"ok"}
+    assert not any("amount" in one.reason for one in found)

@@ -10,6 +10,7 @@ from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.drift.report import DriftReport
 from mlops_assets.core.monitoring.drift.windows import WindowDrift
 from mlops_assets.core.monitoring.finding import Finding
+from mlops_assets.core.monitoring.joint import stored
 from mlops_assets.core.monitoring.joint.verdict import SUBJECT
 from mlops_assets.core.monitoring.joint.windows import JointDrift
 from mlops_assets.core.monitoring.stored_profiles import ChampionProfiles
@@ -64,3 +65,21 @@ def test_a_day_without_events_is_a_broken_source_and_no_drift(joint: JointDrift)
     assert report.verdict == "broken"
     assert [fault.partition for fault in report.faults] == [days[2].isoformat()]
     assert silent.content(WINDOW) != usual.content(WINDOW)
+
+
+def test_a_window_of_which_a_sample_is_summed_up_has_all_its_rows(
+    joint: JointDrift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "SUMMED_ROWS", 40)
+    profiles, days = joint.drift.profiles, joint.drift.read_days
+    stored_sums = profiles.tables.read(profiles.product.name, stored.PAIR_SUMS, days=days)
+    profiles.tables.write(
+        profiles.product.name, stored.PAIR_SUMS, stored_sums.clear(), days=days, commit=COMMIT
+    )
+    rows = joint.drift.judge(WINDOW).rows_current
+    for minimum, words in ((rows, "(correlation "), (rows + 1, f"the window has {rows} rows")):
+        monitoring = profiles.product.spec.monitoring.model_copy(update={"minimum_rows": minimum})
+        spec = profiles.product.spec.model_copy(update={"monitoring": monitoring})
+        product = replace(profiles.product, spec=spec)
+        judged = JointDrift(WindowDrift(replace(profiles, product=product), WINDOW)).judge(WINDOW)
+        assert judged.joint is not None and words in judged.joint.reason

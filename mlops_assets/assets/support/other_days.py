@@ -26,12 +26,14 @@ def tell_of_another_day(
     context.log.info(f"{noun} of {day} was made again, since {why}")
     if not commit.changed:
         return
+    is_whole = time is None or time.partitions == "day"
+    rows = {"dagster/partition_row_count": commit.rows} if is_whole else {}  # a day's rows are not a week's
     context.log_event(
         dg.AssetMaterialization(
             dg.AssetKey([product.name, noun]),
             partition=day.isoformat() if time is None else time.partition_key(day),
-            description=f"Made again: {why}.",
-            metadata={"dagster/partition_row_count": commit.rows, "table_version": commit.version},
+            description=f"Made again: {why}." if is_whole else f"{day} was made again: {why}.",
+            metadata={**rows, "table_version": commit.version},
             tags={"dagster/data_version": str(commit.version)},
         )
     )

@@ -11,7 +11,7 @@ class Schedules(Section):
     """Cron lines, UTC; the schedules are created switched off."""
 
     daily: Cron | None = "0 6 * * *"
-    """Ingests, scores and monitors the day that is over; null for no such schedule."""
+    """Ingests, scores and monitors the day, week or month that is over; null for no such schedule."""
     retrain: Cron | None = "0 7 * * 1"
     """Retrains as of the tick's day; null for no such schedule."""
 

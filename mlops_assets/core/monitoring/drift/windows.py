@@ -86,7 +86,7 @@ class WindowDrift:
             minimum_rows=product.spec.monitoring.minimum_rows,
             importance=self.importance,
         )
-        return report.with_faults([fault for day in inside for fault in self._faults.get(day, ())])
+        return report.with_faults(self._faults(window))
 
     def compared(self, window: DayRange, column: str) -> ComparedColumn:
         """Return what one column of a window was compared with; for people who want to see it.
@@ -150,16 +150,26 @@ class WindowDrift:
                 parts.setdefault(day, []).extend([told, one.values.tobytes(), one.counts.tobytes()])
         return {day: hashlib.sha256(b"".join(told)).digest() for day, told in parts.items()}
 
+    def _faults(self, window: DayRange) -> list[Finding]:
+        """Return what is broken on the days of a window, whichever others are judged with it.
+
+        What is usual is said by the days up to the version's as-of time, of a window that begins before it by those up
+        to its beginning, and by sound days since.
+        """
+        end = self.history_days.end
+        found = self._faults_since if window.first >= end else self._faults_between(window.first, window.end)
+        return [fault for day in Span(window.first, window.end).days() for fault in found.get(day, ())]
+
     @cached_property
-    def _faults(self) -> dict[date, tuple[Finding, ...]]:
-        """What is broken on each day since the history, or in it on days that are judged."""
-        judged = Span(min(self.days.first, self.history_days.end), self.days.end).days()
-        past = Span(self.history_days.first, min(self.days.first, self.history_days.end)).days()
+    def _faults_since(self) -> dict[date, tuple[Finding, ...]]:
+        return self._faults_between(self.history_days.end, self.days.end)
+
+    def _faults_between(self, first: date, end: date) -> dict[date, tuple[Finding, ...]]:
         features = {name: days for name, days in self._profiles.items() if name != SCORE}
         return day_faults(
             features,
-            history=past,
-            days=judged,
+            history=Span(self.history_days.first, first).days(),
+            days=Span(first, end).days(),
             categories=category_features(self.profiles.product),
             as_given=features_as_given(self.profiles.champion.view),
         )

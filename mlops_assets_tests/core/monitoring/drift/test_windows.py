@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from mlops_assets.core.errors import MonitoringError
 from mlops_assets.core.lakehouse.day_range import DayRange
 from mlops_assets.core.monitoring.drift.windows import WindowDrift, cohort_drift, gain_shares
-from mlops_assets.core.monitoring.stored_profiles import SCORE, ChampionProfiles
+from mlops_assets.core.monitoring.stored_profiles import PROFILES, SCORE, ChampionProfiles
 from mlops_assets.core.release.champion import load_champion, reference_rows
 from mlops_assets_tests.support.homes.home import COMMIT
 from mlops_assets_tests.support.homes.small_home import AS_OF, FIRST_DAY, LAST_DAY, SmallHome
@@ -35,6 +36,31 @@ def test_the_history_ends_where_the_champions_knowledge_does(profiles: ChampionP
     assert drift.could_tell_from == FIRST_DAY + timedelta(
         days=6 * profiles.product.spec.monitoring.window_days
     )
+
+
+def test_a_window_is_judged_alone_as_among_others(released_home: SmallHome, tmp_path: Path) -> None:
+    home = released_home.copy(tmp_path / "home")
+    champion = load_champion(home.control, home.product.name, declared_view=home.product.view)
+    profiles = ChampionProfiles(home.tables, home.product, champion, COMMIT)
+    known = DayRange(FIRST_DAY, LAST_DAY + timedelta(days=1))
+    profiles.read(known)
+    stored = home.tables.read(home.product.name, PROFILES, days=known)
+    # The same fault before the version's as-of time, where it is what the version knows, and after it.
+    is_wrong = pl.col("event_date").is_in([AS_OF - timedelta(days=2), AS_OF + timedelta(days=5)])
+    moved = pl.when(is_wrong & (pl.col("column") == "amount_usd")).then(
+        pl.col("values").list.eval(pl.element() + 1e6)
+    )
+    wrong = stored.with_columns(values=moved.otherwise("values"))
+    home.tables.write(home.product.name, PROFILES, wrong, days=known, commit=COMMIT)
+    ends = [AS_OF + timedelta(days=number) for number in range(12)]
+    windows = [DayRange(end - timedelta(days=7), end) for end in ends]
+    together = WindowDrift(profiles, DayRange(windows[0].first, windows[-1].end))
+    told: list[tuple[object, ...]] = []
+    for window in windows:
+        alone, among = WindowDrift(profiles, window).judge(window), together.judge(window)
+        assert (alone.verdict, alone.faults) == (among.verdict, among.faults), window
+        told.append(alone.faults)
+    assert any(told) and not all(told)
 
 
 def test_a_picture_shows_the_profiles_that_were_judged(profiles: ChampionProfiles) -> None:

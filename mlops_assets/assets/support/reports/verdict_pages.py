@@ -11,6 +11,7 @@ from mlops_assets.assets.support.pictures import page_only
 from mlops_assets.assets.support.reports.windows import ReportWindow
 from mlops_assets.core.files import replace_text
 from mlops_assets.core.lakehouse.tables import DeltaTables
+from mlops_assets.core.monitoring.drift.history import Span
 from mlops_assets.core.monitoring.drift.windows import WindowDrift
 from mlops_assets.core.monitoring.evidently_page import differences_in
 from mlops_assets.core.monitoring.finding import Finding
@@ -71,9 +72,10 @@ def write_pages_over_windows(
     """Write the page over all windows of a product and the one over all products; return the link to the first.
 
     platform: where pages lie. tables, product: whose findings are shown. written: windows whose pages are new, which
-    are linked with those beside them. events: rows by day.
+    are linked with those beside them; pages of shorter windows that they replace are removed. events: rows by day.
     """
     page = _path(platform, product, ALL_WINDOWS)
+    _remove_replaced(platform, product, written)
     link_neighbours(page.parent, [window.name for window in written])
     facts = ProductFacts(
         product=product.name,
@@ -84,6 +86,15 @@ def write_pages_over_windows(
     replace_text(page, trend_page(facts, findings, events, pages=windows_there(page.parent)))
     replace_text(platform.reports / "index.html", index_page(platform.reports, kind=KIND))
     return {"all_windows": dg.MetadataValue.url(platform.report_url(page))}
+
+
+def _remove_replaced(platform: PlatformResource, product: Product, written: Sequence[ReportWindow]) -> None:
+    """Remove pages of windows that ended within a written one's partition: its rows have taken the place of theirs."""
+    for window in written:
+        days = None if window.partition is None else Span(window.partition.first, window.partition.end).days()
+        for day in days or ():
+            if day != window.end_day:
+                _path(platform, product, day.isoformat()).unlink(missing_ok=True)
 
 
 def _path(platform: PlatformResource, product: Product, window: str) -> Path:

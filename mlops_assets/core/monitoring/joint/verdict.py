@@ -30,6 +30,9 @@ SMALLEST_CHANGE = 0.2
 of two correlations (Cohen 1988, Statistical Power Analysis, chapter 4)."""
 LARGE_CHANGE = 0.5
 """A large difference there. Where the limit is above it one could be hidden: nothing is called *ok*."""
+_SURE_ERRORS = 4.0
+"""Standard errors, 1/√(2n) of a root mean square of n values, by which a pair wanders more than most for sure: of the
+496 pairs of 32 columns, one does by chance in one history of sixty."""
 _LARGEST_DISTANCE = 2.0
 _TOLD_PAIRS = 3
 
@@ -190,7 +193,11 @@ def _largest(current: Floats, reference: Floats, *, wander: Floats) -> Floats:
 
 
 def _wander(sums: Floats, *, block: int) -> Floats:
-    """Compare pairs by their usual change over the windows that know them: an unknown one is no small one."""
+    """Compare pairs by their usual change over the windows that know them: an unknown one is no small one.
+
+    A pair counts as one that wanders more than most only where noise does not explain it: scaled down by the noise of
+    the very windows that the limit is learned from, the history would look steadier than any new window is.
+    """
 
     def squared(current: Floats, reference: Floats) -> Floats:
         return (correlations(current) - correlations(reference)) ** 2
@@ -198,11 +205,13 @@ def _wander(sums: Floats, *, block: int) -> Floats:
     changed, _ = compared(sums, block=block, apart=squared)
     times = np.isfinite(changed).sum(axis=0)
     usual = np.sqrt(np.nansum(changed, axis=0) / np.maximum(times, 1))
-    is_known = (times > 0) & (np.isfinite(correlations(sums)).sum(axis=0) >= FEWEST_WINDOWS)
+    windows = np.isfinite(correlations(sums)).sum(axis=0)
+    is_known = (times > 0) & (windows >= FEWEST_WINDOWS)
     upper = np.triu_indices(len(usual), k=1)
     varying = usual[upper][is_known[upper] & (usual[upper] > 0)]
-    scaled = np.maximum(1.0, usual / np.median(varying)) if len(varying) else np.ones(usual.shape)
-    return np.where(is_known, scaled, np.inf)
+    scaled = usual / np.median(varying) if len(varying) else np.ones(usual.shape)
+    by_noise = 1.0 + _SURE_ERRORS / np.sqrt(2.0 * np.maximum(windows, 1))
+    return np.where(is_known, np.where(scaled > by_noise, scaled, 1.0), np.inf)
 
 
 def _known_pairs(sums: Floats) -> npt.NDArray[np.bool_]:

@@ -107,3 +107,17 @@ def test_a_pair_that_hardly_a_window_of_the_history_knows_is_not_judged() -> Non
     found = [_judged(learned, week(seed=number, rare=55)) for number in range(50)]
     assert {one.state for one in found} == {"ok"}
     assert not any("amount" in one.reason for one in found)
+
+
+def test_a_short_history_does_not_take_its_own_noise_for_pairs_that_wander() -> None:
+    def week(seed: int) -> Floats:
+        return pair_sums(np.random.default_rng(seed).standard_normal((140, 15)))
+
+    names = [f"column {number}" for number in range(15)]
+    found = []
+    for history in range(10):
+        seeds = range(1_000 * history, 1_000 * history + 20)
+        learned = learn_pairs([week(seed) for seed in seeds[:8]], columns=names, reference_windows=4)
+        found += [_judged(learned, week(seed)) for seed in seeds[8:]]
+    # Scaled by their own noise, a third of these windows alarmed.
+    assert sum(one.state == "alarm" for one in found) <= 0.05 * len(found)

@@ -11,10 +11,10 @@ Last line: one JSON object with `quarters`; `stated_rate`, the false alarms a qu
 columns, and `stated_rate_of_all_verdicts`; `rate` with its exact 95 % Poisson interval (`rate_low`, `rate_high`);
 `old_rate`; `evidently_rate`, windows a quarter in which half of the columns drift, and `evidently_rate_any_column`; the
 power at small, moderate and large shifts, 0.25, 0.5 and 1 standard deviations: the share that is found in one window;
-`power_moderate_slow`, of the columns of slow entities alone, which are in the others too; `joint_stated_rate`,
-`joint_rate` and its interval for pairs of columns, `joint_power_small`, `_moderate` and `_large` for a correlation of
-one pair that changes by 0.2, 0.3 and 0.5 while both columns stay as they are; `seconds_per_quarter` by world, and
-`seconds`.
+`power_moderate_slow`, of the columns of slow entities alone, which are in the others too, and
+`power_moderate_by_column`; `joint_stated_rate`, `joint_rate` and its interval for pairs of columns,
+`joint_power_small`, `_moderate` and `_large` for a correlation of one pair that changes by 0.2, 0.3 and 0.5 while both
+columns stay as they are; `seconds_per_quarter` by world, and `seconds`.
 """
 
 import argparse
@@ -254,6 +254,10 @@ def summary(quarters: Sequence[Quarter]) -> dict[str, object]:
         "evidently_rate_any_column": _mean([quarter.evidently_any for quarter in seen]),
         **{f"power_{size}": _power(quarters, size, None) for size in SHIFTS},
         "power_moderate_slow": _power(quarters, "moderate", SLOW),
+        "power_moderate_by_column": {
+            name: _power(quarters, "moderate", (name,))
+            for name in sorted({name for quarter in quarters for name, _ in quarter.found})
+        },
         "joint_stated_rate": PROMISE * JOINT_DRIFT_SHARE,
         "joint_rate": joint_alarms / number,
         "joint_rate_low": joint_low,

@@ -45,7 +45,8 @@ class Observation:
     subject: str = ""
     """What it speaks of, where a monitor speaks of several things."""
     reason: str = ""
-    """One sentence for people; empty: the numbers. It stands on pages and in alerts: no row of data belongs there."""
+    """One sentence of plain text for people, 500 characters at most; empty: the numbers. It stands on pages and in
+    alerts: no row of data belongs there."""
     is_source_broken: bool = False
     """Whether an alarm means that a source is to be mended, so that nothing may be learned from the window."""
     day: date | None = None

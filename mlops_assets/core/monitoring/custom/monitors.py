@@ -156,7 +156,7 @@ class WindowMonitors:
             champion_test_rows, self._tables, self._product, self.drift.profiles.champion, columns=()
         )
         events = self._events(window, columns=self._columns)
-        return MonitoredWindow(window.first, window.end, events, scored.rows, read_test_rows)
+        return MonitoredWindow(window.first, window.end, events, scored.rows.clone(), read_test_rows)
 
     @cached_property
     def _columns(self) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class WindowPoint:
     low: float | None = None
     high: float | None = None
     limit: float | None = None
+    """At which it alarms, on the side on which the value lies."""
+    expected: float | None = None
     has_page: bool = True
 
 
@@ -94,7 +96,7 @@ def _ends(points: Sequence[WindowPoint]) -> tuple[float, float]:
     """The axis holds all values, and limits that are not many times as large; of wide intervals a part."""
     values = [point.value for point in points if point.value is not None]
     largest = max(abs(value) for value in values)
-    limits = [point.limit for point in points if point.limit is not None]
+    limits = [limit for side in _sides(points) for _, limit in side]
     near = [*values, *(limit for limit in limits if abs(limit) <= _FARTHEST_LIMIT * largest or not largest)]
     low, high = min(near), max(near)
     reach = max(high - low, 0.02 * max(abs(low), abs(high))) or 1.0
@@ -115,14 +117,26 @@ def _band(plot: Plot, points: Sequence[WindowPoint]) -> Markup:
     return fill('<polygon class="band" points="{there} {back}"/>', there=there, back=back)
 
 
-def _steps(plot: Plot, points: Sequence[WindowPoint]) -> Markup:
-    """The limit: one line where it is the same throughout, else a line through each window's."""
-    low, high = plot.y_ends
-    limits = [
-        (point.day.toordinal(), point.limit)
-        for point in points
-        if point.limit is not None and low <= point.limit <= high
+def _sides(points: Sequence[WindowPoint]) -> list[list[tuple[int, float]]]:
+    """Day and limit of each window: on both sides of what is expected, where windows have been judged on both."""
+    known = [
+        (point.day.toordinal(), point.limit, point.expected) for point in points if point.limit is not None
     ]
+    apart = [(day, limit - usual, usual) for day, limit, usual in known if usual is not None]
+    if len({one > 0 for _, one, _ in apart if one}) < 2:
+        return [[(day, limit) for day, limit, _ in known]]
+    return [[(day, usual + side * abs(one)) for day, one, usual in apart] for side in (1, -1)]
+
+
+def _steps(plot: Plot, points: Sequence[WindowPoint]) -> Markup:
+    """The limit, on each side that has one."""
+    return joined(*(_one_side(plot, side) for side in _sides(points)))
+
+
+def _one_side(plot: Plot, side: Sequence[tuple[int, float]]) -> Markup:
+    """One line where the limit is the same throughout, else a line through each window's."""
+    low, high = plot.y_ends
+    limits = [(day, limit) for day, limit in side if low <= limit <= high]
     if not limits:
         return NOTHING
     if len({limit for _, limit in limits}) == 1:

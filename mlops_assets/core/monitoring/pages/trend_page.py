@@ -259,7 +259,7 @@ def _points(rows: pl.DataFrame, pages: Collection[str]) -> list[WindowPoint]:
     one_each = rows.sort("event_date", _SEVERITY, descending=[False, True], maintain_order=True).unique(
         "event_date", keep="first", maintain_order=True
     )
-    chosen = one_each.select("event_date", "state", "value", "low", "high", "limit")
+    chosen = one_each.select("event_date", "state", "value", "low", "high", "limit", "expected")
     return [
         WindowPoint(
             day=day,
@@ -268,9 +268,10 @@ def _points(rows: pl.DataFrame, pages: Collection[str]) -> list[WindowPoint]:
             low=low,
             high=high,
             limit=limit,
+            expected=expected,
             has_page=day.isoformat() in pages,
         )
-        for day, state, value, low, high, limit in chosen.iter_rows()
+        for day, state, value, low, high, limit, expected in chosen.iter_rows()
     ]
 
 

@@ -1,5 +1,6 @@
 """A number over the windows: no alarm is lost, however many there are."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -58,6 +59,16 @@ def test_a_limit_that_changes_is_a_line_of_its_own_and_the_estimate_is_drawn_bes
     assert [one["class"] for one in page.all("polyline")] == ["limit", "other", "line"]
     assert "The estimate is the dotted line." in page.text
     assert [one["class"] for one in drawn(point(0), point(1)).all("polyline")] == ["line"]
+
+
+def test_a_limit_on_both_sides_is_two_lines_that_do_not_jump() -> None:
+    sides = [replace(point(n, limit=(0.9, 0.4)[n % 2]), expected=(0.7, 0.6)[n % 2]) for n in range(6)]
+    lines = [str(one["points"]) for one in drawn(*sides).all("polyline") if one["class"] == "limit"]
+    heights = [[float(pair.split(",")[1]) for pair in line.split()] for line in lines]
+    assert len(heights) == 2
+    assert max(heights[0]) < min(heights[1])  # the picture's heights grow downwards
+    one_side = [replace(point(n, limit=0.9), expected=0.7) for n in range(6)]
+    assert len([one for one in drawn(*one_side).all("line") if one["class"] == "limit"]) == 1
 
 
 def test_of_many_windows_each_alarm_is_still_a_point() -> None:

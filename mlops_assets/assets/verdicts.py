@@ -74,10 +74,11 @@ def verdicts_asset(product: Product) -> dg.AssetsDefinition:
         """One row is what one topic says about one subject of a window: a column's drift, a metric, a day's fault.
 
         Made from the reports of the same day, from what the released version scored in the window with the labels that
-        were known at its end, and from what was served. State is ok, alarm or inconclusive; cause says whether a source
-        is broken or the world changed. Alarms come first, the larger consequence first. Read by the alerts, and its
-        `verdict` by the sensor `retrain_on_drift`: whether the primary metric is estimated to hold, or a source is
-        broken. Each window has a page for people, and there is one over all windows.
+        were known at its end, from what was served, and by the product's own `monitors.py`, where it has one. State is
+        ok, alarm or inconclusive; cause says whether a source is broken or the world changed. Alarms come first, the
+        larger consequence first. Read by the alerts, and its `verdict` by the sensor `retrain_on_drift`: whether the
+        primary metric is estimated to hold, or a source is broken. Each window has a page for people, and there is one
+        over all windows.
         """
         champion = load_champion(
             release_control(lakehouse, tracking), product.name, declared_view=product.view

@@ -132,7 +132,9 @@ def test_a_broken_source_that_a_monitor_finds_breaks_the_window(home: SmallHome)
     assert metadata_of(result, home.key("verdicts"))["verdict"].value == "broken"
 
 
-def test_an_edited_monitor_judges_anew(home: SmallHome) -> None:
+def test_an_edited_monitor_judges_anew_and_a_removed_one_leaves_nothing(
+    home: SmallHome, released_home: SmallHome, tmp_path: Path
+) -> None:
     first = home.with_product(with_monitors({"desk": lambda window: Observation(value=1.0, above=2.0)}))
     first.materialize("verdicts", days=LAST_DAY)
     assert custom(first)["state"].to_list() == ["ok"]
@@ -140,4 +142,6 @@ def test_an_edited_monitor_judges_anew(home: SmallHome) -> None:
     other.materialize("verdicts", days=LAST_DAY)
     assert custom(other)["state"].to_list() == ["alarm"]
     home.materialize("verdicts", days=LAST_DAY)
-    assert custom(home).is_empty()
+    fresh = released_home.copy(tmp_path / "fresh")
+    fresh.materialize("verdicts", days=LAST_DAY)
+    assert home.read("verdicts").equals(fresh.read("verdicts"))

@@ -123,15 +123,16 @@ class WindowMonitors:
         """The statistic of the events of some days; None of fewer than a window needs, and where it is none."""
         key = (name, DayRange(days.first, days.end))
         if key not in self._values:
+            names = [one for one in self._columns if one in statistic.expression.meta.root_names()]
+            # Sums depend on how rows lie in pieces. A table that cannot be read fails the run: no monitor is at fault.
+            rows = self._events(days, columns=names).collect().rechunk()
             try:
-                self._values[key] = self._computed(statistic.expression, key[1])
+                self._values[key] = self._computed(statistic.expression, rows)
             except Exception as error:  # the expression is the user's code
                 self._values[key] = _failure(name, error, self._product.folder)
         return self._values[key]
 
-    def _computed(self, expression: pl.Expr, days: DayRange) -> float | None:
-        names = [one for one in self._columns if one in expression.meta.root_names()]
-        rows = self._events(days, columns=names).collect().rechunk()  # sums depend on how rows lie in pieces
+    def _computed(self, expression: pl.Expr, rows: pl.DataFrame) -> float | None:
         if rows.height < self._product.spec.monitoring.minimum_rows:
             return None
         numbers = rows.select(expression.alias("number"))["number"]

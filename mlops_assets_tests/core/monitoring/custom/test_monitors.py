@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -57,6 +58,13 @@ def test_a_corrected_event_counts_once_as_it_was_first_known(profiles: ChampionP
     assert (seen[0].first, seen[0].end) == (WINDOW.first, WINDOW.end)
     assert "is_fraud" in seen[0].read_test_rows().columns
     assert "known_at" in seen[0].events.collect_schema()
+
+
+def test_a_table_that_cannot_be_read_is_no_fault_of_a_monitor(profiles: ChampionProfiles) -> None:
+    for file in Path(profiles.tables.root, "fraud_detection", "events").rglob("*.parquet"):
+        file.unlink()
+    with pytest.raises((OSError, pl.exceptions.PolarsError), match="parquet"):
+        monitors(profiles, {"mean": AMOUNT}).findings(WINDOW, NOTHING)
 
 
 def test_the_order_of_windows_changes_nothing(profiles: ChampionProfiles) -> None:
